@@ -1,0 +1,150 @@
+"""What an operator may do to a study, a job or a delivery; commands and pages both call this."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
+from node.errors import IsocenterError
+from node.state import arrivals, outbox, pauses, retention, schema, work
+from node.state.ledger import Ledger, note
+from node.state.pauses import Pausable
+from node.state.queue import Queue
+from node.state.work import Ticket
+
+
+class NotPossible(IsocenterError):
+    """The action does not suit the present state; the message says what does."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The ledger and the queue, as an operator's actions need them."""
+
+    ledger: Ledger
+    queue: Queue
+
+    def complete(self, study_key: str, now: datetime) -> str:
+        """Take a study as complete now; the node does so within a second. Returns the study's id."""
+        with self.ledger.write() as connection:
+            study = arrivals.get_study(connection, study_key)
+            if study.state is not StudyState.GATHERING:
+                raise NotPossible(
+                    f"study {study.id} is {study.state.value}; only one that is gathering can be completed"
+                )
+            connection.execute(schema.study.update().where(schema.study.c.id == study.id).values(ordered=True))
+            note(connection, now, "complete-ordered", "by an operator", study_id=study.id)
+        return study.id
+
+    def release(self, study_key: str, now: datetime, *, latest: bool) -> str:
+        """Let a held study go on, after its quiet time; returns its id.
+
+        latest: of images that came twice with other content, the later ones count instead of the first.
+        """
+        with self.ledger.write() as connection:
+            study = arrivals.get_study(connection, study_key)
+            if latest:
+                arrivals.put_latest_in_force(connection, study.id)
+            words = "by an operator, with the later images" if latest else "by an operator"
+            if not arrivals.change_study(connection, study, StudyEvent.RELEASED, now, why=words, last_at=now):
+                raise NotPossible(f"study {study.id} is {study.state.value}; only one that is held can be released")
+        return study.id
+
+    def retry(self, job_id: str, now: datetime) -> None:
+        """Put a failed, refused or cancelled job back at the stage where it ended."""
+        self._put_back(job_id, now, new_run=False)
+
+    def again(self, job_id: str, now: datetime) -> None:
+        """Run an ended job from the start as a new run; its results get new UIDs."""
+        self._put_back(job_id, now, new_run=True)
+
+    def _put_back(self, job_id: str, now: datetime, *, new_run: bool) -> None:
+        with self.ledger.write() as connection:
+            job = work.get_job(connection, job_id)
+            allowed = JOB_ENDED - {JobState.SUPERSEDED} - (set() if new_run else {JobState.ENCODED})
+            if job.state not in allowed:
+                instead = "; `isocenter again` runs it anew" if job.state is JobState.ENCODED else ""
+                raise NotPossible(f"job {job.id} is {job.state.value}{instead}")
+            ticket = work.put_back(connection, job, new_run=new_run, now=now)
+            if ticket is None:
+                raise NotPossible(f"job {job.id} has just changed; look at it and try again")
+            self.queue.stage(
+                connection, job.id, run=ticket.run, stage=ticket.stage, turn=ticket.turn, priority=job.priority
+            )
+
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """Let no further stage of the job start; what runs now is not adopted."""
+        with self.ledger.write() as connection:
+            job = work.get_job(connection, job_id)
+            if not work.end_job(connection, job, JobEvent.CANCELLED, now, message="by an operator"):
+                raise NotPossible(f"job {job.id} is {job.state.value}; nothing is left to cancel")
+
+    def erase(self, study_key: str, home: Path, now: datetime) -> int:
+        """Remove a study with its files, results and facts, on request; returns how many files that were."""
+        with self.ledger.read() as connection:
+            study = arrivals.get_study(connection, study_key)
+
+        def stop(connection: sa.Connection) -> None:
+            for job in work.jobs_of(connection, study.id):
+                work.end_job(connection, job, JobEvent.CANCELLED, now, message="the study is erased")
+                for delivery in outbox.deliveries_of(connection, job.id):
+                    outbox.change_delivery(connection, delivery, DeliveryEvent.DROPPED, now, message="erased")
+                    if delivery.state is DeliveryState.SENDING:
+                        raise NotPossible(f"delivery {delivery.id} is being sent at this moment; erase a little later")
+                if work.is_under_way(connection, job):
+                    raise NotPossible(f"job {job.id} runs at this moment; cancel it, and erase a little later")
+
+        return retention.erase(self.ledger, home, study.id, now, stop)
+
+    def pause(self, kind: Pausable, name: str, now: datetime) -> None:
+        """Start nothing more of a route, a model or a destination; what runs now goes on."""
+        with self.ledger.write() as connection:
+            if not pauses.pause(connection, kind, name, now):
+                raise NotPossible(f"{kind.value} {name} is paused already")
+
+    def resume(self, kind: Pausable, name: str, now: datetime) -> None:
+        """Go on with what waited while a route, a model or a destination was paused."""
+        with self.ledger.write() as connection:
+            if not pauses.resume(connection, kind, name, now):
+                raise NotPossible(f"{kind.value} {name} is not paused")
+            if kind is Pausable.DESTINATION:
+                self._resume_deliveries(connection, name, now)
+            else:
+                self._resume_jobs(connection, kind, name, now)
+
+    def _resume_jobs(self, connection: sa.Connection, kind: Pausable, name: str, now: datetime) -> None:
+        for job in work.unfinished_jobs(connection):
+            if name != (job.route if kind is Pausable.ROUTE else job.model) or work.is_under_way(connection, job):
+                continue
+            again = work.next_turn(connection, job, Ticket(job.id, job.run, job.stage, job.turn), now)
+            if again is not None:
+                self.queue.stage(
+                    connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
+                )
+
+    def _resume_deliveries(self, connection: sa.Connection, destination: str, now: datetime) -> None:
+        for delivery in outbox.waiting_for(connection, destination):
+            attempt = outbox.renew(connection, delivery, now)
+            if attempt is not None:
+                priority = work.get_job(connection, delivery.job_id).priority
+                self.queue.delivery(
+                    connection, delivery.id, destination=destination, attempt=attempt, priority=priority
+                )
+
+    def resend(self, delivery_id: str, now: datetime) -> None:
+        """Send a delivery now: what waits at once, what is parked again, what was delivered once more in full."""
+        with self.ledger.write() as connection:
+            delivery = outbox.get_delivery(connection, delivery_id)
+            if delivery.state in (DeliveryState.ACCEPTED, DeliveryState.PROVEN):
+                outbox.forget_accepted(connection, delivery.id)
+            if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):
+                raise NotPossible(f"delivery {delivery.id} is being sent at this moment")
+            self.queue.delivery(
+                connection,
+                delivery.id,
+                destination=delivery.destination,
+                attempt=delivery.attempt + 1,
+                priority=work.get_job(connection, delivery.job_id).priority,
+            )

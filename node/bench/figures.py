@@ -1,0 +1,62 @@
+"""Measured times of one case, ours beside theirs, as people and programs read them (design section 8)."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one of the two needed in each round."""
+
+    name: str
+    version: str
+    runs: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.runs)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case and its two sides. most: what the ratio of ours to theirs should not exceed; unit: of the runs.
+
+    skipped: why nothing was measured, or empty.
+    """
+
+    name: str
+    unit: str
+    most: float
+    ours: Side | None = None
+    theirs: Side | None = None
+    skipped: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours to theirs, by the medians; None where it was skipped."""
+        if self.ours is None or self.theirs is None:
+            return None
+        return self.ours.median / self.theirs.median if self.theirs.median else None
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        if self.ours is None or self.theirs is None:
+            return {"case": self.name, "unit": self.unit, "skipped": self.skipped}
+        return {
+            "case": self.name,
+            "unit": self.unit,
+            "ours": {"runs": _rounded(self.ours.runs), "median": round(self.ours.median, 4)},
+            "theirs": {
+                "name": self.theirs.name,
+                "version": self.theirs.version,
+                "runs": _rounded(self.theirs.runs),
+                "median": round(self.theirs.median, 4),
+            },
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "ratio_should_be_at_most": self.most,
+        }
+
+
+def _rounded(runs: Sequence[float]) -> list[float]:
+    return [round(one, 4) for one in runs]

@@ -1,0 +1,42 @@
+"""Our receiver as a process of its own for benchmarks: `python -m node.bench.receiver HOME LISTENING SYNCS [TLS…]`."""
+
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from node.intake.listener import run_receiver
+from node.logs import configure_logs
+from node.settings import Configuration
+from node.state.spool import Spool
+
+
+class UnsyncedSpool(Spool):
+    """A spool that does not wait for the disk, to compare with servers that never do. The product has no such thing."""
+
+    def _sync(self, descriptor: int) -> None:
+        """Nothing."""
+
+
+def main(arguments: list[str]) -> None:
+    """Run until SIGTERM."""
+    home, listening, syncs = Path(arguments[0]), socket.socket(fileno=int(arguments[1])), arguments[2] == "1"
+    tls = dict(zip(("key", "certificate", "authorities"), arguments[3:], strict=False))
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    configure_logs("warning", role="receiver")
+    configuration = Configuration.model_validate(
+        {
+            "settings": {
+                "intake": {"unknown_callers": "accept", "disk_reserve_mb": 100, "refuse_associations_mb": 200},
+                **({"tls": tls} if tls else {}),
+            }
+        }
+    )
+    spool = Spool(home) if syncs else UnsyncedSpool(home)
+    run_receiver(configuration, listening, home, stop, lambda: None, spool)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,148 @@
+"""The servers that are compared: our receiver, Orthanc and DCMTK's storescp, each on a free port of this machine."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from node import __version__
+from node.errors import IsocenterError
+from node.rehearsal.running import free_ports
+
+START_LIMIT_S = 60.0
+
+
+class ServerFailed(IsocenterError):
+    """A server did not start; the message says which and where its log is."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. pid: of the process that serves."""
+
+    name: str
+    version: str
+    ae_title: str
+    port: int
+    pid: int
+
+
+@contextmanager
+def our_receiver(home: Path, *, syncs: bool = True, tls: Sequence[Path] = ()) -> Iterator[Server]:
+    """Our receiver alone. syncs: whether it waits for the disk, as the product always does. tls: key, certificate
+    and authorities, with which it takes TLS too."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        command = [sys.executable, "-m", "node.bench.receiver", str(home), str(listening.fileno()), str(int(syncs))]
+        with _process("isocenter", [*command, *map(str, tls)], home, listening.fileno()) as process:
+            _wait_for_port(listening.getsockname()[1], process, home)
+            yield Server("isocenter", __version__, "ISOCENTER", listening.getsockname()[1], process.pid)
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[Server]:
+    """Orthanc as it comes: it syncs files and indexes."""
+    port, http_port = free_ports(2)
+    folder.mkdir(parents=True)
+    settings = {
+        "Name": "bench",
+        "StorageDirectory": str(folder / "db"),
+        "IndexDirectory": str(folder / "db"),
+        "DicomAet": "ORTHANC",
+        "DicomPort": port,
+        "HttpPort": http_port,
+        "DicomAlwaysAllowStore": True,
+        "DicomCheckCalledAet": False,
+        "Plugins": [],
+    }
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    version = _version(["Orthanc", "--version"])
+    with _process("Orthanc", ["Orthanc", str(folder / "orthanc.json")], folder) as process:
+        _wait_for_port(port, process, folder)
+        yield Server("Orthanc", version, "ORTHANC", port, process.pid)
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[Server]:
+    """DCMTK's storescp: it neither syncs nor indexes."""
+    (port,) = free_ports(1)
+    (folder / "files").mkdir(parents=True)
+    version = _version(["storescp", "--version"])
+    command = ["storescp", "--fork", "-pdu", "131072", "-od", str(folder / "files"), str(port)]
+    with _process("storescp", command, folder) as process:
+        _wait_for_port(port, process, folder)
+        yield Server("DCMTK storescp", version, "STORESCP", port, process.pid)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process uses, and used."""
+
+    processor_s: float
+    memory_mb: float
+    peak_mb: float
+    threads: int
+    files: int
+
+
+def usage_of(pid: int) -> Usage:
+    """As the kernel counts it (proc(5))."""
+    process = Path("/proc", str(pid))
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    told = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    return Usage(
+        processor_s=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+        memory_mb=int(told["VmRSS"].split()[0]) / 1024,
+        peak_mb=int(told["VmHWM"].split()[0]) / 1024,
+        threads=int(told["Threads"]),
+        files=len(list((process / "fd").iterdir())),
+    )
+
+
+def missing(*programs: str) -> str:
+    """Words about the first of the programs that is not on PATH, empty where all are there."""
+    absent = [one for one in programs if shutil.which(one) is None]
+    return f"{absent[0]} is not installed" if absent else ""
+
+
+@contextmanager
+def _process(name: str, command: Sequence[str], folder: Path, *handed: int) -> Iterator[subprocess.Popen[bytes]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "TCP_NODELAY": "1"}
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=handed)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Return once an association is answered: a verification, by DCMTK."""
+    deadline = time.monotonic() + START_LIMIT_S
+    command = ["echoscu", "-to", "2", "-aec", "ANY", "127.0.0.1", str(port)]
+    while time.monotonic() < deadline and process.poll() is None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0 or "Rejected" in done.stdout + done.stderr or "TLS" in done.stdout + done.stderr:
+            return
+        time.sleep(0.05)
+    raise ServerFailed(f"{process.args!r} did not start; see its log in {folder}")
+
+
+def _version(command: Sequence[str]) -> str:
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+\.\d+\.\d+", said)
+    return found.group() if found else "unknown"

@@ -1,0 +1,68 @@
+"""The commands together, and what an error means for the exit code."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ai.errors import CardInvalid, ModelUnknown
+from node import __version__
+from node.actions import NotPossible
+from node.cli import arriving, benches, lists, offline, peers, running, steering, upkeep
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning, Refused
+
+EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (ConfigurationInvalid, 2),
+    (CardInvalid, 2),
+    (Refused, 3),
+    (NotFound, 4),
+    (ModelUnknown, 4),
+    (NotRunning, 5),
+    (NotPossible, 1),
+    (IsocenterError, 1),
+)
+"""Exit codes (design section 8); the first class that fits counts. 0 is success, 2 is also wrong usage."""
+
+app = typer.Typer(
+    name="isocenter",
+    help="A DICOM node that puts AI results into the PACS.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for part in (running, lists, steering, peers, offline, upkeep, benches, arriving):
+    part.add_to(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"isocenter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration folder.", envvar="ISOCENTER_CONFIG", show_default="./config")
+    ] = None,
+    version: Annotated[  # noqa: ARG001  its callback prints it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A DICOM node that puts AI results into the PACS."""
+    if config is not None:
+        if not config.is_dir():
+            raise ConfigurationInvalid(f"{config}: no such folder; --config names the one that holds node.toml")
+        os.environ["ISOCENTER_CONFIG"] = str(config)
+
+
+def main() -> None:
+    """Run the command line; known errors are one line on standard error and an exit code."""
+    try:
+        app()
+    except (IsocenterError, CardInvalid, ModelUnknown) as error:
+        print(f"isocenter: {error}", file=sys.stderr)
+        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))

@@ -1,0 +1,112 @@
+"""Commands that measure: bench."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from node.cli import here
+
+bench = typer.Typer(help="Figures of this node on this machine.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(bench, name="bench")
+
+
+@bench.callback()
+def benches() -> None:
+    """Figures of this node on this machine."""
+
+
+@bench.command()
+def kills(
+    kills: Annotated[int, typer.Option(min=1, help="How often to kill.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the moments and victims; they depend on the machine, too.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Kill a node's processes (kill -9) at random moments under load, and count what was lost or done twice.
+
+    The node, its PACS and its senders are made for this and removed at the end. Exit code 1: something was.
+
+    Example: isocenter bench kills --kills 20
+    """
+    from node.bench.kills import run_kills
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="isocenter-kills-") as folder, console.status("starting a node") as shown:
+        report = run_kills(Path(folder), kills, seed, shown.update)
+    rows = report.as_json()
+    print(json.dumps(rows, indent=1) if as_json else "\n".join(f"{name}: {value}" for name, value in rows.items()))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@bench.command()
+def journey(
+    path: Annotated[Path, typer.Argument(help="A folder with one study.")],
+    model: Annotated[str, typer.Option(help="The model that runs on it.")] = "lung-ct",
+    rounds: Annotated[int, typer.Option(min=1, help="How often; medians are shown.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Time a study's way through a node of its own: start, stages, last image to results, memory of each process.
+
+    Example: isocenter bench journey ~/studies/chest --rounds 5
+    """
+    from node.bench import journey as timed
+    from node.jobs.folder import read_folder
+
+    files = sorted(read_folder(path).paths.values())
+    console = Console(stderr=True)
+    found = []
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="isocenter-bench-") as folder, console.status("") as shown:
+            shown.update(f"round {number + 1} of {rounds}")
+            found.append(timed.time_journey(files, model, Path(folder)))
+    cases = timed.cases_of(found)
+    if as_json:
+        print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
+        return
+    rows = [{"case": one.name, "median": one.median, "unit": one.unit} for one in cases]
+    here.show(rows, as_json=False, empty="")
+
+
+@bench.command()
+def receive(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each case is measured.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """How fast the receiver is: beside Orthanc and DCMTK where they are installed, in turn, by medians.
+
+    It takes some minutes and some gigabytes in the folder for temporary files. Exit code 1: a case is slower than it
+    should be.
+
+    Example: isocenter bench receive --rounds 3
+    """
+    from node.bench.receive import run_receive
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="isocenter-receive-") as folder, console.status("") as shown:
+        cases = run_receive(Path(folder), rounds, shown.update)
+    if as_json:
+        print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
+    else:
+        here.show(
+            [
+                {
+                    "case": one.name,
+                    "ours": f"{one.ours.median:.3g} {one.unit}" if one.ours else "skipped",
+                    "theirs": f"{one.theirs.median:.3g} {one.unit}" if one.theirs else "",
+                    "ratio": "" if one.ratio is None else f"{one.ratio:.2f}",
+                    "should be": f"<= {one.most:g}",
+                    "compared with": f"{one.theirs.name} {one.theirs.version}" if one.theirs else one.skipped,
+                }
+                for one in cases
+            ],
+            as_json=False,
+            empty="",
+        )
+    raise typer.Exit(0 if all(one.ratio is None or one.ratio <= one.most for one in cases) else 1)

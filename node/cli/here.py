@@ -1,0 +1,92 @@
+"""What most commands need: the configuration, the ledger of this home, and a way to print a list."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from node.actions import Operator
+from node.configuration import read_configuration
+from node.errors import NotRunning
+from node.settings import Configuration
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+
+Row = Mapping[str, object]
+WIDE = 500
+"""Columns of a table that goes into a file or a pipe: nothing is folded there."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def config_folder() -> Path:
+    return Path(os.environ.get("ISOCENTER_CONFIG", "config"))
+
+
+def configuration() -> Configuration:
+    """The configuration of the folder that --config or ISOCENTER_CONFIG names, ./config otherwise."""
+    return read_configuration(config_folder())
+
+
+@contextlib.contextmanager
+def ledger() -> Iterator[Ledger]:
+    """The ledger of this home. Raises NotRunning where no node has ever run here."""
+    state = configuration().settings.state
+    if not state.database_url and not (state.home / "ledger.sqlite").exists():
+        raise NotRunning(f"no node has run in {state.home.absolute()} yet; start one with `isocenter serve`")
+    with contextlib.closing(Ledger(state.url)) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def operator() -> Iterator[Operator]:
+    """The ledger and its queue, for an action."""
+    with ledger() as found, contextlib.closing(Queue(found.engine)) as queue:
+        yield Operator(found, queue)
+
+
+def show(rows: Sequence[Row], *, as_json: bool, empty: str, columns: Sequence[str] = ()) -> None:
+    """Print a list: a table of some columns for people, {"version": 1, "items": […]} with all of them for programs."""
+    if as_json:
+        print(json.dumps({"version": 1, "items": [plain(row) for row in rows]}, indent=1))
+        return
+    if not rows:
+        print(empty)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    names = columns or tuple(rows[0])
+    for name in names:
+        # The last column says why, in words that must be readable whole; the others are short.
+        last = name == names[-1]
+        table.add_column(name.replace("_", " "), overflow="fold" if last else "ellipsis", no_wrap=not last)
+    for row in rows:
+        table.add_row(*(_text(row[name]) for name in names))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=WIDE)
+    console.print(table)
+
+
+def plain(row: Row) -> dict[str, object]:
+    """A row as JSON has it: times in ISO 8601, UTC."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def seconds_between(start: datetime, end: datetime | None) -> float | None:
+    """Seconds from one time to the other, None where there is no other yet."""
+    return None if end is None else round((end - start).total_seconds(), 3)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        local = value.astimezone()
+        return local.strftime("%H:%M:%S" if local.date() == now().astimezone().date() else "%Y-%m-%d %H:%M")
+    # Texts came over the network: a terminal must not act on what they hold.
+    text = "" if value is None else str(value)
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text).replace("[", r"\[")

@@ -1,0 +1,170 @@
+"""Commands that show: studies, instances, jobs, results, deliveries, associations, status."""
+
+import json
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from node.cli import here
+from node.state import arrivals, outbox, schema, work
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Limit = Annotated[int, typer.Option(help="How many, the newest first.", min=1)]
+
+# What people see of each list; programs get everything.
+_STUDY = ("id", "state", "instances", "calling_ae", "called_ae", "last_at", "completed_at", "why")
+_INSTANCE = ("sop_uid", "kind", "modality", "size_bytes", "in_force", "received_at", "why")
+_JOB = ("id", "state", "stage", "run", "route", "study_id", "changed_at", "reason", "message")
+_DELIVERY = ("id", "state", "destination", "job_id", "attempt", "next_at", "changed_at", "message")
+_ASSOCIATION = ("id", "started_at", "calling_ae", "called_ae", "address", "outcome", "stored", "refused", "why")
+_ATTEMPT = ("run", "stage", "outcome", "started_at", "seconds", "peak_mb", "message")
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (status, studies, instances, jobs, job, results, deliveries, associations):
+        app.command()(command)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Whether the node runs, its processes, what waits in its queues, and the room left on its disk.
+
+    Example: isocenter status --json
+    """
+    from node.service.state import read_status
+
+    found = read_status(here.configuration())
+    if as_json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print("ready" if found.ready else f"not ready: {found.why}")
+        here.show([vars(one) for one in found.processes], as_json=False, empty="no process runs")
+        print("queues: " + ", ".join(f"{name} {count}" for name, count in found.queues.items()))
+        print(f"disk: {found.disk_free_mb} MB free")
+    raise typer.Exit(0 if found.ready else 1)
+
+
+def studies(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Studies that arrived, with their state and why.
+
+    Example: isocenter studies --limit 10
+    """
+    table = schema.study
+    images = sa.select(sa.func.count()).where(schema.instance.c.study_id == table.c.id).scalar_subquery()
+    query = sa.select(
+        table.c.id, table.c.state, table.c.why, images.label("instances"), table.c.calling_ae, table.c.called_ae,
+        table.c.accession, table.c.first_at, table.c.last_at, table.c.completed_at, table.c.incomplete,
+        table.c.study_uid,
+    )  # fmt: skip
+    _list(query.order_by(table.c.first_at.desc()).limit(limit), as_json, "no study has arrived yet", _STUDY)
+
+
+def instances(
+    study: Annotated[str, typer.Argument(help="A study's id or Study Instance UID.")], as_json: AsJson = False
+) -> None:
+    """Instances of one study.
+
+    Example: isocenter instances s4mno2kv3
+    """
+    table = schema.instance
+    with here.ledger() as ledger, ledger.read() as connection:
+        found = arrivals.get_study(connection, study)
+    query = sa.select(
+        table.c.sop_uid, table.c.kind, table.c.modality, table.c.series_uid, table.c.transfer_syntax_uid,
+        table.c.size_bytes, table.c.sha256, table.c.in_force, table.c.path, table.c.why, table.c.received_at,
+    )  # fmt: skip
+    _list(query.where(table.c.study_id == found.id).order_by(table.c.id), as_json, "no instance", _INSTANCE)
+
+
+def jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Jobs with their state; a refused or failed one says why.
+
+    Example: isocenter jobs --json
+    """
+    table = schema.job
+    query = sa.select(
+        table.c.id, table.c.state, table.c.stage, table.c.run, table.c.route, table.c.model, table.c.study_id,
+        table.c.reason, table.c.message, table.c.created_at, table.c.changed_at,
+    )  # fmt: skip
+    _list(query.order_by(table.c.created_at.desc()).limit(limit), as_json, "no job yet", _JOB)
+
+
+def job(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json: AsJson = False) -> None:
+    """One job: its attempts with their time and memory, and its history.
+
+    Example: isocenter job jx5c2mzqa
+    """
+    with here.ledger() as ledger, ledger.read() as connection:
+        found = work.get_job(connection, job_id)
+        table = schema.attempt
+        attempts = connection.execute(
+            sa.select(
+                table.c.run, table.c.stage, table.c.outcome, table.c.started_at, table.c.ended_at, table.c.peak_mb,
+                table.c.executor, table.c.message,
+            ).where(table.c.job_id == found.id).order_by(table.c.id)
+        ).mappings().all()  # fmt: skip
+        events = connection.execute(
+            sa.select(schema.event.c.at, schema.event.c.name, schema.event.c.message)
+            .where(schema.event.c.job_id == found.id)
+            .order_by(schema.event.c.id)
+        ).mappings().all()  # fmt: skip
+    rows = [{**one, "seconds": here.seconds_between(one["started_at"], one["ended_at"])} for one in attempts]
+    if as_json:
+        head = {
+            "id": found.id,
+            "state": found.state.value,
+            "run": found.run,
+            "route": found.route,
+            "model": found.model,
+        }
+        items = {"attempts": [here.plain(one) for one in rows], "events": [here.plain(dict(one)) for one in events]}
+        print(json.dumps({"version": 1, **head, "reason": found.reason, "message": found.message, **items}, indent=1))
+        return
+    print(f"job {found.id}: {found.state.value}, run {found.run}, route {found.route}, model {found.model}")
+    if found.message:
+        print(f"{found.reason or 'note'}: {found.message}")
+    here.show(rows, as_json=False, empty="nothing was tried yet", columns=_ATTEMPT)
+    here.show([dict(one) for one in events], as_json=False, empty="")
+
+
+def results(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json: AsJson = False) -> None:
+    """Result objects of a job's present run, and where their files are.
+
+    Example: isocenter results jx5c2mzqa
+    """
+    with here.ledger() as ledger, ledger.read() as connection:
+        found = work.get_job(connection, job_id)
+        rows = [vars(one) for one in outbox.results_of(connection, found.id, found.run)]
+    here.show(rows, as_json=as_json, empty=f"job {job_id} has no results yet; it is {found.state.value}")
+
+
+def deliveries(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """What was or is to be sent where: state, next try, and what the destination said.
+
+    Example: isocenter deliveries
+    """
+    table = schema.delivery
+    query = sa.select(
+        table.c.id, table.c.state, table.c.destination, table.c.job_id, table.c.run, table.c.attempt, table.c.next_at,
+        table.c.message, table.c.changed_at,
+    )  # fmt: skip
+    _list(query.order_by(table.c.created_at.desc()).limit(limit), as_json, "no delivery yet", _DELIVERY)
+
+
+def associations(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Who called: accepted or not, why, and what to change.
+
+    Example: isocenter associations --limit 20
+    """
+    _list(
+        sa.select(schema.association).order_by(schema.association.c.started_at.desc()).limit(limit),
+        as_json,
+        "nobody has called yet",
+        _ASSOCIATION,
+    )
+
+
+def _list(query: sa.Select[tuple[object, ...]], as_json: bool, empty: str, columns: tuple[str, ...]) -> None:
+    with here.ledger() as ledger, ledger.read() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    here.show(rows, as_json=as_json, empty=empty, columns=columns)

@@ -1,0 +1,101 @@
+"""Commands about peers: list them, ask whether one answers, and what it takes."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.cli import here
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+
+if TYPE_CHECKING:
+    from node.sending.destination import Destination
+
+peers = typer.Typer(help="Peers: who may send, and where results go.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="A peer's name in peers.toml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(peers, name="peers")
+
+
+@peers.command("list")
+def list_peers(as_json: AsJson = False) -> None:
+    """Peers of the configuration.
+
+    Example: isocenter peers list
+    """
+    rows = [
+        {
+            "name": one.name,
+            "ae_title": one.ae_title,
+            "address": one.address,
+            "port": one.port,
+            "kind": one.kind,
+            "roles": ", ".join(one.roles),
+            "renditions": ", ".join(one.renditions) if "destination" in one.roles else "",
+        }
+        for one in here.configuration().peers
+    ]
+    here.show(rows, as_json=as_json, empty="peers.toml names no peer")
+
+
+@peers.command()
+def echo(name: Name) -> None:
+    """Ask a peer for a C-ECHO.
+
+    Example: isocenter peers echo pacs
+    """
+    from node.sending.dimse import DimseSender
+
+    report = DimseSender().echo(_destination(name))
+    print(report.text)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@peers.command()
+def probe(name: Name) -> None:
+    """Ask a peer which of our objects it takes, and propose the lines for its table in peers.toml.
+
+    Nothing is sent: the answers are those to an association request.
+
+    Example: isocenter peers probe pacs
+    """
+    from pydicom.uid import UID
+
+    from node.sending.dimse import DimseSender
+    from node.sending.proposal import ASKED, propose
+
+    report = DimseSender().probe(_destination(name), [one.uid for one in ASKED])
+    if not report.ok:
+        raise IsocenterError(report.text)
+    accepted = dict(report.accepted)
+    rows = [
+        {
+            "object": one.name,
+            "taken": "yes" if accepted[one.uid] else "no",
+            "used for": one.use,
+            "syntaxes": ", ".join(UID(syntax).name for syntax in accepted[one.uid]),
+        }
+        for one in ASKED
+    ]
+    here.show(rows, as_json=False, empty="")
+    proposal = propose(report)
+    print(f"\nFor {name} in peers.toml:\n")
+    print("\n".join(proposal.lines))
+    for note in proposal.notes:
+        print(f"\n{note}")
+
+
+def _destination(name: str) -> "Destination":
+    from node.sending.destination import Destination
+
+    configuration = here.configuration()
+    peer = configuration.peer(name)
+    if peer is None:
+        raise NotFound(f"no peer {name!r} is in peers.toml; `isocenter peers list` shows them")
+    if "destination" not in peer.roles:
+        raise ConfigurationInvalid(
+            f"peer {name!r} is a source only: give it an address, a port and the role destination"
+        )
+    return Destination(peer.name, peer.ae_title, peer.address, peer.port, configuration.settings.node.ae_titles[0])

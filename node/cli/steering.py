@@ -1,0 +1,136 @@
+"""Commands that steer: complete, release, retry, again, cancel, resend, pause, resume, erase."""
+
+from typing import Annotated
+
+import typer
+
+from node.cli import here
+from node.errors import NotFound
+from node.state.pauses import Pausable
+
+Job = Annotated[str, typer.Argument(help="A job's id, as `isocenter jobs` shows it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (complete, release, retry, again, cancel, resend, pause, resume, erase):
+        app.command()(command)
+
+
+def complete(study: Annotated[str, typer.Argument(help="A study's id or Study Instance UID.")]) -> None:
+    """Take a study as complete now, without waiting for more of it.
+
+    Example: isocenter complete 1.2.840.113619.2.55.3
+    """
+    with here.operator() as operator:
+        print(f"study {operator.complete(study, here.now())} is taken as complete")
+
+
+def release(
+    study: Annotated[str, typer.Argument(help="A study's id or Study Instance UID.")],
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Of images that came twice with other content, take the later ones.")
+    ] = False,
+) -> None:
+    """Let a study go on that was held: its images are from one patient, and the right ones count.
+
+    Example: isocenter release sab3de7fg --latest
+    """
+    with here.operator() as operator:
+        identity = operator.release(study, here.now(), latest=latest)
+    print(f"study {identity} goes on")
+
+
+def retry(job: Job) -> None:
+    """Try a failed, refused or cancelled job again, from the stage where it ended.
+
+    Example: isocenter retry jx5c2mzqa
+    """
+    with here.operator() as operator:
+        operator.retry(job, here.now())
+    print(f"job {job} is queued again")
+
+
+def again(job: Job) -> None:
+    """Run an ended job anew from the start; its results are new objects.
+
+    Example: isocenter again jx5c2mzqa
+    """
+    with here.operator() as operator:
+        operator.again(job, here.now())
+    print(f"job {job} runs again")
+
+
+def cancel(job: Job) -> None:
+    """Let no further stage of a job start.
+
+    Example: isocenter cancel jx5c2mzqa
+    """
+    with here.operator() as operator:
+        operator.cancel(job, here.now())
+    print(f"job {job} is cancelled")
+
+
+def resend(
+    delivery: Annotated[str, typer.Argument(help="A delivery's id, as `isocenter deliveries` shows it.")],
+) -> None:
+    """Send a delivery now: one that waits, was parked, or was delivered before.
+
+    Example: isocenter resend dk3f7q2ab
+    """
+    with here.operator() as operator:
+        operator.resend(delivery, here.now())
+    print(f"delivery {delivery} is being sent")
+
+
+def erase(
+    study: Annotated[str, typer.Argument(help="A study's id or Study Instance UID.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove one study with its images, results and every fact about it, at once and for good.
+
+    What was sent to other systems is theirs to erase.
+
+    Example: isocenter erase sab3de7fg
+    """
+    if not yes:
+        typer.confirm(f"Erase study {study} with all its images and results for good?", abort=True)
+    home = here.configuration().settings.state.home.absolute()
+    with here.operator() as operator:
+        count = operator.erase(study, home, here.now())
+    print(f"study {study} is erased: {count} files, its results and its facts")
+
+
+Kind = Annotated[Pausable, typer.Argument(help="What is meant.")]
+Name = Annotated[str, typer.Argument(help="Its name in the configuration.")]
+
+
+def pause(kind: Kind, name: Name) -> None:
+    """Start nothing more of a route, a model or a destination; what runs goes on, what comes waits.
+
+    Example: isocenter pause destination pacs
+    """
+    _check(kind, name)
+    with here.operator() as operator:
+        operator.pause(kind, name, here.now())
+    print(f"{kind.value} {name} is paused")
+
+
+def resume(kind: Kind, name: Name) -> None:
+    """Go on with what waited while a route, a model or a destination was paused.
+
+    Example: isocenter resume destination pacs
+    """
+    with here.operator() as operator:
+        operator.resume(kind, name, here.now())
+    print(f"{kind.value} {name} goes on")
+
+
+def _check(kind: Pausable, name: str) -> None:
+    configured = here.configuration()
+    known = {
+        Pausable.ROUTE: [one.name for one in configured.routes],
+        Pausable.MODEL: [one.model for one in configured.routes],
+        Pausable.DESTINATION: [one.name for one in configured.peers if "destination" in one.roles],
+    }[kind]
+    if name not in known:
+        raise NotFound(f"no {kind.value} is called {name!r}; there are: {', '.join(sorted(set(known))) or 'none'}")

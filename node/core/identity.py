@@ -1,0 +1,64 @@
+"""UIDs, AE titles, patients and short ids as checked value types."""
+
+import base64
+import re
+import uuid
+from dataclasses import dataclass
+from typing import NewType
+
+StudyUID = NewType("StudyUID", str)
+SeriesUID = NewType("SeriesUID", str)
+InstanceUID = NewType("InstanceUID", str)
+ClassUID = NewType("ClassUID", str)
+
+UID_PATTERN = re.compile(r"[0-9]+(\.[0-9]+)*")
+AE_TITLE_PATTERN = re.compile(r"(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}")
+
+NAMESPACE = uuid.UUID("6d0e3c52-7f0f-5c63-9c1b-0f4f5f6f8a11")
+"""Isocenter's own UUID namespace: every derived UID and id starts from it and never from chance."""
+
+
+def is_uid(text: str) -> bool:
+    """Whether text is a UID: digits and dots, 1 to 64 characters (PS3.5 section 9.1).
+
+    Leading zeros of a component are tolerated: real devices write them.
+    """
+    return len(text) <= 64 and UID_PATTERN.fullmatch(text) is not None
+
+
+def is_ae_title(text: str) -> bool:
+    """Whether text is a legal AE title: 1 to 16 printable characters, no backslash, not only blanks (PS3.5 6.2)."""
+    return AE_TITLE_PATTERN.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose study it is: PatientID with its issuer, padding trimmed; empty where absent."""
+
+    patient_id: str
+    issuer: str
+
+    @classmethod
+    def of(cls, patient_id: str | None, issuer: str | None) -> "Patient":
+        return cls((patient_id or "").strip(" \0"), (issuer or "").strip(" \0"))
+
+    def same_as(self, other: "Patient") -> bool:
+        """Issuers conflict only when both are present and differ (design section 4)."""
+        issuers_agree = not self.issuer or not other.issuer or self.issuer == other.issuer
+        return self.patient_id == other.patient_id and issuers_agree
+
+
+def derived_uuid(*parts: str) -> uuid.UUID:
+    """UUIDv5 of the parts, in Isocenter's namespace; parts are length-prefixed so that they cannot run together."""
+    return uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))
+
+
+def derived_uid(*parts: str) -> str:
+    """A DICOM UID under 2.25 derived from the parts (PS3.5 section B.2): the same parts, the same UID."""
+    return f"2.25.{derived_uuid(*parts).int}"
+
+
+def short_id(prefix: str, *parts: str) -> str:
+    """A short id for people: a letter and eight characters derived from the parts."""
+    text = base64.b32encode(derived_uuid(*parts).bytes).decode("ascii").lower()
+    return f"{prefix}{text[:8]}"

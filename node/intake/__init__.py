@@ -1,0 +1,1 @@
+"""Association to instance to study."""

@@ -1,0 +1,37 @@
+"""Moves the records of associations that ended from the spool into the ledger, where the operator sees them."""
+
+import sqlalchemy as sa
+
+from node.state import schema
+from node.state.associations import Associations
+from node.state.ledger import Ledger
+
+
+def keep_ended(ledger: Ledger, associations: Associations) -> int:
+    """Record every association that ended, then forget its file; doing so twice changes nothing."""
+    ended = [record for record in associations.records() if not record.is_open]
+    if not ended:
+        return 0
+    with ledger.write() as connection:
+        ids = [record.id for record in ended]
+        query = sa.select(schema.association.c.id).where(schema.association.c.id.in_(ids))
+        known = set(connection.execute(query).scalars())
+        for record in ended:
+            if record.id not in known:
+                connection.execute(
+                    schema.association.insert().values(
+                        id=record.id,
+                        calling_ae=record.calling_ae,
+                        called_ae=record.called_ae,
+                        address=record.address,
+                        started_at=record.started_at,
+                        ended_at=record.ended_at,
+                        outcome=record.outcome.value,
+                        why=record.why,
+                        stored=record.stored,
+                        refused=record.refused,
+                    )
+                )
+    for record in ended:
+        associations.remove(record)
+    return len(ended)

@@ -1,0 +1,111 @@
+"""Drains what the receivers published into the ledger: reads each header once, in small transactions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from node.core.identity import StudyUID
+from node.core.study import InstanceFacts, InstanceKind
+from node.errors import Unreadable
+from node.intake.conflict import compare
+from node.state import arrivals
+from node.state.arrivals import Conflict, Received
+from node.state.file_meta import data_set_sha256
+from node.state.header import read_facts
+from node.state.ledger import Ledger
+from node.state.pixel_digest import pixels_sha256
+from node.state.spool import Arrival, Spool, read_meta
+from node.state.suspects import Suspects
+
+BATCH = 64
+"""Instances per transaction: a commit costs a sync of the disk, a long transaction makes others wait."""
+
+
+class Indexer:
+    """Moves arrivals from the spool's list into the ledger. Indexing an instance twice changes nothing."""
+
+    def __init__(self, ledger: Ledger, spool: Spool, *, home: Path, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._spool, self._home, self._clock = ledger, spool, home, clock
+        self._suspects = Suspects(home)
+
+    def drain(self) -> int:
+        """Index everything that is there; returns how many instances that were."""
+        total = 0
+        while batch := list(islice(self._spool.arrivals(), BATCH)):
+            self._record([found for found in map(self._read, batch) if found is not None])
+            for one in batch:
+                self._spool.taken(one)
+            total += len(batch)
+        return total
+
+    def _read(self, arrival: Arrival) -> Received | None:
+        """What one file says; None where its study was removed meanwhile."""
+        facts: InstanceFacts | None = None
+        pixels, why = None, ""
+        try:
+            meta, size = read_meta(arrival.path), arrival.path.stat().st_size
+            sha256 = data_set_sha256(arrival.path)
+        except FileNotFoundError:
+            return None
+        except Unreadable as error:
+            return self._damaged(arrival, str(error))
+        try:
+            with self._suspects.reading(arrival.name):
+                facts = read_facts(arrival.path)
+                pixels = pixels_sha256(arrival.path)
+        except Unreadable as error:
+            why = str(error)
+        return Received(
+            study_uid=StudyUID(arrival.path.parent.name),
+            sop_uid=meta.sop_instance_uid,
+            facts=facts,
+            path=str(arrival.path.relative_to(self._home)),
+            sha256=sha256,
+            size_bytes=size,
+            transfer_syntax_uid=meta.transfer_syntax_uid,
+            sop_class_uid=meta.sop_class_uid,
+            received_at=meta.received_at,
+            association_id=meta.association_id,
+            peer=meta.peer or None,
+            calling_ae=meta.calling_ae,
+            called_ae=meta.called_ae,
+            why=why,
+            pixels_sha256=pixels,
+        )
+
+    def _damaged(self, arrival: Arrival, why: str) -> Received:
+        """A file whose file meta, which we wrote, cannot be read back: the disk changed it. Its name still tells
+        which instance it was."""
+        return Received(
+            study_uid=StudyUID(arrival.path.parent.name),
+            sop_uid=arrival.path.stem.partition("~")[0],
+            facts=None,
+            path=str(arrival.path.relative_to(self._home)),
+            sha256="",
+            size_bytes=arrival.path.stat().st_size,
+            transfer_syntax_uid="",
+            sop_class_uid="",
+            received_at=self._clock(),
+            association_id="",
+            peer=None,
+            calling_ae="",
+            called_ae="",
+            why=f"the file is damaged, look at the disk: {why}",
+        )
+
+    def _record(self, batch: Sequence[Received]) -> None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            for one in batch:
+                if arrivals.is_known(connection, one.path):
+                    continue
+                if one.facts is not None and arrivals.is_own_result(connection, one.sop_uid):
+                    one = replace(one, facts=replace(one.facts, kind=InstanceKind.OWN))  # noqa: PLW2901
+                first = arrivals.first_of(connection, one.study_uid, one.sop_uid)
+                if first is None:
+                    arrivals.add_instance(connection, one, Conflict.NONE, now)
+                    continue
+                conflict, why = compare(first[0], self._home / first[1], one.facts, self._home / one.path)
+                arrivals.add_instance(connection, replace(one, why=why), conflict, now)

@@ -1,0 +1,148 @@
+"""Tells who came: each association from its request to its end."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from node.core.admission import Caller
+from node.state.associations import AssociationOutcome, AssociationRecord, Associations, Receiver
+
+log = structlog.get_logger()
+
+TOLD_EVERY_S = 1.0
+"""How often a storing association is told anew at most."""
+REJECTION_TOLD_EVERY_S = 60.0
+REJECTIONS_TOLD = 1000
+"""A caller that is turned away usually comes again and again; nobody may fill the disk by asking."""
+TEXT_LENGTH = 64
+ABORTED_BY_SENDER = "the sender closed its connection without releasing the association: its own log says why"
+
+
+def told(text: str) -> str:
+    """Text from the network as logs and lists may show it: cut, control and foreign characters escaped."""
+    return ascii(text[:TEXT_LENGTH])[1:-1]
+
+
+class Entry:
+    """One association in the journal."""
+
+    def __init__(self, journal: "Journal", record: AssociationRecord) -> None:
+        self._journal = journal
+        self._record = record
+        self._told_at = time.monotonic()
+        self._why = ""
+        self._lock = threading.Lock()
+        journal.tell(record)
+
+    @property
+    def record(self) -> AssociationRecord:
+        return self._record
+
+    def stored(self, study_uid: str, size_bytes: int) -> None:
+        """An instance was acknowledged."""
+        with self._lock:
+            elsewhere = study_uid != self._record.study_uid
+            self._record = replace(
+                self._record,
+                stored=self._record.stored + 1,
+                stored_bytes=self._record.stored_bytes + size_bytes,
+                study_uid=study_uid,
+                last_at=self._journal.now(),
+            )
+            if elsewhere or time.monotonic() - self._told_at >= TOLD_EVERY_S:
+                self._told_at = time.monotonic()
+                self._journal.tell(self._record)
+
+    def refused(self) -> None:
+        """An instance was answered with an error."""
+        with self._lock:
+            self._record = replace(self._record, refused=self._record.refused + 1)
+
+    def remark(self, why: str) -> None:
+        """Why the association is about to end; the first remark counts."""
+        self._why = self._why or why
+
+    def end(self, outcome: AssociationOutcome) -> None:
+        """The association is over; the first end counts."""
+        with self._lock:
+            if not self._record.is_open:
+                return
+            why = self._why or (ABORTED_BY_SENDER if outcome is AssociationOutcome.ABORTED else "")
+            self._record = replace(self._record, outcome=outcome, why=why, ended_at=self._journal.now())
+            self._journal.tell(self._record)
+        log.info(
+            "association-ended",
+            association=self._record.id,
+            outcome=outcome.value,
+            stored=self._record.stored,
+            refused=self._record.refused,
+            why=why,
+        )
+
+
+class Journal:
+    """The journal of one receiver. It never stands in the way: where it cannot be written, the log says so."""
+
+    def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self._receiver: Receiver = Associations(home).serve()
+        self._rejected: dict[Caller, float] = {}
+        self._lock = threading.Lock()
+
+    def opened(self, caller: Caller, peer: str | None) -> Entry:
+        """An association was accepted."""
+        record = self._record(f"a{secrets.token_hex(5)}", caller, peer)
+        log.info("association-opened", association=record.id, **_names(caller), peer=peer)
+        return Entry(self, record)
+
+    def rejected(self, caller: Caller, why: str) -> None:
+        """An association was rejected. Told once a minute for each caller, and within a bound for all of them."""
+        log.warning("association-rejected", **_names(caller), why=why)
+        if not self._may_tell(Caller(caller.calling_ae, caller.called_ae, caller.address)):
+            return
+        record = self._record(f"r{secrets.token_hex(5)}", caller, None)
+        self.tell(replace(record, outcome=AssociationOutcome.REJECTED, why=why, ended_at=record.started_at))
+
+    def tell(self, record: AssociationRecord) -> None:
+        """Write a record for the other processes."""
+        try:
+            self._receiver.write(record)
+        except OSError as error:
+            log.warning("association-not-told", association=record.id, why=error.strerror)
+
+    def close(self) -> None:
+        """The receiver ends."""
+        self._receiver.close()
+
+    def _record(self, key: str, caller: Caller, peer: str | None) -> AssociationRecord:
+        return AssociationRecord(
+            id=key,
+            receiver=self._receiver.name,
+            calling_ae=told(caller.calling_ae),
+            called_ae=told(caller.called_ae),
+            address=told(caller.address),
+            peer=peer,
+            started_at=self.now(),
+        )
+
+    def _may_tell(self, caller: Caller) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            recent = {one: at for one, at in self._rejected.items() if now - at < REJECTION_TOLD_EVERY_S}
+            may = caller not in recent and len(recent) < REJECTIONS_TOLD
+            self._rejected = {**recent, caller: now} if may else recent
+            return may
+
+
+def _names(caller: Caller) -> dict[str, str]:
+    return {
+        "calling_ae": told(caller.calling_ae),
+        "called_ae": told(caller.called_ae),
+        "address": told(caller.address),
+    }

@@ -1,0 +1,143 @@
+"""TLS as BCP 195 wants it, mutual, with certificates that may be replaced while the node runs."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import structlog
+
+from node.errors import ConfigurationInvalid
+from node.settings import TlsTable
+
+log = structlog.get_logger()
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; those of 1.3 are all recommended (RFC 9325 section 4.2)."""
+LOOKED_AT_EVERY_S = 1.0
+WARNED_EVERY_S = 86400.0
+SHORT_NAMES = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "countryName": "C",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+}
+
+
+class Tls:
+    """The certificates of the node as they lie on disk now. `context` may be asked from any thread.
+
+    Raises ConfigurationInvalid where they cannot be used at the start; where new ones cannot, the log says so and
+    the old ones stay in use.
+    """
+
+    def __init__(self, table: TlsTable, now: Callable[[], datetime]) -> None:
+        self._table = table
+        self._now = now
+        self._files = tuple(Path(one) for one in (table.certificate, table.key, table.authorities))
+        self._lock = threading.Lock()
+        self._stamp = self._stamped()
+        self._context = self._load()
+        self._looked_at = time.monotonic()
+        self._warned_at = -WARNED_EVERY_S
+        self._warn()
+
+    def context(self) -> ssl.SSLContext:
+        """For the next connection."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= LOOKED_AT_EVERY_S:
+                self._looked_at = time.monotonic()
+                self._look()
+            return self._context
+
+    def _look(self) -> None:
+        stamp = self._stamped()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._context = self._load()
+                log.info("certificates-reloaded", certificate=self._table.certificate)
+                self._warned_at = -WARNED_EVERY_S
+            except ConfigurationInvalid as error:
+                log.warning("certificates-unusable", why=f"{error}; the ones before stay in use")
+        if time.monotonic() - self._warned_at >= WARNED_EVERY_S:
+            self._warn()
+
+    def _stamped(self) -> tuple[tuple[int, int], ...]:
+        """What tells whether a file was replaced; zeros for one that is not there."""
+        found = []
+        for path in self._files:
+            try:
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_ino))
+            except OSError:
+                found.append((0, 0))
+        return tuple(found)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.set_ciphers(CIPHERS)
+        try:
+            context.load_cert_chain(self._table.certificate, self._table.key)
+            context.load_verify_locations(self._table.authorities)
+        except OSError as error:  # ssl.SSLError is one
+            names = ", ".join(map(str, self._files))
+            raise ConfigurationInvalid(
+                f"node.toml: tls: the certificates cannot be used ({error}): look at {names}"
+            ) from error
+        return context
+
+    def _warn(self) -> None:
+        self._warned_at = time.monotonic()
+        ends = not_after(self._files[0].read_text(encoding="ascii", errors="replace"))
+        if ends - self._now() < timedelta(days=self._table.warn_days):
+            log.warning(
+                "certificate-expires",
+                certificate=self._table.certificate,
+                ends=ends.isoformat(),
+                why="peers will refuse it from then on: put a new one in its place; it is taken up without a restart",
+            )
+
+
+def subject_of(connection: ssl.SSLSocket) -> tuple[str, ...]:
+    """The attributes of the peer certificate's subject, as "CN=name"."""
+    parts = (connection.getpeercert() or {}).get("subject", ())
+    return tuple(
+        f"{SHORT_NAMES.get(str(name), str(name))}={value}"
+        for relative in parts
+        for name, value in cast("tuple[tuple[str, str], ...]", relative)
+    )
+
+
+def not_after(pem: str) -> datetime:
+    """When the first certificate of a PEM text expires (RFC 5280 section 4.1.2.5)."""
+    start = pem.index("-----BEGIN CERTIFICATE-----")
+    end = pem.index("-----END CERTIFICATE-----", start) + len("-----END CERTIFICATE-----")
+    der = ssl.PEM_cert_to_DER_cert(pem[start:end])
+    place = _content(der, _content(der, 0)[0])[0]  # into Certificate, into TBSCertificate
+    if der[place] == 0xA0:  # the version, where it is not 1
+        place = _content(der, place)[1]
+    for _ in range(3):  # serial number, signature algorithm, issuer
+        place = _content(der, place)[1]
+    _, first_end = _content(der, _content(der, place)[0])  # validity: not before, not after
+    start_of_text, end_of_text = _content(der, first_end)
+    text = der[start_of_text:end_of_text].decode("ascii")
+    form = "%y%m%d%H%M%SZ" if der[first_end] == 0x17 else "%Y%m%d%H%M%SZ"  # UTCTime or GeneralizedTime
+    return datetime.strptime(text, form).replace(tzinfo=UTC)
+
+
+def _content(der: bytes, place: int) -> tuple[int, int]:
+    """Where the content of the DER value at `place` starts and ends."""
+    length, start = der[place + 1], place + 2
+    if length & 0x80:
+        size = length & 0x7F
+        length, start = int.from_bytes(der[start : start + size], "big"), start + size
+    return start, start + length

@@ -1,0 +1,47 @@
+"""A study as a folder of files: found, read, and split into stacks without a ledger."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.core.identity import InstanceUID, StudyUID
+from node.core.stacks import split_into_stacks
+from node.core.study import InstanceFacts, Stack
+from node.errors import NotFound, Unreadable
+from node.state.header import read_facts
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One study's files. unreadable: how many files were no DICOM instances or could not be read."""
+
+    study_uid: StudyUID
+    facts: tuple[InstanceFacts, ...]
+    stacks: tuple[Stack, ...]
+    paths: dict[InstanceUID, Path]
+    unreadable: int
+
+
+def read_folder(path: Path, progress: Callable[[Sequence[Path]], Iterable[Path]] = lambda files: files) -> Folder:
+    """Read every file below `path`, or that one file. Raises NotFound where there is no study, or more than one.
+
+    progress: may wrap the files to show how far it is.
+    """
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    facts: dict[InstanceUID, InstanceFacts] = {}
+    paths: dict[InstanceUID, Path] = {}
+    unreadable = 0
+    for file in progress(files):
+        try:
+            one = read_facts(file)
+        except (Unreadable, FileNotFoundError):
+            unreadable += 1
+            continue
+        facts[one.sop_instance_uid], paths[one.sop_instance_uid] = one, file
+    studies = sorted({one.study_uid for one in facts.values()})
+    if not studies:
+        raise NotFound(f"{path}: no DICOM instance was found there ({unreadable} files could not be read)")
+    if len(studies) > 1:
+        raise NotFound(f"{path}: {len(studies)} studies lie there; name the folder of one: {', '.join(studies[:3])} …")
+    found = tuple(facts.values())
+    return Folder(StudyUID(studies[0]), found, split_into_stacks(found), paths, unreadable)

@@ -1,0 +1,49 @@
+"""Reads what a model gets of a study: each input's stack gated, decoded and kept as files for the model's process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ai.contract import InputCard, ModelCard
+from ai.exchange import save_inputs
+from ai.volume import Inputs, Volume
+from node.core.identity import InstanceUID, StudyUID
+from node.core.study import SourceGrid, Stack
+from node.jobs import gate
+from node.jobs.reading import read_volume
+
+GRID: TypeAdapter[SourceGrid] = TypeAdapter(SourceGrid)
+GRID_FILE = "grid.json"
+
+
+def read_inputs(
+    stacks: Mapping[str, Stack],
+    siblings: Mapping[str, list[Stack]],
+    card: ModelCard,
+    paths: Mapping[InstanceUID, Path],
+    study_uid: StudyUID,
+) -> tuple[Inputs, SourceGrid]:
+    """Gate and read every input of a model; the grid is the reference's. Raises node.errors.Refused."""
+    cards: dict[str, InputCard] = {one.name: one for one in card.inputs}
+    volumes: dict[str, Volume] = {}
+    grids: dict[str, SourceGrid] = {}
+    for name, stack in stacks.items():
+        gate.check(stack, cards[name], siblings[name])
+    for name, stack in stacks.items():
+        volumes[name], grids[name] = read_volume(stack, paths, study_uid)
+    return Inputs(volumes=volumes, reference=card.reference), grids[card.reference]
+
+
+def prepare_inputs(
+    stacks: Mapping[str, Stack],
+    siblings: Mapping[str, list[Stack]],
+    card: ModelCard,
+    paths: Mapping[InstanceUID, Path],
+    study_uid: StudyUID,
+    folder: Path,
+) -> None:
+    """Write a model's inputs and their grid into an empty folder. Raises node.errors.Refused."""
+    inputs, grid = read_inputs(stacks, siblings, card, paths, study_uid)
+    save_inputs(inputs, folder)
+    (folder / GRID_FILE).write_bytes(GRID.dump_json(grid))

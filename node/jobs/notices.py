@@ -1,0 +1,126 @@
+"""Tells destinations that want to know it when images were not analysed, and why."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from pydicom.filereader import read_file_meta_info
+
+from ai.contract import Model
+from node.core.identity import SeriesUID
+from node.core.job import JobState
+from node.core.reasons import ADVICE
+from node.errors import IsocenterError, ReasonCode
+from node.results.encode import RunIdentity
+from node.results.notice import Cause, Unanalysed, encode_notice
+from node.settings import Peer
+from node.state import arrivals, outbox, schema, work
+from node.state.artefacts import make_durable
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+from node.state.rows import JobRow, ResultRow
+
+log = structlog.get_logger()
+
+CAUSES = {JobState.REFUSED: Cause.REFUSED, JobState.FAILED: Cause.FAILED}
+
+
+def notice_run(run: int) -> int:
+    """Under which number the ledger keeps a run's notice: below every run's, so that a retry's results replace it."""
+    return -run
+
+
+class Notices:
+    """Makes a job's notice once per run; doing so again has no effect."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: Queue,
+        home: Path,
+        models: Mapping[str, Model],
+        peers: Mapping[str, Peer],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._ledger, self._queue, self._home = ledger, queue, home
+        self._models, self._clock = models, clock
+        self._wanting = frozenset(peer.name for peer in peers.values() if peer.failures)
+
+    def announce_missing(self) -> None:
+        """Announce every job that ended without findings while nobody could say so."""
+        if not self._wanting:
+            return
+        states = [state.value for state in CAUSES]
+        with self._ledger.read() as connection:
+            query = sa.select(schema.job.c.id).where(schema.job.c.state.in_(states))
+            ended = list(connection.execute(query).scalars())
+        for job_id in ended:
+            self.announce(job_id)
+
+    def announce(self, job_id: str) -> None:
+        """Make the notice of a job that ended refused or failed, and enqueue it for every destination that wants it."""
+        with self._ledger.read() as connection:
+            job = work.get_job(connection, job_id)
+            wanting = [one for one in job.destinations if one in self._wanting]
+            made_before = outbox.results_of(connection, job.id, notice_run(job.run))
+        if job.state not in CAUSES or not wanting or made_before:
+            return
+        try:
+            rows = self._make(job)
+        except (IsocenterError, OSError) as error:
+            log.warning("notice-not-made", job=job.id, error=type(error).__name__)
+            return
+        now = self._clock()
+        with self._ledger.write() as connection:
+            if outbox.results_of(connection, job.id, notice_run(job.run)):
+                return
+            outbox.add_results(connection, rows)
+            for destination in wanting:
+                made = outbox.add_delivery(connection, job, destination, now, run=notice_run(job.run))
+                self._queue.delivery(
+                    connection, made.id, destination=destination, attempt=made.attempt, priority=job.priority
+                )
+
+    def _make(self, job: JobRow) -> list[ResultRow]:
+        card = self._models[job.model].card
+        stack = job.inputs.get(card.reference) or next(iter(job.inputs.values()))
+        with self._ledger.read() as connection:
+            held = arrivals.instances_in_force(connection, job.study_id, [SeriesUID(stack.series_uid)])
+            started_at = work.get_run(connection, job.id, job.run).started_at
+        paths = {one.facts.sop_instance_uid: self._home / one.path for one in held}
+        uids = list(dict.fromkeys(frame.sop_instance_uid for frame in stack.frames))
+        first = next((paths[uid] for uid in uids if uid in paths), None)
+        if first is None:
+            raise IsocenterError(f"job {job.id}: its images are no longer in the spool")
+        folder = self._home / "work" / job.id / str(job.run) / "notice"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700, parents=True)
+        made = encode_notice(
+            Unanalysed(held[0].facts.study_uid, SeriesUID(stack.series_uid), dict.fromkeys(uids, stack.sop_class_uid)),
+            first,
+            card,
+            RunIdentity(job_key=job.key, run=job.run, started_at=started_at),
+            folder,
+            cause=CAUSES[job.state],
+            reason=f"{job.reason}: {job.message}",
+            advice=ADVICE[ReasonCode(job.reason)] if job.reason else "",
+            route=job.route,
+        )
+        make_durable(folder, self._home)
+        return [
+            ResultRow(
+                sop_uid=one.sop_instance_uid,
+                job_id=job.id,
+                run=notice_run(job.run),
+                kind=one.kind.value,
+                series_uid=one.series_instance_uid,
+                sop_class_uid=one.sop_class_uid,
+                transfer_syntax_uid=str(read_file_meta_info(one.path).TransferSyntaxUID),
+                path=str(one.path.relative_to(self._home)),
+                position=position,
+            )
+            for position, one in enumerate(made)
+        ]

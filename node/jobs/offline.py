@@ -1,0 +1,141 @@
+"""A model run on a folder: the same stages as the node's, without ledger, queue or network."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ai.contract import Model
+from ai.device import Device
+from ai.errors import ModelFailed, ModelRefused
+from ai.findings import Findings
+from ai.volume import Inputs
+from node.core.provenance import input_digest, job_key, settings_digest
+from node.core.study import SourceGrid, Stack
+from node.errors import ReasonCode, Refused
+from node.jobs.folder import Folder
+from node.jobs.inference import Inference
+from node.jobs.inputs import read_inputs
+from node.results.encode import MeasurementRow, RunIdentity, draw_overlay, encode, measurement_rows
+from node.state.file_meta import data_set_sha256
+from node.state.pixel_digest import pixels_sha256
+
+SERIES_BASE = 9001
+
+
+@dataclass
+class Report:
+    """What report.json says: done, refused or failed, why, and how long each stage took."""
+
+    model: str
+    outcome: str = "done"
+    reason_code: str | None = None
+    reason: str | None = None
+    series_uid: str | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        (folder / "report.json").write_text(json.dumps(vars(self), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The report, and what was measured where the model ran."""
+
+    report: Report
+    rows: tuple[MeasurementRow, ...] = ()
+    summary: tuple[str, ...] = ()
+
+
+def run_model(
+    model: Model,
+    folder: Folder,
+    chosen: Mapping[str, Stack],
+    out: Path,
+    started_at: datetime,
+    *,
+    say: Callable[[str], None] = lambda _stage: None,
+) -> Outcome:
+    """Run the model on the chosen stacks and write the result objects into `out`, which exists and is empty.
+
+    A refusal or failure writes report.json alone. Raises nothing for these: the outcome says so.
+    """
+    card = model.card
+    report = Report(model=f"{card.name} {card.version}", series_uid=chosen[card.reference].series_uid)
+    try:
+        inputs, grid, findings = _predict(model, folder, chosen, report, say)
+    except Refused as refused:
+        return _ended(report, out, "refused", refused.reason, str(refused))
+    except ModelRefused as refused:
+        return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, str(refused))
+    except ModelFailed as failed:
+        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
+    with _timed(report, "encode", say):
+        _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
+        rows = tuple(measurement_rows(findings, card))
+        (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+        (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
+    report.write(out)
+    return Outcome(report, rows, findings.summary)
+
+
+def _predict(
+    model: Model, folder: Folder, chosen: Mapping[str, Stack], report: Report, say: Callable[[str], None]
+) -> tuple[Inputs, SourceGrid, Findings]:
+    with _timed(report, "prepare", say):
+        siblings = {
+            name: [one for one in folder.stacks if one.series_uid == stack.series_uid] for name, stack in chosen.items()
+        }
+        inputs, grid = read_inputs(chosen, siblings, model.card, folder.paths, folder.study_uid)
+    with _timed(report, "infer", say):
+        inference = Inference({model.card.name: model}, Device())
+        findings = inference.predict(model.card.name, inputs)
+        inference.close()
+    return inputs, grid, findings
+
+
+def _encode(
+    model: Model,
+    folder: Folder,
+    chosen: Mapping[str, Stack],
+    inputs: Inputs,
+    grid: SourceGrid,
+    findings: Findings,
+    out: Path,
+    started_at: datetime,
+) -> None:
+    card = model.card
+    used = {frame.sop_instance_uid for stack in chosen.values() for frame in stack.frames}
+    key = job_key(
+        study_uid=folder.study_uid,
+        route=card.name,
+        input_digest=input_digest(chosen, {uid: _content(folder.paths[uid]) for uid in used}),
+        model_digest=card.digest,
+        settings_digest=settings_digest(series_base=SERIES_BASE),
+    )
+    run = RunIdentity(job_key=key, run=1, started_at=started_at)
+    encode(findings, card, grid, folder.paths, run, out, volume=inputs.reference_volume, route=card.name)
+
+
+def _content(path: Path) -> str:
+    """The digest that the ledger keeps of an instance's content."""
+    return pixels_sha256(path) or data_set_sha256(path)
+
+
+def _ended(report: Report, out: Path, outcome: str, reason: ReasonCode, message: str) -> Outcome:
+    report.outcome, report.reason_code, report.reason = outcome, reason.value, message
+    report.write(out)
+    return Outcome(report)
+
+
+@contextmanager
+def _timed(report: Report, stage: str, say: Callable[[str], None]) -> Iterator[None]:
+    say(stage)
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        report.stages[stage] = round(time.monotonic() - start, 3)

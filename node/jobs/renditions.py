@@ -1,0 +1,39 @@
+"""Which forms of a run each destination gets, from its table in peers.toml."""
+
+from collections.abc import Iterable, Mapping
+
+from node.core.identity import InstanceUID
+from node.results.profile import Predecessor, Profile, ReportClass, SegmentationType
+from node.results.uids import RenditionKind
+from node.settings import Peer
+from node.state.rows import ResultRow
+
+NOTICES = (RenditionKind.NOTICE.value, RenditionKind.NOTICE_PAGE.value)
+
+
+def profile_of(peer: Peer | None) -> Profile:
+    """The profile a peer asks for; the usual one for a peer that is configured no more."""
+    if peer is None:
+        return Profile()
+    return Profile(ReportClass(peer.sr), SegmentationType(peer.segmentation), peer.series_base)
+
+
+def profiles_of(destinations: Iterable[str], peers: Mapping[str, Peer]) -> list[Profile]:
+    """The profiles that a run must be encoded in so that every destination gets what it asks for, each once."""
+    return list(dict.fromkeys(profile_of(peers.get(name)) for name in destinations))
+
+
+def kinds_for(peer: Peer) -> frozenset[str]:
+    """The kinds of results, as the ledger calls them, that a peer gets."""
+    profile = profile_of(peer)
+    return frozenset(profile.kind(one) for one in peer.renditions) | frozenset(NOTICES if peer.failures else ())
+
+
+def predecessors_in(profile: Profile, replaced: Iterable[ResultRow]) -> list[Predecessor]:
+    """The documents among the objects of an earlier run that were made in this profile."""
+    documents = {profile.kind(one): one for one in ("sr", "text")}
+    return [
+        Predecessor(documents[row.kind], row.series_uid, row.sop_class_uid, InstanceUID(row.sop_uid))
+        for row in replaced
+        if row.kind in documents
+    ]

@@ -1,0 +1,198 @@
+"""Runs one stage of one job: counts the attempt, does the work, and moves the job on, or says why not."""
+
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from ai.errors import ModelError, ModelRefused
+from node.core.job import NEXT_STAGE, JobEvent, Stage
+from node.core.retry import GiveUp, TryAgain, after_stage_failed
+from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused
+from node.jobs.choice import Choice
+from node.jobs.watchdog import Watchdog
+from node.settings import JobsTable
+from node.state import work
+from node.state.artefacts import discard, make_durable, new_folder
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+from node.state.rows import JobRow
+from node.state.work import Ticket
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a stage gets: the job and its run's start, where earlier artefacts lie, and an empty folder to fill."""
+
+    job: JobRow
+    started_at: datetime
+    prepared: Path | None
+    findings: Path | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """How one stage is done. `adopted` runs in the transaction that adopts the artefact, for what follows from it;
+    `settled` runs once that is committed."""
+
+    do: Callable[[Assignment], None]
+    timeout_s: Callable[[JobRow], float]
+    adopted: Callable[[sa.Connection, Assignment, datetime], None] = lambda _connection, _assignment, _now: None
+    settled: Callable[[Assignment], None] = lambda _assignment: None
+
+
+class Runner:
+    """Every stage goes through here; it is one of the four edges that catch everything."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: Queue,
+        *,
+        home: Path,
+        executor: str,
+        limits: JobsTable,
+        stages: Mapping[Stage, StageWork],
+        clock: Callable[[], datetime],
+        unanalysed: Callable[[str], None] = lambda _job_id: None,
+    ) -> None:
+        """unanalysed: called with a job's id once it has ended without findings."""
+        self._ledger, self._queue, self._home, self._executor = ledger, queue, home, executor
+        self._limits, self._stages, self._clock = limits, stages, clock
+        self._choice = Choice(queue)
+        self._unanalysed = unanalysed
+
+    def run(self, stage: Stage, job_id: str, run: int, turn: int) -> None:
+        """Run one stage. Doing so twice has the effect of once; a stale ticket has none."""
+        started = self._start(Ticket(job_id, run, stage, turn))
+        if started is None:
+            self._unanalysed(job_id)
+            return
+        assignment, ticket, attempt_id = started
+        with structlog.contextvars.bound_contextvars(job=ticket.job_id, stage=stage.value):
+            log.info("stage-started", attempt=attempt_id)
+            try:
+                with Watchdog(self._stages[stage].timeout_s(assignment.job), self._too_long(ticket, attempt_id)):
+                    self._stages[stage].do(assignment)
+                make_durable(assignment.folder, self._home)
+            except Refused as refused:
+                self._refuse(ticket, attempt_id, refused.reason, str(refused))
+            except ModelRefused as refused:
+                self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, str(refused))
+            except ProcessEnded as ended:
+                outcome = "crashed" if ended.reason is ReasonCode.UNDECODABLE else "error"
+                self._error(ticket, attempt_id, ended.reason, str(ended), outcome)
+            except MemoryError:
+                self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, "there was not enough memory")
+            except (IsocenterError, ModelError) as error:
+                log.warning("stage-failed", error=type(error).__name__)
+                self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, str(error))
+            except Exception as error:
+                log.exception("stage-failed")
+                self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, f"{type(error).__name__}: {error}")
+            else:
+                self._adopt(ticket, attempt_id, assignment)
+
+    def _start(self, offered: Ticket) -> tuple[Assignment, Ticket, int] | None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            chosen = self._choice.choose(connection, offered, now)
+            if chosen is None:
+                return None
+            job, ticket = chosen
+            attempt_id = work.start_attempt(connection, ticket, self._executor, now)
+            errors, crashes = work.count_attempts(connection, ticket)
+            verdict = self._verdict(errors, crashes) if crashes else None
+            if isinstance(verdict, GiveUp):
+                work.end_attempt(connection, attempt_id, "error", now, message=verdict.why)
+                reason = ReasonCode.MODEL_FAILED
+                work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=verdict.why)
+                return None
+            run = work.get_run(connection, ticket.job_id, ticket.run)
+        folder = new_folder(self._home, ticket, attempt_id)
+        prepared, findings = (None if one is None else self._home / one for one in (run.prepared, run.findings))
+        return Assignment(job, run.started_at, prepared, findings, folder), ticket, attempt_id
+
+    def _adopt(self, ticket: Ticket, attempt_id: int, assignment: Assignment) -> None:
+        now, following = self._clock(), NEXT_STAGE[ticket.stage]
+        artefact = str(assignment.folder.relative_to(self._home))
+        with self._ledger.write() as connection:
+            adopted = work.adopt(connection, assignment.job, ticket, artefact, following, now)
+            outcome = "done" if adopted else "stale"
+            work.end_attempt(connection, attempt_id, outcome, now, peak_mb=_peak_mb())
+            if adopted:
+                self._stages[ticket.stage].adopted(connection, assignment, now)
+            if adopted and following is not None:
+                priority = assignment.job.priority
+                self._queue.stage(connection, ticket.job_id, run=ticket.run, stage=following, turn=1, priority=priority)
+        log.info("stage-ended", outcome=outcome)
+        if adopted:
+            self._stages[ticket.stage].settled(assignment)
+        else:
+            discard(assignment.folder)
+
+    def _refuse(self, ticket: Ticket, attempt_id: int, reason: ReasonCode, message: str) -> None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            job = work.get_job(connection, ticket.job_id)
+            work.end_attempt(connection, attempt_id, "refused", now, message=message, peak_mb=_peak_mb())
+            if work.is_due(job, ticket):
+                work.end_job(connection, job, JobEvent.REFUSED, now, reason=reason, message=message)
+        log.info("stage-refused", reason=reason.value)
+        self._unanalysed(ticket.job_id)
+
+    def _error(self, ticket: Ticket, attempt_id: int, reason: ReasonCode, message: str, outcome: str = "error") -> None:
+        """Record the failure, and try the stage again later or give up."""
+        self._record_error(ticket, attempt_id, reason, message, outcome)
+        self._unanalysed(ticket.job_id)
+
+    def _record_error(self, ticket: Ticket, attempt_id: int, reason: ReasonCode, message: str, outcome: str) -> None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            job = work.get_job(connection, ticket.job_id)
+            work.end_attempt(connection, attempt_id, outcome, now, message=message, peak_mb=_peak_mb())
+            if not work.is_due(job, ticket):
+                return
+            verdict = self._verdict(*work.count_attempts(connection, ticket))
+            if isinstance(verdict, GiveUp):
+                words = f"{message} ({verdict.why})"
+                work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=words)
+                return
+            again = work.next_turn(connection, job, ticket, now)
+            if again is not None:
+                self._queue_again(connection, job, again, verdict.after)
+
+    def _queue_again(self, connection: sa.Connection, job: JobRow, ticket: Ticket, after: timedelta) -> None:
+        self._queue.stage(
+            connection,
+            ticket.job_id,
+            run=ticket.run,
+            stage=ticket.stage,
+            turn=ticket.turn,
+            priority=job.priority,
+            after=after,
+        )
+
+    def _verdict(self, errors: int, crashes: int) -> TryAgain | GiveUp:
+        limits = self._limits
+        return after_stage_failed(
+            errors=errors, crashes=crashes, error_limit=limits.error_attempts, crash_limit=limits.crash_attempts
+        )
+
+    def _too_long(self, ticket: Ticket, attempt_id: int) -> Callable[[float], None]:
+        def record(timeout_s: float) -> None:
+            self._error(ticket, attempt_id, ReasonCode.TIMEOUT, f"the stage took longer than {timeout_s:.0f} s")
+
+        return record
+
+
+def _peak_mb() -> int:
+    """The process's highest memory use so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,0 +1,172 @@
+"""The three stages of a job: prepare reads and gates, infer predicts, encode makes result objects."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydicom.filereader import read_file_meta_info
+
+from ai.contract import Model
+from ai.exchange import load_findings, load_inputs, save_findings
+from node.core.identity import InstanceUID, SeriesUID, StudyUID
+from node.core.job import Stage
+from node.core.stacks import split_into_stacks
+from node.core.study import InstanceFacts
+from node.jobs.confined import run_confined
+from node.jobs.inference import Inference
+from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
+from node.jobs.renditions import predecessors_in, profiles_of
+from node.jobs.runner import Assignment, StageWork
+from node.results.encode import ResultObject, RunIdentity, encode
+from node.results.wording import is_negative
+from node.settings import Peer
+from node.state import arrivals, outbox
+from node.state.artefacts import discard
+from node.state.ledger import Ledger, note
+from node.state.queue import Queue
+from node.state.rows import JobRow, ResultRow
+
+RESULTS_FILE = "results.json"
+CPU_STAGE_TIMEOUT_S = 600.0
+READING_S, READING_S_PER_SLICE = 60.0, 0.25
+INCOMPLETE = "The study may be incomplete: images were still arriving when it had to be analysed."
+
+
+def reading_limit_s(job: JobRow) -> float:
+    """How long reading a job's images may take: a hundred times what it takes on a machine at rest."""
+    return READING_S + READING_S_PER_SLICE * sum(stack.slice_count for stack in job.inputs.values())
+
+
+class Stages:
+    """The stages as the runner calls them, for the processes that do them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: Queue,
+        home: Path,
+        models: Mapping[str, Model],
+        *,
+        decode_memory_mb: int,
+        peers: Mapping[str, Peer] | None = None,
+        inference: Inference | None = None,
+    ) -> None:
+        self._ledger, self._queue, self._home = ledger, queue, home
+        self._models, self._inference = models, inference
+        self._decode_memory_mb = decode_memory_mb
+        self._peers = peers or {}
+
+    def of_worker(self) -> dict[Stage, StageWork]:
+        """What a CPU worker does."""
+        return {
+            Stage.PREPARE: StageWork(self._prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job)),
+            Stage.ENCODE: StageWork(self._encode, lambda _job: CPU_STAGE_TIMEOUT_S, self._deliver, self._forget_volume),
+        }
+
+    def of_model(self) -> dict[Stage, StageWork]:
+        """What a model worker does."""
+        return {Stage.INFER: StageWork(self._infer, lambda job: self._models[job.model].card.timeout_s)}
+
+    def _prepare(self, assignment: Assignment) -> None:
+        job = assignment.job
+        series = sorted({SeriesUID(stack.series_uid) for stack in job.inputs.values()})
+        facts, paths, study_uid = self._sources(job, series)
+        stacks = split_into_stacks(facts)
+        siblings = {
+            name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in job.inputs.items()
+        }
+        card = self._models[job.model].card
+        run_confined(
+            prepare_inputs,
+            (job.inputs, siblings, card, paths, study_uid, assignment.folder),
+            memory_mb=self._decode_memory_mb,
+            timeout_s=reading_limit_s(job),
+        )
+
+    def _infer(self, assignment: Assignment) -> None:
+        assert self._inference is not None  # noqa: S101  of_model is only used where there is one
+        assert assignment.prepared is not None  # noqa: S101  the state machine says so
+        save_findings(
+            self._inference.predict(assignment.job.model, load_inputs(assignment.prepared)), assignment.folder
+        )
+
+    def _encode(self, assignment: Assignment) -> None:
+        job = assignment.job
+        assert assignment.prepared is not None  # noqa: S101
+        assert assignment.findings is not None  # noqa: S101
+        grid = GRID.validate_json((assignment.prepared / GRID_FILE).read_bytes())
+        _, paths, _ = self._sources(job, [grid.series_uid])
+        findings = load_findings(assignment.findings)
+        if job.incomplete:
+            findings = replace(findings, summary=(INCOMPLETE, *findings.summary))
+        card = self._models[job.model].card
+        volume = load_inputs(assignment.prepared).reference_volume
+        run = RunIdentity(job_key=job.key, run=job.run, started_at=assignment.started_at)
+        with self._ledger.read() as connection:
+            replaced = outbox.replaced_by(connection, job)
+        rows: list[ResultRow] = []
+        for profile in profiles_of(job.destinations, self._peers):
+            folder = assignment.folder / profile.variant
+            folder.mkdir(exist_ok=True)
+            made = encode(
+                findings,
+                card,
+                grid,
+                paths,
+                run,
+                folder,
+                volume=volume,
+                profile=profile,
+                route=job.route,
+                predecessors=predecessors_in(profile, replaced),
+            )
+            for one in made:
+                rows.append(self._row(one, profile.kind(one.kind.value), job, len(rows)))
+        content = {"negative": is_negative(findings, card), "objects": [vars(one) for one in rows]}
+        (assignment.folder / RESULTS_FILE).write_text(json.dumps(content))
+
+    def _row(self, one: ResultObject, kind: str, job: JobRow, position: int) -> ResultRow:
+        return ResultRow(
+            sop_uid=one.sop_instance_uid,
+            job_id=job.id,
+            run=job.run,
+            kind=kind,
+            series_uid=one.series_instance_uid,
+            sop_class_uid=one.sop_class_uid,
+            transfer_syntax_uid=str(read_file_meta_info(one.path).TransferSyntaxUID),
+            path=str(one.path.relative_to(self._home)),
+            position=position,
+        )
+
+    def _deliver(self, connection: sa.Connection, assignment: Assignment, now: datetime) -> None:
+        """Adopted results become facts, and one delivery per destination becomes due, in the same transaction."""
+        content = json.loads((assignment.folder / RESULTS_FILE).read_text())
+        outbox.add_results(connection, [ResultRow(**one) for one in content["objects"]])
+        outbox.drop_outdated(connection, assignment.job, now)
+        for destination in assignment.job.destinations:
+            peer = self._peers.get(destination)
+            if content["negative"] and peer is not None and not peer.negatives:
+                note(connection, now, "negative-not-sent", destination, job_id=assignment.job.id)
+                continue
+            made = outbox.add_delivery(connection, assignment.job, destination, now)
+            self._queue.delivery(
+                connection, made.id, destination=destination, attempt=made.attempt, priority=assignment.job.priority
+            )
+
+    @staticmethod
+    def _forget_volume(assignment: Assignment) -> None:
+        """The prepared volume is large and can be made again from the spool."""
+        if assignment.prepared is not None:
+            discard(assignment.prepared)
+
+    def _sources(
+        self, job: JobRow, series: list[SeriesUID]
+    ) -> tuple[list[InstanceFacts], dict[InstanceUID, Path], StudyUID]:
+        with self._ledger.read() as connection:
+            held = arrivals.instances_in_force(connection, job.study_id, series)
+            study_uid = StudyUID(arrivals.get_study(connection, job.study_id).study_uid)
+        facts = [one.facts for one in held]
+        return facts, {one.facts.sop_instance_uid: self._home / one.path for one in held}, study_uid

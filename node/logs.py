@@ -1,0 +1,53 @@
+"""Structured logs: an event name and the ids of association, study and job; never patient data."""
+
+import logging
+import sys
+
+import structlog
+
+TEXT_LIMIT = 256
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def named(role: str) -> structlog.typing.Processor:
+    """Says of every line which process wrote it, whatever thread it came from."""
+
+    def add(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("role", role)
+        return event
+
+    return add
+
+
+def cut(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Bound every text: what peers send us must not flood the log. Escaping is the renderer's."""
+    return {
+        key: value[:TEXT_LIMIT] if isinstance(value, str) and key != "exception" else value
+        for key, value in event.items()
+    }
+
+
+def configure_logs(level: str, *, role: str) -> None:
+    """JSON lines on standard error; readable lines where that is a terminal."""
+    terminal = sys.stderr.isatty()
+    # Plain tracebacks: the pretty ones print local variables, and these may hold patient data.
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if terminal
+        else structlog.processors.JSONRenderer()
+    )
+    processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        named(role),
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if not terminal:
+        processors.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*processors, cut, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

@@ -1,0 +1,1 @@
+"""A study and a PACS to try the node on."""

@@ -1,0 +1,1 @@
+"""An analytic chest: which tissue lies at which point of the patient."""

@@ -1,0 +1,1 @@
+"""Findings to DICOM objects; the only place where DICOM is written."""

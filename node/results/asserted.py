@@ -1,0 +1,121 @@
+"""What a report says of classifications and detections: how probable, by which threshold, and where."""
+
+from typing import cast
+
+import highdicom as hd
+import numpy as np
+from pydicom.sr.codedict import codes
+
+from ai.contract import ClassificationCard, Code, DetectionCard
+from ai.findings import Classification, Detection, Shape
+from node.results.coding import concept
+from node.results.drawn import Outlined, regions_of
+from node.results.stamp import Edition
+from node.results.wording import is_present, shown_score
+
+PROBABILITY = Code("122157", "DCM", "Probability")
+NO_UNITS = Code("1", "UCUM", "no units")
+
+
+def site_of(card: ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
+    return hd.sr.FindingSite(
+        anatomic_location=concept(card.site), laterality=concept(card.laterality) if card.laterality else None
+    )
+
+
+def detection_group(
+    number: int, found: Detection, edition: Edition
+) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """A volumetric group (TID 1411) with the region on each slice that it crosses, the middle one first."""
+    card = edition.card.detection(found.key)
+    parameters = None if card.threshold is None else [f"threshold={card.threshold:g}"]
+    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(
+            uid=edition.run.tracking_uid(f"{found.key}/{number}"), identifier=f"{found.key} {number}"
+        ),
+        referenced_regions=regions_of(outlines_of(found), edition.origin),
+        finding_type=concept(card.type),
+        finding_sites=[site_of(card)],
+        algorithm_id=edition.algorithm.for_report(parameters),
+        measurements=[] if found.score is None else [_probability(found.score)],
+    )
+
+
+def outlines_of(found: Detection) -> list[Outlined]:
+    """Where a detection is drawn, image-relative: the first pixel's centre is 0.5, 0.5 (PS3.3 C.18.6.1.2)."""
+    places = found.points[:, [2, 1]] + 0.5
+    slices = np.round(found.points[:, 0]).astype(int)
+    if found.shape is Shape.BOX:
+        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
+        middle = (slices.min() + slices.max()) // 2
+        crossed = sorted(range(slices.min(), slices.max() + 1), key=lambda index: abs(index - middle))
+        return [Outlined(index, corners) for index in crossed]
+    closed = places if found.shape is Shape.POINT else np.vstack([places, places[:1]])
+    return [Outlined(int(slices[0]), closed)]
+
+
+def undetected_group(card: DetectionCard, edition: Edition) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+    """A plain group (TID 1501): it was looked for, and there is none."""
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(card.key), identifier=card.key),
+        finding_type=concept(card.type),
+        finding_sites=[site_of(card)],
+        algorithm_id=edition.algorithm.for_report(),
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(card.type), codes.SCT.Absent)],
+    )
+
+
+def classification_group(one: Classification, edition: Edition) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+    """A plain group (TID 1501) of the whole study: present or absent, how probable, by which threshold."""
+    card = edition.card.classification(one.key)
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(one.key), identifier=one.key),
+        finding_type=concept(card.finding),
+        finding_sites=[site_of(card)],
+        algorithm_id=edition.algorithm.for_report([f"threshold={card.threshold:g}"]),
+        measurements=[_probability(one.probability, _significance(one, edition))],
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(card.finding), presence(one, edition))],
+    )
+
+
+def classification_number(one: Classification, edition: Edition) -> hd.sr.ContentItem:
+    """The same probability among the derived measurements, where a report's groups are regions (TID 1420)."""
+    card = edition.card.classification(one.key)
+    item = cast(hd.sr.ContentItem, _probability(one.probability, _significance(one, edition))[0])
+    item.ContentSequence = hd.sr.ContentSequence(
+        [
+            *hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(one.key), identifier=one.key),
+            site_of(card),
+            *item.get("ContentSequence", []),
+            *edition.algorithm.for_report([f"threshold={card.threshold:g}"]),
+        ]
+    )
+    return item
+
+
+def classification_code(one: Classification, edition: Edition) -> hd.sr.CodeContentItem:
+    card = edition.card.classification(one.key)
+    item = hd.sr.CodeContentItem(concept(card.finding), presence(one, edition), hd.sr.RelationshipTypeValues.CONTAINS)
+    item.ContentSequence = hd.sr.ContentSequence([site_of(card)])
+    return item
+
+
+def presence(one: Classification, edition: Edition) -> hd.sr.CodedConcept:
+    word = codes.SCT.Present if is_present(one, edition.card) else codes.SCT.Absent
+    return hd.sr.CodedConcept.from_code(word)
+
+
+def _significance(one: Classification, edition: Edition) -> Code | None:
+    return edition.card.classification(one.key).significance if is_present(one, edition.card) else None
+
+
+def _probability(value: float, significance: Code | None = None) -> hd.sr.Measurement:
+    properties = None
+    if significance is not None:
+        properties = hd.sr.MeasurementProperties(level_of_significance=concept(significance))
+    number = hd.sr.Measurement(
+        name=concept(PROBABILITY), value=shown_score(value), unit=concept(NO_UNITS), properties=properties
+    )
+    number[0].MeasuredValueSequence[0].NumericValue = f"{shown_score(value):.3f}"
+    return number

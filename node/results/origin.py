@@ -1,0 +1,164 @@
+"""What result objects take over from the images they were made from, read without touching pixels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from node.core.identity import ClassUID, InstanceUID
+from node.core.study import SourceGrid, Vector
+from node.errors import IsocenterError, ResultUnsound
+from node.results.carried import Element, carried_elements
+
+Cosines = tuple[float, float, float, float, float, float]
+
+PER_INSTANCE = (
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"),
+    *("InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+)
+"""What is read of each instance after the first."""
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame of the grid where it lies. frame_number: None where the instance is a single-frame image.
+
+    orientation: row and column cosines. pixel_spacing_mm: (row, column).
+    """
+
+    sop_instance_uid: InstanceUID
+    sop_class_uid: ClassUID
+    frame_number: int | None
+    instance_number: str
+    position_lps_mm: Vector
+    orientation: Cosines
+    pixel_spacing_mm: tuple[float, float]
+    slice_thickness_mm: float | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source of a run.
+
+    header: of the grid's first instance, without pixels. carried: its shared attributes, undecoded.
+    frames: in the grid's order.
+    """
+
+    grid: SourceGrid
+    header: Dataset
+    carried: tuple[Element, ...]
+    frames: tuple[SourceFrame, ...]
+
+    @property
+    def instances(self) -> dict[InstanceUID, ClassUID]:
+        """Every source instance once, with its class."""
+        return {frame.sop_instance_uid: frame.sop_class_uid for frame in self.frames}
+
+    @property
+    def slice_spacing_mm(self) -> float:
+        """Distance of neighbouring slices, from the grid."""
+        return float(np.linalg.norm([row[0] for row in self.grid.affine_lps[:3]])) if self.grid.affine_lps else 0.0
+
+    def text(self, keyword: str) -> str:
+        """An attribute of the first instance as text, empty where it is absent."""
+        value = self.header.get(keyword)
+        return "" if value is None else str(value).strip()
+
+
+def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> Origin:
+    """Read the headers of the grid's instances.
+
+    Raises IsocenterError where the grid has no geometry or a file is missing or unreadable, ResultUnsound where
+    the files are not those of the grid or do not lie where it says.
+    """
+    if grid.affine_lps is None or grid.frame_of_reference_uid is None:
+        raise IsocenterError(
+            f"series {grid.series_uid}: its images have no position in the patient, and results can only be made "
+            "of volumes; route it to a model for single images"
+        )
+    headers: dict[InstanceUID, Dataset] = {}
+    for uid, _ in grid.frames:
+        if uid not in headers:
+            headers[uid] = _read(uid, source_paths, whole=not headers)
+            _check_identity(headers[uid], uid, grid)
+    first = headers[grid.frames[0][0]]
+    frames = tuple(_frame(headers[uid], number) for uid, number in grid.frames)
+    _check_places(frames, grid)
+    return Origin(grid, first, carried_elements(first), frames)
+
+
+def _read(uid: InstanceUID, source_paths: Mapping[InstanceUID, Path], *, whole: bool) -> Dataset:
+    if uid not in source_paths:
+        raise IsocenterError(f"no file is given for source instance {uid}; the spool must hold the whole stack")
+    tags = None if whole else list(PER_INSTANCE)
+    try:
+        return pydicom.dcmread(source_paths[uid], stop_before_pixels=True, specific_tags=tags)
+    except (OSError, InvalidDicomError) as error:
+        raise IsocenterError(f"source instance {uid} cannot be read from {source_paths[uid]}: {error}") from error
+
+
+def _check_identity(header: Dataset, uid: InstanceUID, grid: SourceGrid) -> None:
+    expected = (uid, grid.series_uid, grid.study_uid)
+    found = tuple(str(header.get(name)) for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"))
+    if found != expected:
+        raise ResultUnsound(f"source file of {uid}: instance, series and study are {found}, expected {expected}")
+    size = (header.get("Rows"), header.get("Columns"))
+    if size != (grid.rows, grid.columns):
+        raise ResultUnsound(
+            f"source instance {uid} has {size} rows and columns, its grid ({grid.rows}, {grid.columns})"
+        )
+
+
+def _frame(header: Dataset, number: int) -> SourceFrame:
+    """Where one frame lies: from the image itself, or from its functional groups (PS3.3 C.7.6.16)."""
+    grouped = "PerFrameFunctionalGroupsSequence" in header
+    try:
+        place = _group(header, number, "PlanePositionSequence") if grouped else header
+        plane = _group(header, number, "PlaneOrientationSequence") if grouped else header
+        measures = _group(header, number, "PixelMeasuresSequence") if grouped else header
+        x, y, z = (float(value) for value in place.ImagePositionPatient)
+        rx, ry, rz, cx, cy, cz = (float(value) for value in plane.ImageOrientationPatient)
+        row_mm, column_mm = (float(value) for value in measures.PixelSpacing)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ResultUnsound(
+            f"source instance {header.SOPInstanceUID}, frame {number}: its position cannot be read ({error})"
+        ) from error
+    thickness = measures.get("SliceThickness")
+    return SourceFrame(
+        sop_instance_uid=InstanceUID(str(header.SOPInstanceUID)),
+        sop_class_uid=ClassUID(str(header.SOPClassUID)),
+        frame_number=number if grouped else None,
+        instance_number=str(header.get("InstanceNumber") or ""),
+        position_lps_mm=(x, y, z),
+        orientation=(rx, ry, rz, cx, cy, cz),
+        pixel_spacing_mm=(row_mm, column_mm),
+        slice_thickness_mm=float(thickness) if thickness else None,
+    )
+
+
+def _group(header: Dataset, number: int, keyword: str) -> Dataset:
+    """A functional group of one frame, or the one that all frames share."""
+    own = header.PerFrameFunctionalGroupsSequence[number - 1]
+    item: Dataset = (own if keyword in own else header.SharedFunctionalGroupsSequence[0])[keyword][0]
+    return item
+
+
+def _check_places(frames: tuple[SourceFrame, ...], grid: SourceGrid) -> None:
+    """The grid's slice k must be the frame that lies there: within half a slice along it and half a pixel across."""
+    affine = np.array(grid.affine_lps, dtype=np.float64)
+    across = affine[:3, 0] / np.linalg.norm(affine[:3, 0])
+    tolerance = np.linalg.norm(affine[:3, :3], axis=0) / 2
+    for index, frame in enumerate(frames):
+        offset = np.array(frame.position_lps_mm) - (affine[:3, 0] * index + affine[:3, 3])
+        along = float(offset @ across)
+        sideways = float(np.linalg.norm(offset - along * across))
+        if abs(along) > tolerance[0] or sideways > min(tolerance[1:]):
+            raise ResultUnsound(
+                f"source instance {frame.sop_instance_uid}, frame {frame.frame_number or 1}: it lies "
+                f"{np.linalg.norm(offset):.2f} mm from slice {index} of the grid it is said to be"
+            )

@@ -1,0 +1,96 @@
+"""One picture of a run for people who have no viewer open: the findings from the front and from below."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from ai.contract import ModelCard, SegmentCard
+from ai.findings import Findings, Mask
+from ai.volume import Volume
+from node.errors import IsocenterError
+from node.results.pictures import Colour, Plane, T, Window, draw_plane, drawn_masks, standing, window_for
+from node.results.sheet import CAUTION, GROUND, INK, QUIET, font
+from node.results.wording import DISCLAIMER, present_segments
+
+PANEL_PX, GAP_PX, HEAD_PX, FOOT_PX = 640, 12, 48, 72
+WIDTH = 2 * PANEL_PX + 3 * GAP_PX
+
+
+def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
+    """A PNG: the coronal and the axial plane that hold most of what was found, outlined, with a legend.
+
+    Raises IsocenterError where the volume has no place in a patient.
+    """
+    if volume.affine_lps is None:
+        raise IsocenterError("a volume without an affine has no front and no below to draw it from")
+    window = window_for(volume, card)
+    upright = standing(volume.array, volume.affine_lps)
+    masks = [(standing(mask, volume.affine_lps), colour) for mask, colour in drawn_masks(findings, card)]
+    spacing = _standing_spacing(volume)
+    picture = Image.new("RGB", (WIDTH, HEAD_PX + PANEL_PX + FOOT_PX), GROUND)
+    draw = ImageDraw.Draw(picture)
+    for number, (name, axis) in enumerate((("coronal", 1), ("axial", 2))):
+        index = _fullest([mask for mask, _ in masks], axis, upright.shape[axis])
+        panel = _panel(upright, masks, axis, index, spacing, window)
+        left = GAP_PX + number * (PANEL_PX + GAP_PX)
+        place = (left + (PANEL_PX - panel.width) // 2, HEAD_PX + (PANEL_PX - panel.height) // 2)
+        picture.paste(panel, place)
+        for letter, x, anchor in (("R", left + 6, "lm"), ("L", left + PANEL_PX - 6, "rm")):
+            at = (x, HEAD_PX + PANEL_PX // 2)
+            draw.text(at, letter, font=font(22), fill=INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+        at = (left + PANEL_PX // 2, HEAD_PX + PANEL_PX - 8)
+        draw.text(at, name, font=font(18), fill=INK, anchor="mb", stroke_width=2, stroke_fill=(0, 0, 0))
+    draw.text(
+        (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
+    )
+    _legend(draw, present_segments(findings, card))
+    draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
+    written = io.BytesIO()
+    picture.save(written, format="PNG")
+    return written.getvalue()
+
+
+def _standing_spacing(volume: Volume) -> tuple[float, float, float]:
+    """Voxel size in mm along (left, back, head)."""
+    assert volume.affine_lps is not None  # noqa: S101  - the caller has looked
+    directions = np.abs(volume.affine_lps[:3, :3])
+    sizes = np.linalg.norm(volume.affine_lps[:3, :3], axis=0)
+    left, back, head = (float(sizes[int(np.argmax(directions[axis]))]) for axis in range(3))
+    return left, back, head
+
+
+def _fullest(masks: list[Mask], axis: int, length: int) -> int:
+    """The plane across an axis that holds most voxels of all segments; the middle one where nothing was found."""
+    across = tuple(other for other in range(3) if other != axis)
+    counts = np.sum([np.count_nonzero(mask, axis=across) for mask in masks], axis=0) if masks else None
+    return length // 2 if counts is None else int(np.argmax(counts))
+
+
+def _panel(
+    upright: Plane,
+    masks: list[tuple[Mask, Colour]],
+    axis: int,
+    index: int,
+    spacing: tuple[float, float, float],
+    window: Window,
+) -> Image.Image:
+    """Patient's right on the left; head, or front, on top."""
+    row_mm = spacing[2] if axis == 1 else spacing[1]
+    cut = [(_cut(mask, axis, index), colour) for mask, colour in masks]
+    return draw_plane(_cut(upright, axis, index), (row_mm, spacing[0]), cut, window, (PANEL_PX, PANEL_PX))
+
+
+def _cut(upright: npt.NDArray[T], axis: int, index: int) -> npt.NDArray[T]:
+    return upright[:, index, ::-1].T if axis == 1 else upright[:, :, index].T
+
+
+def _legend(draw: ImageDraw.ImageDraw, segments: tuple[SegmentCard, ...]) -> None:
+    x, y = GAP_PX, HEAD_PX + PANEL_PX + 22
+    for segment in segments:
+        draw.rectangle((x, y - 7, x + 14, y + 7), fill=segment.colour_rgb)
+        draw.text((x + 22, y), segment.label, font=font(18), fill=INK, anchor="lm")
+        x += 46 + int(font(18).getlength(segment.label))
+    if not segments:
+        draw.text((x, y), "Nothing was found.", font=font(18), fill=QUIET, anchor="lm")

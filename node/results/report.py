@@ -1,0 +1,267 @@
+"""The Measurement Report (PS3.16 TID 1500): every number with its code, unit and region."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from ai.contract import ModelCard, SegmentCard
+from ai.findings import Findings, Measurement
+from node.results.asserted import (
+    classification_code,
+    classification_group,
+    classification_number,
+    detection_group,
+    undetected_group,
+)
+from node.results.coding import concept
+from node.results.drawn import outline_of
+from node.results.origin import Origin
+from node.results.profile import ReportClass
+from node.results.segmentation import mask_of
+from node.results.stamp import Edition, put_predecessors, stamp
+from node.results.uids import RenditionKind
+from node.results.wording import (
+    DISCLAIMER,
+    absence,
+    absent_segments,
+    assertions,
+    cautions,
+    present_segments,
+    region_label,
+    rounded,
+)
+
+CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
+OBS_CONTEXT = hd.sr.RelationshipTypeValues.HAS_OBS_CONTEXT
+
+PROCEDURES: dict[str, Code] = {
+    "CT": codes.LN.CTUnspecifiedBodyRegion,
+    "MR": codes.LN.MRIUnspecifiedBodyRegion,
+    "PT": codes.LN.PETUnspecifiedBodyRegion,
+    "NM": codes.LN.NMUnspecifiedBodyRegion,
+}
+"""Procedure Reported by modality; another is an Imaging Procedure. All are members of PS3.16 CID 100."""
+
+DS_LENGTH = 16
+
+REPORT_CLASSES = {
+    ReportClass.COMPREHENSIVE: hd.sr.ComprehensiveSR,
+    ReportClass.COMPREHENSIVE_3D: hd.sr.Comprehensive3DSR,
+}
+
+Group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.MeasurementsAndQualitativeEvaluations
+
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+
+NOTHING_DRAWN_TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
+"""Of a report whose groups draw nothing: viewers that find (126000, DCM) open a pane of images with drawn measurements,
+which stays empty; with another title they show the report as text. CID 7021 is extensible."""
+
+
+def build_report(findings: Findings, edition: Edition, segmentation: Dataset | None) -> Dataset:
+    """The report, of the profile's SOP class; its groups refer to the segments of `segmentation`."""
+    drawn = draws(findings, edition.card)
+    tree = hd.sr.MeasurementReport(
+        observation_context=hd.sr.ObservationContext(
+            observer_device_context=hd.sr.ObserverContext(codes.DCM.Device, edition.algorithm.observer())
+        ),
+        procedure_reported=PROCEDURES.get(edition.origin.text("Modality"), codes.SCT.ImagingProcedure),
+        imaging_measurements=_groups(findings, edition, segmentation),
+        title=codes.DCM.ImagingMeasurementReport if drawn else NOTHING_DRAWN_TITLE,
+    )
+    derived = _derived(findings, edition, segmentation)
+    if derived:
+        tree[0].ContentSequence.append(
+            _container(codes.DCM.DerivedImagingMeasurements, [*edition.algorithm.for_report(), *derived])
+        )
+    tree[0].ContentSequence.append(_container(QUALITATIVE_EVALUATIONS, _evaluations(findings, edition)))
+    report: Dataset = REPORT_CLASSES[edition.profile.report](
+        evidence=[*_evidence(edition.origin), *([segmentation] if segmentation else [])],
+        content=tree,
+        series_instance_uid=edition.run.series_uid(RenditionKind.SR),
+        series_number=edition.series_number(RenditionKind.SR),
+        sop_instance_uid=edition.run.instance_uid(RenditionKind.SR),
+        instance_number=1,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        series_description=edition.series_description(RenditionKind.SR),
+    )
+    stamp(report, edition, body_part=False)
+    put_predecessors(report, edition, RenditionKind.SR)
+    return report
+
+
+def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) -> list[Group]:
+    """A volumetric group (TID 1411) for each segment and detection; where there is none, plain ones (TID 1501).
+
+    The two kinds are never mixed: validators cannot tell them apart in one container.
+    """
+    groups: list[Group] = []
+    if segmentation is not None:
+        groups += [
+            _volumetric_group(number, segment, findings, edition, segmentation)
+            for number, segment in enumerate(present_segments(findings, edition.card), 1)
+        ]
+    groups += [detection_group(number, found, edition) for number, found in enumerate(findings.detections, 1)]
+    if groups:
+        return groups
+    return [
+        *(_plain_group(segment, findings, edition) for segment in edition.card.segments),
+        *(undetected_group(card, edition) for card in edition.card.detections),
+        *(classification_group(one, edition) for one in findings.classifications),
+    ]
+
+
+def draws(findings: Findings, card: ModelCard) -> bool:
+    """Whether the report's groups are regions, which viewers draw."""
+    return bool(present_segments(findings, card) or findings.detections)
+
+
+def _volumetric_group(
+    number: int, segment: SegmentCard, findings: Findings, edition: Edition, segmentation: Dataset
+) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(segment, edition),
+        referenced_segment=hd.sr.ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=number,
+            source_series=hd.sr.SourceSeriesForSegmentation(edition.origin.grid.series_uid),
+        ),
+        finding_type=concept(segment.type),
+        finding_sites=[_site(segment)],
+        algorithm_id=edition.algorithm.for_report(),
+        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
+    )
+    group[0].ContentSequence.append(outline_of(mask_of(findings, segment), edition.origin))
+    return group
+
+
+def _plain_group(
+    segment: SegmentCard, findings: Findings, edition: Edition
+) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(segment, edition),
+        finding_type=concept(segment.type),
+        finding_sites=[_site(segment)],
+        algorithm_id=edition.algorithm.for_report(),
+        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
+        qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(segment.type), codes.SCT.Absent)],
+    )
+
+
+def _derived(findings: Findings, edition: Edition, segmentation: Dataset | None) -> list[hd.sr.ContentItem]:
+    """Numbers of several regions, of the study, or of a region that has no segment to refer to (TID 1420)."""
+    present = {segment.key: number for number, segment in enumerate(present_segments(findings, edition.card), 1)}
+    drawn = draws(findings, edition.card)
+    items: list[hd.sr.ContentItem] = []
+    if drawn:
+        items += [classification_number(one, edition) for one in findings.classifications]
+    for one in findings.measurements:
+        grouped = len(one.segments) == 1 and (not drawn or one.segments[0] in present)
+        if grouped:
+            continue
+        item = cast(hd.sr.ContentItem, _number(one, edition)[0])
+        numbers = [present[key] for key in one.segments if key in present]
+        details = [*_regions(one, edition), *item.get("ContentSequence", [])]
+        if segmentation is not None and numbers:
+            details.append(_inferred_from(segmentation, numbers))
+        item.ContentSequence = hd.sr.ContentSequence(details)
+        items.append(item)
+    return items
+
+
+def _number(measurement: Measurement, edition: Edition) -> hd.sr.Measurement:
+    declared = edition.card.measurement(measurement.key)
+    value = rounded(measurement, declared)
+    number = hd.sr.Measurement(
+        name=concept(declared.name),
+        value=value,
+        unit=concept(declared.unit),
+        derivation=concept(declared.derivation) if declared.derivation else None,
+        method=concept(declared.method) if declared.method else None,
+    )
+    digits = f"{value:.{max(declared.digits, 0)}f}"
+    if len(digits) <= DS_LENGTH:  # readers print what stands there: 1982, not 1982.0
+        number[0].MeasuredValueSequence[0].NumericValue = digits
+    return number
+
+
+def _regions(measurement: Measurement, edition: Edition) -> list[hd.sr.ContentItem]:
+    """Which regions a derived number is of: for people in words, for programs as sites."""
+    segments = [edition.card.segment(key) for key in measurement.segments]
+    if len(segments) == 1:
+        return [*_tracking(segments[0], edition), _site(segments[0])]
+    words = hd.sr.TextContentItem(codes.DCM.TrackingIdentifier, region_label(measurement, edition.card), OBS_CONTEXT)
+    return [words, *(_site(segment) for segment in segments)]
+
+
+def _inferred_from(segmentation: Dataset, numbers: list[int]) -> hd.sr.ImageContentItem:
+    """The segments a number was derived from, by value: a by-reference item would stop common readers."""
+    return hd.sr.ImageContentItem(
+        name=codes.DCM.ReferencedSegment,
+        referenced_sop_class_uid=segmentation.SOPClassUID,
+        referenced_sop_instance_uid=segmentation.SOPInstanceUID,
+        referenced_segment_numbers=numbers,
+        relationship_type=hd.sr.RelationshipTypeValues.INFERRED_FROM,
+    )
+
+
+def _evaluations(findings: Findings, edition: Edition) -> list[hd.sr.ContentItem]:
+    """Regions of which nothing was found, the model's own words, and what a reader must know."""
+    card = edition.card
+    items: list[hd.sr.ContentItem] = []
+    for segment in absent_segments(findings, card):
+        absent = hd.sr.CodeContentItem(concept(segment.type), codes.SCT.Absent, CONTAINS)
+        absent.ContentSequence = hd.sr.ContentSequence([_site(segment)])
+        items += [absent, _comment(absence(segment))]
+    if draws(findings, card):
+        items += [classification_code(one, edition) for one in findings.classifications]
+    items += [_comment(line) for line in assertions(findings, card)]
+    items += [_comment(line) for line in (*findings.summary, DISCLAIMER)]
+    items += [_comment(line) for line in cautions(card, edition.origin.grid.frame_of_reference_note)]
+    return items
+
+
+def _comment(text: str) -> hd.sr.TextContentItem:
+    return hd.sr.TextContentItem(codes.DCM.Comment, text, CONTAINS)
+
+
+def _container(name: Code, items: Sequence[hd.sr.ContentItem]) -> hd.sr.ContainerContentItem:
+    container = hd.sr.ContainerContentItem(name=name, relationship_type=CONTAINS)
+    container.ContentSequence = hd.sr.ContentSequence(items)
+    return container
+
+
+def _tracking(segment: SegmentCard, edition: Edition) -> hd.sr.TrackingIdentifier:
+    return hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(segment.key), identifier=segment.key)
+
+
+def _site(segment: SegmentCard) -> hd.sr.FindingSite:
+    laterality = concept(segment.laterality) if segment.laterality else None
+    return hd.sr.FindingSite(anatomic_location=concept(segment.site), laterality=laterality)
+
+
+def _measured_in(segment: SegmentCard, findings: Findings) -> list[Measurement]:
+    return [one for one in findings.measurements if one.segments == (segment.key,)]
+
+
+def _evidence(origin: Origin) -> list[Dataset]:
+    """Every source instance, so that a reader of the report alone knows what was analysed."""
+    evidence = []
+    for instance, sop_class in origin.instances.items():
+        header = Dataset()
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+            setattr(header, keyword, "")
+        header.StudyDate = header.StudyTime = None
+        header.StudyInstanceUID = origin.grid.study_uid
+        header.SeriesInstanceUID = origin.grid.series_uid
+        header.SOPClassUID = sop_class
+        header.SOPInstanceUID = instance
+        evidence.append(header)
+    return evidence

@@ -1,0 +1,83 @@
+"""Checks a measurement report read back from its bytes: every number, and the segment each group refers to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from ai.contract import Code, SegmentCard
+from ai.findings import Findings, Measurement
+from node.errors import ResultUnsound
+from node.results.asserted import NO_UNITS, PROBABILITY
+from node.results.checks import expect
+from node.results.coding import same_code
+from node.results.drawn import check_outline
+from node.results.segmentation import mask_of
+from node.results.stamp import Edition
+from node.results.wording import present_segments, rounded, shown_score
+
+MEASUREMENT_GROUP, TRACKING_UID, REFERENCED_SEGMENT = "125007", "112040", "121191"
+
+
+def check_report(path: Path, found: Dataset, findings: Findings, edition: Edition) -> None:
+    """Every measurement stands once with its code, value and unit; groups name segments under their tracking UID."""
+    left = [item for item in _items(found) if item.ValueType == "NUM"]
+    for probability in _probabilities(findings):
+        match = next((item for item in left if _says(item, PROBABILITY, probability, NO_UNITS)), None)
+        if match is None:
+            raise ResultUnsound(f"{path.name}: the probability {probability} is not in it")
+        left.remove(match)
+    for one in findings.measurements:
+        match = next((item for item in left if _states(item, one, edition)), None)
+        if match is None:
+            raise ResultUnsound(f"{path.name}: {one.key} of {one.segments or 'the study'} is not in it as measured")
+        left.remove(match)
+    if left:
+        raise ResultUnsound(f"{path.name}: it states {len(left)} numbers that the model did not give")
+    present = present_segments(findings, edition.card)
+    for group in _items(found):
+        if _named(group, MEASUREMENT_GROUP):
+            _check_group(path, group, present, findings, edition)
+
+
+def _states(item: Dataset, measurement: Measurement, edition: Edition) -> bool:
+    declared = edition.card.measurement(measurement.key)
+    return _says(item, declared.name, rounded(measurement, declared), declared.unit)
+
+
+def _says(item: Dataset, name: Code, value: float, unit: Code) -> bool:
+    measured = item.MeasuredValueSequence[0]
+    return (
+        same_code(item.ConceptNameCodeSequence[0], name)
+        and float(measured.NumericValue) == value
+        and same_code(measured.MeasurementUnitsCodeSequence[0], unit)
+    )
+
+
+def _probabilities(findings: Findings) -> list[float]:
+    scores = [one.score for one in findings.detections if one.score is not None]
+    return [shown_score(value) for value in (*(one.probability for one in findings.classifications), *scores)]
+
+
+def _check_group(
+    path: Path, group: Dataset, present: tuple[SegmentCard, ...], findings: Findings, edition: Edition
+) -> None:
+    tracking = next(item.UID for item in group.ContentSequence if _named(item, TRACKING_UID))
+    for item in group.ContentSequence:
+        if _named(item, REFERENCED_SEGMENT):
+            number = int(item.ReferencedSOPSequence[0].ReferencedSegmentNumber)
+            expected = edition.run.tracking_uid(present[number - 1].key) if number <= len(present) else None
+            expect(path, f"tracking UID of segment {number}", tracking, expected)
+            outline = next(one for one in group.ContentSequence if one.ValueType == "SCOORD")
+            check_outline(path, outline, mask_of(findings, present[number - 1]), edition.origin)
+
+
+def _named(item: Dataset, code: str) -> bool:
+    return "ConceptNameCodeSequence" in item and item.ConceptNameCodeSequence[0].get("CodeValue") == code
+
+
+def _items(tree: Dataset) -> Iterator[Dataset]:
+    """Every content item below one."""
+    for item in tree.get("ContentSequence", []):
+        yield item
+        yield from _items(item)

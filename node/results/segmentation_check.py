@@ -1,0 +1,115 @@
+"""Checks a Segmentation read back from its bytes: segments, voxels and where each frame lies."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from ai.contract import SegmentCard
+from ai.findings import Findings, Mask
+from node.errors import ResultUnsound
+from node.results.checks import expect
+from node.results.coding import same_code
+from node.results.origin import Origin
+from node.results.segmentation import label_plane, mask_of
+from node.results.stamp import Edition
+from node.results.wording import present_segments
+
+PLACE_TOLERANCE_MM = 0.001
+EVERY_SEGMENT = 0
+ORIENTATION_TOLERANCE = 0.001
+"""What viewers accept between the orientation of a segmentation and of its source."""
+
+
+def check_segmentation(path: Path, found: Dataset, findings: Findings, edition: Edition) -> None:
+    """Segments, voxels and geometry: every frame is the mask of its segment at the source frame it names."""
+    present = present_segments(findings, edition.card)
+    is_label_map = found.SegmentationType == "LABELMAP"
+    segments = list(found.SegmentSequence)[is_label_map:]  # a label map's first is its background
+    expect(path, "segment numbers", [item.SegmentNumber for item in segments], [*range(1, len(present) + 1)])
+    for item, segment in zip(segments, present, strict=True):
+        _check_segment(path, item, segment, edition)
+    expect(path, "FrameOfReferenceUID", found.FrameOfReferenceUID, edition.origin.grid.frame_of_reference_uid)
+    shared = found.SharedFunctionalGroupsSequence[0]
+    orientation = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    spacing = shared.PixelMeasuresSequence[0].PixelSpacing
+    _check_plane(path, orientation, spacing, edition.origin)
+    _check_frames(path, found, [mask_of(findings, segment) for segment in present], edition.origin)
+
+
+def _check_segment(path: Path, item: Dataset, segment: SegmentCard, edition: Edition) -> None:
+    name = f"segment {item.SegmentNumber}"
+    expect(path, f"{name} label", item.SegmentLabel, segment.label)
+    expect(path, f"{name} tracking UID", item.TrackingUID, edition.run.tracking_uid(segment.key))
+    type_item = item.SegmentedPropertyTypeCodeSequence[0]
+    codes = [(item.SegmentedPropertyCategoryCodeSequence[0], segment.category), (type_item, segment.type)]
+    if segment.modifier:
+        codes.append((type_item.SegmentedPropertyTypeModifierCodeSequence[0], segment.modifier))
+    for found, expected in codes:
+        if not same_code(found, expected):
+            raise ResultUnsound(f"{path.name}: {name} is coded {found.CodeMeaning!r}, its card says {expected}")
+
+
+def _check_plane(path: Path, orientation: Iterable[float], spacing: Iterable[float], origin: Origin) -> None:
+    written = np.array([float(value) for value in orientation])
+    steps = np.array([float(value) for value in spacing])
+    affine = np.array(origin.grid.affine_lps)
+    for frame in origin.frames:
+        if not np.allclose(written, frame.orientation, atol=ORIENTATION_TOLERANCE):
+            raise ResultUnsound(f"{path.name}: its orientation {written} is not that of {frame.sop_instance_uid}")
+    if not np.allclose(steps, np.linalg.norm(affine[:3, 1:3], axis=0), rtol=0.001):
+        raise ResultUnsound(f"{path.name}: its pixel spacing {steps} is not that of the grid")
+
+
+def _check_frames(path: Path, found: Dataset, masks: list[Mask], origin: Origin) -> None:
+    """Each frame is read for itself: where it says it lies decides with which slice of which mask it is compared."""
+    index_of = {(one.sop_instance_uid, one.frame_number): index for index, one in enumerate(origin.frames)}
+    seen: set[tuple[int, int]] = set()
+    for number, item in enumerate(found.PerFrameFunctionalGroupsSequence):
+        segment = _segment_of(item, found)
+        reference = item.DerivationImageSequence[0].SourceImageSequence[0]
+        frame_number = reference.get("ReferencedFrameNumber")
+        index = index_of.get((reference.ReferencedSOPInstanceUID, None if frame_number is None else int(frame_number)))
+        if index is None:
+            raise ResultUnsound(f"{path.name}: frame {number + 1} names a source frame that is not in the grid")
+        place = np.array([float(value) for value in item.PlanePositionSequence[0].ImagePositionPatient])
+        if np.abs(place - origin.frames[index].position_lps_mm).max() > PLACE_TOLERANCE_MM:
+            raise ResultUnsound(f"{path.name}: frame {number + 1} lies at {place}, its source elsewhere")
+        if not _is_equal(found, number, segment, masks, index):
+            raise ResultUnsound(f"{path.name}: frame {number + 1} differs from slice {index + 1} of segment {segment}")
+        seen.add((segment, index))
+    expected = {
+        (segment, int(index))
+        for segment, mask in enumerate(masks, 1)
+        for index in np.flatnonzero(mask.any(axis=(1, 2)))
+    }
+    if found.SegmentationType == "LABELMAP":
+        expected = {(EVERY_SEGMENT, index) for _, index in expected}
+    expect(path, "slices of segments", sorted(seen), sorted(expected))
+
+
+def _segment_of(item: Dataset, found: Dataset) -> int:
+    """The segment that a frame is of; one of a label map is of them all."""
+    if found.SegmentationType == "LABELMAP":
+        return EVERY_SEGMENT
+    holder = item if "SegmentIdentificationSequence" in item else found.SharedFunctionalGroupsSequence[0]
+    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+
+
+def _is_equal(found: Dataset, number: int, segment: int, masks: list[Mask], index: int) -> bool:
+    if segment == EVERY_SEGMENT:
+        size = found.Rows * found.Columns
+        labels = np.frombuffer(found.PixelData, np.uint8, count=size, offset=number * size)
+        return np.array_equal(labels.reshape(found.Rows, found.Columns), label_plane(masks, index))
+    return np.array_equal(_frame_bits(found, number), masks[segment - 1][index])
+
+
+def _frame_bits(found: Dataset, number: int) -> npt.NDArray[np.bool_]:
+    """One frame of one-bit pixels; frames follow one another without padding (PS3.5 section 8.1.1)."""
+    size = found.Rows * found.Columns
+    begin, end = number * size, (number + 1) * size
+    packed = np.frombuffer(found.PixelData, np.uint8, count=-(-end // 8) - begin // 8, offset=begin // 8)
+    bits = np.unpackbits(packed, bitorder="little")[begin % 8 : begin % 8 + size]
+    return bits.reshape(found.Rows, found.Columns).astype(np.bool_)

@@ -1,0 +1,125 @@
+"""The findings as a Basic Text SR: the same numbers in words, for viewers that show a measurement report as nothing."""
+
+from collections.abc import Sequence
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
+
+from ai.findings import Findings
+from node.results.stamp import Edition, put_predecessors, stamp
+from node.results.uids import RenditionKind
+from node.results.wording import DISCLAIMER, absence, absent_segments, assertions, cautions, numbers_by_region
+
+TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
+"""Not (126000, DCM): viewers that find it open a pane for drawn measurements, which stays empty here."""
+
+Evidence = dict[str, Sequence[tuple[str, str]]]
+"""SOP Instance and SOP Class UIDs by Series Instance UID."""
+
+CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
+
+
+def build_text(findings: Findings, edition: Edition, results: list[Dataset]) -> Dataset:
+    """The text report; `results` are the objects of the run made before, listed as evidence beside the source."""
+    evidence: Evidence = {edition.origin.grid.series_uid: list(edition.origin.instances.items())}
+    for result in results:
+        evidence[str(result.SeriesInstanceUID)] = [(str(result.SOPInstanceUID), str(result.SOPClassUID))]
+    document = build_document(edition, RenditionKind.TEXT, evidence)
+    _put_content(document, findings, edition)
+    stamp(document, edition, body_part=False)
+    put_predecessors(document, edition, RenditionKind.TEXT)
+    return document
+
+
+def build_document(edition: Edition, kind: RenditionKind, evidence: Evidence) -> Dataset:
+    """A Basic Text SR without content."""
+    document: Dataset = hd.SOPClass(
+        study_instance_uid=edition.origin.grid.study_uid,
+        series_instance_uid=edition.run.series_uid(kind),
+        series_number=edition.series_number(kind),
+        sop_instance_uid=edition.run.instance_uid(kind),
+        sop_class_uid=BasicTextSRStorage,
+        instance_number=1,
+        modality="SR",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        series_description=edition.series_description(kind),
+        patient_birth_date="",
+    )
+    document.CompletionFlag = "COMPLETE"
+    document.VerificationFlag = "UNVERIFIED"
+    document.PreliminaryFlag = "PRELIMINARY"
+    document.PerformedProcedureCodeSequence = []
+    document.ReferencedPerformedProcedureStepSequence = []
+    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(edition, evidence)]
+    return document
+
+
+def _put_content(document: Dataset, findings: Findings, edition: Edition) -> None:
+    root = hd.sr.ContainerContentItem(name=TITLE)
+    root.ContentSequence = hd.sr.ContentSequence(
+        [
+            *hd.sr.LanguageOfContentItemAndDescendants(
+                hd.sr.CodedConcept("en-US", "RFC5646", "English (United States)")
+            ),
+            *hd.sr.ObserverContext(codes.DCM.Device, edition.algorithm.observer()),
+            section(codes.DCM.Findings, codes.DCM.Finding, _finding_lines(findings, edition)),
+            section(codes.DCM.Summary, codes.DCM.Comment, _note_lines(findings, edition)),
+        ]
+    )
+    for element in root:
+        document[element.tag] = element
+
+
+def _finding_lines(findings: Findings, edition: Edition) -> list[str]:
+    """A sentence for each region: viewers run the lines of a section together."""
+    card = edition.card
+    lines = [
+        f"{region}: {', '.join(f'{label} {value}' for label, value in numbers.items())}."
+        for region, numbers in numbers_by_region(findings, card).items()
+    ]
+    lines += assertions(findings, card)
+    lines += [absence(segment) for segment in absent_segments(findings, card)]
+    return lines or ["The model gave no measurements."]
+
+
+def _note_lines(findings: Findings, edition: Edition) -> list[str]:
+    card, origin = edition.card, edition.origin
+    return [
+        DISCLAIMER,
+        *findings.summary,
+        f"Made by {card.name} {card.version} ({card.vendor}).",
+        f"Made from series {origin.text('SeriesNumber') or 'without number'} ({origin.text('Modality')}), "
+        f"{len(origin.frames)} slices.",
+        *cautions(card, origin.grid.frame_of_reference_note),
+    ]
+
+
+def section(name: Code, line_name: Code, lines: list[str]) -> hd.sr.ContainerContentItem:
+    section = hd.sr.ContainerContentItem(name=name, relationship_type=CONTAINS)
+    section.ContentSequence = hd.sr.ContentSequence(
+        [hd.sr.TextContentItem(line_name, line, CONTAINS) for line in lines]
+    )
+    return section
+
+
+def _evidence(edition: Edition, by_series: Evidence) -> Dataset:
+    """Study, series and instances (PS3.3 table C.17-3)."""
+    study = Dataset()
+    study.StudyInstanceUID = edition.origin.grid.study_uid
+    study.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in by_series.items()]
+    return study
+
+
+def _series(series_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = series_uid
+    series.ReferencedSOPSequence = []
+    for uid, sop_class in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class
+        item.ReferencedSOPInstanceUID = uid
+        series.ReferencedSOPSequence.append(item)
+    return series

@@ -1,0 +1,1 @@
+"""Result objects to the PACS."""

@@ -1,0 +1,181 @@
+"""Takes one due delivery, sends its result set, and records the outcome: accepted, later, or parked for a person."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from node.core.job import DeliveryEvent, DeliveryState
+from node.core.proof import FIRST_LOOK
+from node.core.retry import GiveUp, after_send_failed
+from node.sending.association import AssociationFailed, QueryRefused
+from node.sending.destination import ObjectOutcome, Parcel, Sender, SendOutcome, SendReport, Terms
+from node.sending.patient import difference
+from node.sending.proof import Prover
+from node.settings import SendingTable
+from node.state import arrivals, outbox, pauses, work
+from node.state.ledger import Ledger
+from node.state.pauses import Pausable
+from node.state.queue import Queue
+from node.state.rows import DeliveryRow
+
+log = structlog.get_logger()
+
+
+class Courier:
+    """One of the four edges that catch everything: whatever happens to one delivery leaves the others alone."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        queue: Queue,
+        sender: Sender,
+        *,
+        home: Path,
+        destinations: Mapping[str, Terms],
+        settings: SendingTable,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """destinations: by name."""
+        self._prover = Prover(ledger, queue, settings, clock)
+        self._ledger, self._queue, self._sender, self._home = ledger, queue, sender, home
+        self._destinations, self._settings, self._clock = destinations, settings, clock
+
+    def deliver(self, delivery_id: str, attempt: int) -> None:
+        """One attempt to send, or to prove what was accepted. One that is no longer due does nothing; one that died is
+        taken up where it stopped."""
+        with self._ledger.write() as connection:
+            delivery = outbox.get_delivery(connection, delivery_id)
+            if pauses.is_paused(connection, Pausable.DESTINATION, delivery.destination):
+                return
+            if delivery.attempt != attempt:
+                return
+            is_accepted = delivery.state is DeliveryState.ACCEPTED
+            started = DeliveryEvent.STARTED
+            if not is_accepted and not outbox.change_delivery(connection, delivery, started, self._clock()):
+                return
+        with structlog.contextvars.bound_contextvars(job=delivery.job_id, delivery=delivery_id):
+            report: SendReport | AssociationFailed | str
+            try:
+                if is_accepted:
+                    self._prove(delivery)
+                    return
+                report = self._send(delivery)
+            except AssociationFailed as failed:
+                report = failed
+            except QueryRefused as refused:
+                report = f"{refused}; or set its query to false"
+            except Exception as error:
+                log.exception("delivery-failed")
+                report = f"{type(error).__name__}: {error}"
+            self._record(delivery_id, report)
+
+    def _prove(self, delivery: DeliveryRow) -> None:
+        terms = self._destinations.get(delivery.destination)
+        if terms is not None and terms.is_proof_due and delivery.next_at is not None:
+            self._prover.prove(delivery, terms)
+
+    def _send(self, delivery: DeliveryRow) -> SendReport | str:
+        """What became of the objects, or why a person must look. Raises AssociationFailed and QueryRefused."""
+        terms = self._destinations.get(delivery.destination)
+        if terms is None:
+            return f"destination {delivery.destination!r} is not in peers.toml: add it again, or drop the delivery"
+        destination = terms.destination
+        with self._ledger.read() as connection:
+            results = outbox.results_of(connection, delivery.job_id, delivery.run)
+            accepted = outbox.accepted_objects(connection, delivery.id)
+            study = arrivals.get_study(connection, work.get_job(connection, delivery.job_id).study_id)
+        differing = difference(destination, study) if terms.is_patient_checked and not accepted else None
+        if differing:
+            return (
+                f"{destination.name} has another {differing} for this study than its images said: find out which is "
+                "right; send the corrected study here again, or resend once it is corrected there"
+            )
+        parcels = [
+            Parcel(self._home / one.path, one.sop_class_uid, one.sop_uid, one.transfer_syntax_uid)
+            for one in results
+            if one.kind in terms.renditions
+        ]
+        if not parcels:
+            return (
+                f"this run was encoded in none of the forms that {destination.name} takes now (its renditions or "
+                "profile in peers.toml have changed since): `isocenter again` encodes it anew"
+            )
+        log.info("delivery-started", destination=destination.name, objects=len(parcels) - len(accepted))
+        return self._sender.send(destination, parcels, accepted)
+
+    def _record(self, delivery_id: str, report: SendReport | AssociationFailed | str) -> None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            delivery = outbox.get_delivery(connection, delivery_id)
+            if isinstance(report, str):
+                outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report)
+                return
+            if isinstance(report, AssociationFailed):
+                self._not_asked(connection, delivery, report, now)
+                return
+            for one in report.objects:
+                self._record_object(connection, delivery_id, one, now)
+            if report.outcome is SendOutcome.ACCEPTED:
+                self._accept(connection, delivery, report.text, now)
+            elif report.outcome is SendOutcome.PARKED:
+                outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report.text)
+            else:
+                self._postpone(connection, delivery, report.text, now)
+        log.info("delivery-ended", outcome=report.outcome.value)
+
+    def _record_object(self, connection: sa.Connection, delivery_id: str, one: ObjectOutcome, now: datetime) -> None:
+        outbox.record_sent(
+            connection,
+            delivery_id,
+            one.sop_instance_uid,
+            now,
+            outcome=one.outcome.value,
+            status=one.status,
+            message=one.text,
+        )
+
+    def _not_asked(
+        self, connection: sa.Connection, delivery: DeliveryRow, failed: AssociationFailed, now: datetime
+    ) -> None:
+        if failed.answer.outcome is SendOutcome.PARKED:
+            outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=str(failed))
+        else:
+            self._postpone(connection, delivery, str(failed), now)
+
+    def _accept(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
+        is_proof_due = self._destinations[delivery.destination].is_proof_due
+        look_at = now + FIRST_LOOK if is_proof_due else None
+        if not outbox.change_delivery(connection, delivery, DeliveryEvent.ACCEPTED, now, message=text, next_at=look_at):
+            return
+        if is_proof_due:
+            self._enqueue(connection, delivery, FIRST_LOOK)
+
+    def _postpone(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
+        verdict = after_send_failed(
+            attempt=delivery.attempt,
+            first_try=delivery.first_try_at or now,
+            now=now,
+            first_s=self._settings.backoff_first_s,
+            max_s=self._settings.backoff_max_s,
+            give_up=timedelta(days=self._settings.give_up_days),
+        )
+        if isinstance(verdict, GiveUp):
+            message = f"{verdict.why}; last: {text}"
+            outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=message)
+            return
+        next_at = now + verdict.after
+        if outbox.change_delivery(connection, delivery, DeliveryEvent.POSTPONED, now, message=text, next_at=next_at):
+            self._enqueue(connection, delivery, verdict.after)
+
+    def _enqueue(self, connection: sa.Connection, delivery: DeliveryRow, after: timedelta) -> None:
+        self._queue.delivery(
+            connection,
+            delivery.id,
+            destination=delivery.destination,
+            attempt=delivery.attempt + 1,
+            priority=work.get_job(connection, delivery.job_id).priority,
+            after=after,
+        )

@@ -1,0 +1,131 @@
+"""Where results are sent, and the reports that come back from there."""
+
+import ssl
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A peer that results are sent to, and how long each wait for it may last.
+
+    connect_timeout_s: for TCP, and once more for TLS. association_timeout_s: for the answer to our association
+    request, and to its release. response_timeout_s: for the answer to one object after its last byte was sent; slow
+    archives commit first. stall_timeout_s: while sending, without a byte taken by the peer.
+    """
+
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    our_ae_title: str
+    tls: ssl.SSLContext | None = None
+    connect_timeout_s: float = 10
+    association_timeout_s: float = 30
+    response_timeout_s: float = 120
+    stall_timeout_s: float = 30
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a destination gets, and what may be asked of it.
+
+    is_proof_due: whether it is asked if everything arrived. is_patient_checked: whether it is asked, before anything is
+    sent for the first time, whose study it takes this for.
+    """
+
+    destination: Destination
+    renditions: frozenset[str]
+    is_proof_due: bool = False
+    is_patient_checked: bool = False
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One DICOM file (PS3.10) to send; its identity as the ledger knows it."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+class SendOutcome(str, Enum):
+    """What an answer means for a delivery, from the best to the worst."""
+
+    ACCEPTED = "accepted"
+    """The peer has it."""
+    LATER = "later"
+    """It may be taken at another time: the same bytes are sent again."""
+    PARKED = "parked"
+    """It would be refused again: a person has to change something first."""
+
+
+@dataclass(frozen=True)
+class ObjectOutcome:
+    """What became of one parcel.
+
+    status: of the C-STORE response, None where there was none. warning: what a reader of a SEG or SR should know the
+    peer changed. text: what happened, and what to change on which side. comment: the peer's own words; they may name
+    a patient, so they are shown to the operator and never logged.
+    """
+
+    sop_instance_uid: str
+    outcome: SendOutcome
+    status: int | None
+    warning: str | None
+    text: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class SendReport:
+    """What became of a result set: one ObjectOutcome per parcel, in the parcels' order."""
+
+    objects: tuple[ObjectOutcome, ...]
+
+    @property
+    def outcome(self) -> SendOutcome:
+        """The worst of all objects; an empty set is accepted."""
+        order = list(SendOutcome)
+        return max((one.outcome for one in self.objects), key=order.index, default=SendOutcome.ACCEPTED)
+
+    @property
+    def text(self) -> str:
+        """One line for a person: how many arrived, and the first object that explains the outcome."""
+        accepted = sum(one.outcome is SendOutcome.ACCEPTED for one in self.objects)
+        counted = f"{accepted} of {len(self.objects)} objects accepted"
+        if self.outcome is SendOutcome.ACCEPTED:
+            return counted
+        return f"{counted}; {next(one.text for one in self.objects if one.outcome is self.outcome)}"
+
+
+@dataclass(frozen=True)
+class EchoReport:
+    """Whether a destination answers C-ECHO, and in plain words what to mend where it does not."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """Which transfer syntaxes a destination accepts for each SOP class asked for, found by negotiation alone."""
+
+    ok: bool
+    text: str
+    accepted: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Sender(Protocol):
+    """A way to send a result set, such as DIMSE."""
+
+    def send(
+        self, destination: Destination, parcels: Sequence[Parcel], already_accepted: Collection[str] = ()
+    ) -> SendReport:
+        """Send every parcel whose SOP Instance UID is not in already_accepted; bounded in time, never raises for
+        anything the peer or the network does."""
+        ...

@@ -1,0 +1,222 @@
+"""Result sets sent by C-STORE, one association each."""
+
+import io
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.dsutils import split_dataset
+
+from node.errors import IsocenterError
+from node.sending.association import Association, AssociationFailed
+from node.sending.destination import (
+    Destination,
+    EchoReport,
+    ObjectOutcome,
+    Parcel,
+    ProbeReport,
+    SendOutcome,
+    SendReport,
+)
+from node.sending.outcome import Answer, of_refused_context, of_status
+from node.sending.pdu import Response, Tag
+
+C_STORE_RQ = 0x0001
+C_ECHO_RQ = 0x0030
+MEDIUM_PRIORITY = 0x0000
+VERIFICATION = "1.2.840.10008.1.1"
+IMPLICIT = str(ImplicitVRLittleEndian)
+
+REENCODABLE = frozenset({str(ExplicitVRLittleEndian), str(DeflatedExplicitVRLittleEndian)})
+"""What can become Implicit VR Little Endian element by element. Big endian cannot: its pixels would need swapping."""
+
+UNENCODABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, NotImplementedError, struct.error)
+"""What pydicom raises on a value that does not fit its VR."""
+
+SEGMENTATIONS = {
+    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
+    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
+}
+"""With their names, because pydicom does not know the second."""
+STRUCTURED_REPORT_PREFIX = "1.2.840.10008.5.1.4.1.1.88."
+
+
+class FileUnusable(IsocenterError):
+    """A file of this node cannot be sent; the message says which side has to do what."""
+
+
+class DimseSender:
+    """Sends by C-STORE (PS3.4 annex B); holds nothing, so one serves every destination and thread."""
+
+    def send(
+        self, destination: Destination, parcels: Sequence[Parcel], already_accepted: Collection[str] = ()
+    ) -> SendReport:
+        """Send what is not yet accepted over one association, in the given order, files as they are stored.
+
+        An object whose transfer syntax the peer does not accept is re-encoded as Implicit VR Little Endian where that
+        leaves every value as it is. After the association is lost, the rest is LATER. Bounded by the destination's
+        timeouts; raises ValueError for a set of more than 64 kinds (SOP class and transfer syntax).
+        """
+        waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
+        outcomes = _stored(destination, waiting) if waiting else {}
+        earlier = f"Accepted by {destination.name} at an earlier attempt."
+        for one in parcels:
+            outcomes.setdefault(one.sop_instance_uid, _outcome(one, SendOutcome.ACCEPTED, earlier))
+        return SendReport(tuple(outcomes[one.sop_instance_uid] for one in parcels))
+
+    def echo(self, destination: Destination) -> EchoReport:
+        """Ask for a C-ECHO (PS3.4 annex A); what is wrong is said in words that name the side to mend."""
+        pair = (VERIFICATION, IMPLICIT)
+        try:
+            with Association(destination, [pair]) as association:
+                if pair not in association.accepted:
+                    return EchoReport(False, f"{destination.name} takes our associations, but not C-ECHO.")
+                command: dict[Tag, int | str] = {
+                    Tag.AFFECTED_SOP_CLASS_UID: VERIFICATION,
+                    Tag.COMMAND_FIELD: C_ECHO_RQ,
+                }
+                response = association.request(association.accepted[pair], command)
+        except AssociationFailed as failure:
+            return EchoReport(False, str(failure))
+        if response.status != 0:
+            return EchoReport(False, f"{destination.name} answered C-ECHO with {_hex(response.status)}.")
+        return EchoReport(True, f"{destination.name} answered C-ECHO.")
+
+    def probe(
+        self,
+        destination: Destination,
+        sop_classes: Sequence[str],
+        transfer_syntaxes: Sequence[str] = (str(ExplicitVRLittleEndian), IMPLICIT),
+    ) -> ProbeReport:
+        """Ask by negotiation alone what the destination accepts; raises ValueError for more than 128 combinations."""
+        try:
+            with Association(
+                destination, [(one, syntax) for one in sop_classes for syntax in transfer_syntaxes]
+            ) as asked:
+                accepted = tuple(
+                    (one, tuple(syntax for syntax in transfer_syntaxes if (one, syntax) in asked.accepted))
+                    for one in sop_classes
+                )
+        except AssociationFailed as failure:
+            return ProbeReport(False, str(failure), ())
+        return ProbeReport(True, f"{destination.name} answered.", accepted)
+
+
+def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, ObjectOutcome]:
+    """An outcome by SOP Instance UID for each parcel."""
+    outcomes: dict[str, ObjectOutcome] = {}
+    try:
+        with Association(destination, _contexts(parcels)) as association:
+            for parcel in parcels:
+                outcomes[parcel.sop_instance_uid] = _store(association, destination, parcel)
+    except AssociationFailed as failure:
+        for parcel in parcels:
+            outcomes.setdefault(parcel.sop_instance_uid, _outcome(parcel, failure.answer.outcome, str(failure)))
+    return outcomes
+
+
+def _contexts(parcels: Sequence[Parcel]) -> list[tuple[str, str]]:
+    """Own syntax and fallback as two contexts: in one, the peer might choose the fallback though it knows the other."""
+    pairs: dict[tuple[str, str], None] = {}
+    for parcel in parcels:
+        pairs[parcel.sop_class_uid, parcel.transfer_syntax_uid] = None
+        if parcel.transfer_syntax_uid in REENCODABLE:
+            pairs[parcel.sop_class_uid, IMPLICIT] = None
+    return list(pairs)
+
+
+def _store(association: Association, destination: Destination, parcel: Parcel) -> ObjectOutcome:
+    own = (parcel.sop_class_uid, parcel.transfer_syntax_uid)
+    pairs = [own, (parcel.sop_class_uid, IMPLICIT)] if parcel.transfer_syntax_uid in REENCODABLE else [own]
+    pair = next((one for one in pairs if one in association.accepted), None)
+    if pair is None:
+        answer = of_refused_context(association.refused[own])
+        return _outcome(parcel, answer.outcome, answer.text(destination))
+    command: dict[Tag, int | str] = {
+        Tag.AFFECTED_SOP_CLASS_UID: parcel.sop_class_uid,
+        Tag.COMMAND_FIELD: C_STORE_RQ,
+        Tag.PRIORITY: MEDIUM_PRIORITY,
+        Tag.AFFECTED_SOP_INSTANCE_UID: parcel.sop_instance_uid,
+    }
+    try:
+        with _data_set(parcel, reencode=pair != own) as data_set:
+            response = association.request(association.accepted[pair], command, data_set)
+    except FileUnusable as error:
+        return _outcome(parcel, SendOutcome.PARKED, str(error))
+    return _answered(destination, parcel, of_status(response.status), response)
+
+
+@contextmanager
+def _data_set(parcel: Parcel, *, reencode: bool) -> Iterator[BinaryIO]:
+    """The parcel's data set, standing at its first byte. Raises FileUnusable."""
+    advice = "restore it from a backup of this node, then resend."
+    try:
+        meta, offset = split_dataset(parcel.path)
+        length = parcel.path.stat().st_size - offset
+        file = parcel.path.open("rb")
+    except (OSError, EOFError, InvalidDicomError) as error:
+        raise FileUnusable(f"{parcel.path} cannot be read ({type(error).__name__}): {advice}") from error
+    with file:
+        keywords = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
+        meant = (parcel.sop_class_uid, parcel.sop_instance_uid, parcel.transfer_syntax_uid)
+        if tuple(meta.get(one) for one in keywords) != meant or not length:
+            raise FileUnusable(f"{parcel.path} is not the object it should be: {advice}")
+        if reencode:
+            yield _implicit(parcel)
+        else:
+            file.seek(offset)
+            yield file
+
+
+def _implicit(parcel: Parcel) -> BinaryIO:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = True
+    buffer.is_implicit_VR = True
+    try:
+        write_dataset(buffer, dcmread(parcel.path))
+    except UNENCODABLE as error:
+        raise FileUnusable(
+            f"{parcel.path} cannot be re-encoded as Implicit VR Little Endian, the only syntax the peer accepts: "
+            f"enable {UID(parcel.transfer_syntax_uid).name} there."
+        ) from error
+    return io.BytesIO(buffer.getvalue())
+
+
+def _answered(destination: Destination, parcel: Parcel, answer: Answer, response: Response) -> ObjectOutcome:
+    text = answer.text(destination)
+    if response.status != 0:
+        text += f" (status {_hex(response.status)}"
+        text += "".join(f", element ({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in response.offending_elements) + ")"
+    warned = answer.outcome is SendOutcome.ACCEPTED and response.status not in (0, 0x0111)
+    matters = parcel.sop_class_uid in SEGMENTATIONS or parcel.sop_class_uid.startswith(STRUCTURED_REPORT_PREFIX)
+    return _outcome(
+        parcel,
+        answer.outcome,
+        text,
+        status=response.status,
+        warning=text if warned and matters else None,
+        comment=response.comment or None,
+    )
+
+
+def _outcome(
+    parcel: Parcel,
+    outcome: SendOutcome,
+    text: str,
+    *,
+    status: int | None = None,
+    warning: str | None = None,
+    comment: str | None = None,
+) -> ObjectOutcome:
+    kind = SEGMENTATIONS.get(parcel.sop_class_uid) or UID(parcel.sop_class_uid).name
+    return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment)
+
+
+def _hex(status: int | None) -> str:
+    return "none" if status is None else f"{status:04X}"

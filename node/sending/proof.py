@@ -1,0 +1,93 @@
+"""Proves that results arrived: asks the destination what it holds, and records what that means."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from node.core.job import DeliveryEvent
+from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
+from node.core.retry import GiveUp, after_send_failed
+from node.sending.association import AssociationFailed, QueryRefused
+from node.sending.destination import Terms
+from node.sending.query import instances_held
+from node.settings import SendingTable
+from node.state import arrivals, outbox, work
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+from node.state.rows import DeliveryRow
+
+
+class Prover:
+    """Looks at accepted deliveries whose destination's arrival is to be proven."""
+
+    def __init__(self, ledger: Ledger, queue: Queue, settings: SendingTable, clock: Callable[[], datetime]) -> None:
+        self._ledger, self._queue, self._settings, self._clock = ledger, queue, settings, clock
+
+    def prove(self, delivery: DeliveryRow, terms: Terms) -> None:
+        """Look once. A destination that cannot be reached is asked again for as long as one that cannot be sent to."""
+        with self._ledger.read() as connection:
+            results = outbox.results_of(connection, delivery.job_id, delivery.run)
+            study_id = work.get_job(connection, delivery.job_id).study_id
+            study_uid = arrivals.get_study(connection, study_id).study_uid
+        sent = {one.sop_uid: one.series_uid for one in results if one.kind in terms.renditions}
+        try:
+            held = instances_held(terms.destination, study_uid, sorted(set(sent.values())))
+        except QueryRefused as refused:
+            self._change(delivery, DeliveryEvent.PARKED, f'{refused}; or set its proof to "none"')
+            return
+        except AssociationFailed as failed:
+            self._postpone(delivery, f"its arrival is not proven yet: {failed}")
+            return
+        now = self._clock()
+        verdict = judge(sent=sent, held=held, accepted_at=delivery.changed_at, lacking=delivery.lacking, now=now)
+        if isinstance(verdict, Proven):
+            self._change(delivery, DeliveryEvent.PROVEN, f"{len(sent)} objects are listed there")
+        elif isinstance(verdict, Doubtful):
+            self._change(delivery, DeliveryEvent.PARKED, verdict.why)
+        elif isinstance(verdict, LookAgain):
+            self._look_again(delivery, verdict.why, verdict.after)
+        else:
+            self._send_again(delivery, verdict)
+
+    def _change(self, delivery: DeliveryRow, happened: DeliveryEvent, message: str) -> None:
+        with self._ledger.write() as connection:
+            outbox.change_delivery(connection, delivery, happened, self._clock(), message=message)
+
+    def _postpone(self, delivery: DeliveryRow, message: str) -> None:
+        now = self._clock()
+        verdict = after_send_failed(
+            attempt=delivery.attempt,
+            first_try=delivery.first_try_at or now,
+            now=now,
+            first_s=self._settings.backoff_first_s,
+            max_s=self._settings.backoff_max_s,
+            give_up=timedelta(days=self._settings.give_up_days),
+        )
+        if isinstance(verdict, GiveUp):
+            self._change(delivery, DeliveryEvent.PARKED, message)
+        else:
+            self._look_again(delivery, message, verdict.after)
+
+    def _look_again(self, delivery: DeliveryRow, message: str, after: timedelta) -> None:
+        with self._ledger.write() as connection:
+            if outbox.look_again(connection, delivery, self._clock() + after, message):
+                self._enqueue(connection, delivery, after)
+
+    def _send_again(self, delivery: DeliveryRow, verdict: SendAgain) -> None:
+        now = self._clock()
+        with self._ledger.write() as connection:
+            outbox.record_lacking(connection, delivery.id, verdict.missing)
+            happened, message = DeliveryEvent.POSTPONED, f"{verdict.why}; these are sent again"
+            if outbox.change_delivery(connection, delivery, happened, now, message=message, next_at=now):
+                self._enqueue(connection, delivery, timedelta(0))
+
+    def _enqueue(self, connection: sa.Connection, delivery: DeliveryRow, after: timedelta) -> None:
+        self._queue.delivery(
+            connection,
+            delivery.id,
+            destination=delivery.destination,
+            attempt=delivery.attempt + 1,
+            priority=work.get_job(connection, delivery.job_id).priority,
+            after=after,
+        )

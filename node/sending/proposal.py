@@ -1,0 +1,81 @@
+"""What a destination's answers to a probe propose for its table in peers.toml."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from node.sending.destination import ProbeReport
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A SOP class that a probe asks for, and what of ours depends on it."""
+
+    uid: str
+    name: str
+    use: str
+
+
+SEGMENTATION = Asked("1.2.840.10008.5.1.4.1.1.66.4", "Segmentation", "seg")
+LABELMAP = Asked("1.2.840.10008.5.1.4.1.1.66.7", "Label Map Segmentation", 'segmentation = "labelmap"')
+COMPREHENSIVE = Asked("1.2.840.10008.5.1.4.1.1.88.33", "Comprehensive SR", "sr")
+COMPREHENSIVE_3D = Asked("1.2.840.10008.5.1.4.1.1.88.34", "Comprehensive 3D SR", 'sr = "comprehensive3d"')
+TEXT = Asked("1.2.840.10008.5.1.4.1.1.88.11", "Basic Text SR", "text, notices")
+CAPTURE = Asked("1.2.840.10008.5.1.4.1.1.7", "Secondary Capture", "summary, notices")
+
+ASKED: tuple[Asked, ...] = (
+    SEGMENTATION,
+    LABELMAP,
+    COMPREHENSIVE,
+    COMPREHENSIVE_3D,
+    TEXT,
+    CAPTURE,
+    Asked("1.2.840.10008.5.1.4.1.1.30", "Parametric Map", ""),
+    Asked("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", ""),
+    Asked("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", ""),
+    Asked("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF", ""),
+    Asked("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set", ""),
+)
+"""In the order in which they are shown. An empty use: nothing is sent of it yet."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Lines for the peer's table, and what a person should know of it."""
+
+    lines: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def propose(report: ProbeReport) -> Proposal:
+    """The richest profile that the destination takes. It was asked for every class of ASKED."""
+    taken = {uid for uid, syntaxes in report.accepted if syntaxes}
+    has_report = bool({COMPREHENSIVE.uid, COMPREHENSIVE_3D.uid} & taken)
+    has_segments = bool({SEGMENTATION.uid, LABELMAP.uid} & taken)
+    renditions = [
+        name
+        for name, is_taken in (
+            ("seg", has_segments),
+            ("sr", has_report),
+            ("text", TEXT.uid in taken),
+            ("summary", CAPTURE.uid in taken),
+        )
+        if is_taken
+    ]
+    lines = [f"renditions = {json.dumps(renditions)}"]
+    if has_report and COMPREHENSIVE.uid not in taken:
+        lines.append('sr = "comprehensive3d"')
+    if LABELMAP.uid in taken:
+        lines.append('segmentation = "labelmap"')
+    return Proposal(tuple(lines), tuple(_notes(taken, renditions)))
+
+
+def _notes(taken: set[str], renditions: Sequence[str]) -> list[str]:
+    notes = []
+    if not renditions:
+        notes.append("It takes nothing of ours: allow storage for this node's AE title there.")
+    elif not {"text", "summary"} & set(renditions):
+        notes.append("It takes nothing that every viewer shows: allow Basic Text SR or Secondary Capture there.")
+    if LABELMAP.uid in taken:
+        notes.append("An archive that takes label maps need not have viewers that show them: look before you use it.")
+    return notes

@@ -1,0 +1,58 @@
+"""Looks for everything that may keep a node from its work, and says of each what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ai.errors import CardInvalid
+from node.configuration import read_configuration
+from node.errors import ConfigurationInvalid, LedgerUnusable
+from node.jobs.catalogue import installed_models, model_facts
+from node.service import check_ledger, check_machine, check_settings
+from node.service.executor import now
+from node.settings import Configuration
+from node.state.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault in one line. kind: a word for programs."""
+
+    kind: str
+    message: str
+
+
+def find_faults(config: Path) -> Iterator[Fault]:
+    """Every fault of the node that a configuration folder describes, whether it runs or not."""
+    try:
+        configuration = read_configuration(config)
+    except ConfigurationInvalid as error:
+        yield from (Fault("configuration", line) for line in str(error).splitlines())
+        return
+    yield from (Fault(*one) for one in _of_models(configuration))
+    yield from (Fault(*one) for one in check_settings.faults(configuration))
+    yield from (Fault(*one) for one in check_machine.faults(configuration))
+    yield from (Fault(*one) for one in _of_ledger(configuration))
+
+
+def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    try:
+        models = model_facts(installed_models())
+    except CardInvalid as error:
+        yield "model-card", f"{error}; mend the card, or remove the model"
+        return
+    yield from check_settings.route_faults(configuration, models)
+
+
+def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    state = configuration.settings.state
+    home = state.home.absolute()
+    if not state.database_url and not (home / "ledger.sqlite").exists():
+        return
+    ledger = Ledger(state.url)
+    try:
+        yield from check_ledger.faults(ledger, home, now())
+    except LedgerUnusable as error:
+        yield "ledger", str(error)
+    finally:
+        ledger.close()

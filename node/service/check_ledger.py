@@ -1,0 +1,135 @@
+"""Faults that the ledger tells: what failed, what waits for a person, what does not agree with the disk."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.core.job import DeliveryState, JobState, StudyState
+from node.errors import LedgerUnusable
+from node.state import pauses, schema
+from node.state.database import is_current
+from node.state.ledger import Ledger
+
+Told = Iterator[tuple[str, str]]
+FUTURE = timedelta(minutes=5)
+LONG = timedelta(days=1)
+LATELY = timedelta(days=7)
+STUDY, JOB, DELIVERY, DECISION, INSTANCE = (
+    schema.study.c,
+    schema.job.c,
+    schema.delivery.c,
+    schema.decision.c,
+    schema.instance.c,
+)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A fault that is so many rows of a table. words: with {count}."""
+
+    kind: str
+    table: sa.Table
+    condition: Callable[[datetime], sa.ColumnElement[bool]]
+    words: str
+
+
+COUNTED: tuple[Counted, ...] = (
+    Counted(
+        "held",
+        schema.study,
+        lambda _: STUDY.state == StudyState.QUARANTINED.value,
+        "{count} studies are held for a person to decide: `isocenter studies` says why",
+    ),
+    Counted(
+        "failed",
+        schema.job,
+        lambda now: sa.and_(JOB.state == JobState.FAILED.value, JOB.changed_at > now - LATELY),
+        "{count} jobs failed within a week: `isocenter jobs` says why; mend that, then `isocenter retry`",
+    ),
+    Counted(
+        "parked",
+        schema.delivery,
+        lambda _: DELIVERY.state == DeliveryState.PARKED.value,
+        "{count} deliveries wait for a person: `isocenter deliveries` says what to change",
+    ),
+    Counted(
+        "undelivered",
+        schema.delivery,
+        lambda now: sa.and_(
+            DELIVERY.state.in_([DeliveryState.WAITING.value, DeliveryState.SENDING.value]),
+            DELIVERY.created_at < now - LONG,
+        ),
+        "{count} deliveries have not arrived for a day: `isocenter deliveries` says what the destination answers",
+    ),
+    Counted(
+        "unproven",
+        schema.delivery,
+        lambda now: sa.and_(
+            DELIVERY.state == DeliveryState.ACCEPTED.value,
+            DELIVERY.next_at.is_not(None),
+            DELIVERY.changed_at < now - LONG,
+        ),
+        "{count} deliveries were accepted a day ago and are not proven yet: look at their destination",
+    ),
+    Counted(
+        "undecided",
+        schema.decision,
+        lambda now: sa.and_(DECISION.verdict == "undecided", DECISION.at > now - LATELY),
+        "{count} times within a week a route could not decide: `isocenter route explain` says what is absent",
+    ),
+    Counted(
+        "clock",
+        schema.study,
+        lambda now: STUDY.last_at > now + FUTURE,
+        "{count} studies arrived in the future: the clock was set back; set it right (NTP)",
+    ),
+    Counted(
+        "unreadable",
+        schema.instance,
+        lambda now: sa.and_(INSTANCE.kind == "unreadable", INSTANCE.received_at > now - LATELY),
+        "{count} images of this week cannot be read: `isocenter instances STUDY` says why",
+    ),
+)
+
+
+def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
+    """Everything that the ledger shows. Raises LedgerUnusable where it cannot be read."""
+    try:
+        if not is_current(ledger.engine):
+            yield (
+                "ledger-version",
+                "the ledger is of another version: start the node, which brings an older one up to date and refuses a "
+                "newer one",
+            )
+            return
+        with ledger.read() as connection:
+            yield from _damage(connection)
+            for one in COUNTED:
+                query = sa.select(sa.func.count()).select_from(one.table).where(one.condition(now))
+                count = int(connection.execute(query).scalar_one())
+                if count:
+                    yield one.kind, one.words.format(count=count)
+            for pause in pauses.paused(connection):
+                since = f"{pause.at:%Y-%m-%d %H:%M} UTC"
+                yield "paused", f"{pause.kind.value} {pause.name} is paused since {since}: `isocenter resume` ends that"
+            yield from _missing(connection, home)
+    except sa.exc.DBAPIError as error:
+        words = f"the ledger cannot be read ({error.orig}): restore a backup, or look at its disk"
+        raise LedgerUnusable(words) from error
+
+
+def _damage(connection: sa.Connection) -> Told:
+    if connection.dialect.name == "sqlite":
+        told = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if told != "ok":
+            yield "ledger-damaged", f"the ledger's file is damaged ({told}): stop the node, and restore a backup"
+
+
+def _missing(connection: sa.Connection, home: Path) -> Told:
+    kept = sa.select(INSTANCE.path).where(INSTANCE.path.is_not(None))
+    missing = sum(not (home / path).exists() for path in connection.execute(kept).scalars())
+    if missing:
+        yield "files-missing", f"{missing} images of the ledger are not on the disk: restore them, or send them again"

@@ -1,0 +1,183 @@
+"""The service's clock: indexes when woken, looks at gathering studies when due, and puts back what was stranded."""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from node.admin.health import Health
+from node.core.identity import StudyUID
+from node.core.model import ModelFacts
+from node.core.provenance import settings_digest
+from node.intake.callers import keep_ended
+from node.intake.gathering import Gathering, Rules
+from node.intake.indexer import Indexer
+from node.intake.routes import compile_route
+from node.jobs.renditions import kinds_for
+from node.sending.courier import Courier
+from node.sending.destination import Destination, Terms
+from node.sending.dimse import DimseSender
+from node.service.reconcile import reconcile
+from node.service.source_count import SourceCount
+from node.settings import Configuration
+from node.state import schema
+from node.state.associations import Associations
+from node.state.counts import count_states
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+from node.state.retention import Periods, retain
+from node.state.spool import Spool
+from node.state.wake import Wake
+
+log = structlog.get_logger()
+
+SWEEP_S = 2.0
+"""The indexer looks at the spool at least so often, should a ring of the bell be lost."""
+RECONCILE_S = 30
+RETAIN_S = 3600
+SOURCE_TIMEOUT_S = 10.0
+CALLERS_S = 2
+SERIES_BASE = 9001
+
+
+class ServiceClock:
+    """Everything that happens in the service process because of time or because something arrived."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        ledger: Ledger,
+        queue: Queue,
+        spool: Spool,
+        home: Path,
+        models: Mapping[str, ModelFacts],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._configuration, self._ledger, self._queue, self._spool, self._now = (
+            configuration,
+            ledger,
+            queue,
+            spool,
+            now,
+        )
+        self._home = home
+        self._associations = Associations(home)
+        self._wake = Wake(home)
+        routes = [(route, compile_route(route, models)) for route in configuration.routes]
+        rules = Rules(configuration, routes, models, settings_digest(series_base=SERIES_BASE))
+        self._source_count = SourceCount(ledger, sources_of(configuration), now)
+        self.gathering = Gathering(
+            ledger,
+            queue,
+            rules,
+            is_pending=lambda uid: spool.holds(StudyUID(uid)),
+            is_association_open=self._is_association_open,
+            clock=now,
+            is_lacking=self._source_count.is_lacking,
+        )
+        self.indexer = Indexer(ledger, spool, home=home, clock=now)
+        self.courier = Courier(
+            ledger,
+            queue,
+            DimseSender(),
+            home=home,
+            destinations=destinations_of(configuration),
+            settings=configuration.settings.sending,
+            clock=now,
+        )
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+
+    def every(self, seconds: float, look: Callable[[], None]) -> None:
+        """Do this too, at intervals, while the clock runs."""
+        self._scheduler.add_job(look, "interval", seconds=seconds, coalesce=True, max_instances=1)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until told to stop: index what arrives, complete what is complete."""
+        self._scheduler.add_job(self._keep_callers, "interval", seconds=CALLERS_S, coalesce=True, max_instances=1)
+        self._scheduler.add_job(self._reconcile, "interval", seconds=RECONCILE_S, coalesce=True, max_instances=1)
+        self._scheduler.add_job(self._retain, "interval", seconds=RETAIN_S, coalesce=True, max_instances=1)
+        self._scheduler.start()
+        self._reconcile()
+        threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()
+        try:
+            while not stop.is_set():
+                self.indexer.drain()
+                self._wake.wait(self._pause_s(self.gathering.look()))
+        finally:
+            self._scheduler.shutdown(wait=True)
+            self._source_count.close()
+            self._wake.close()
+
+    def _ring_when(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._wake.ring()
+
+    def _pause_s(self, until: datetime | None) -> float:
+        if until is None:
+            return SWEEP_S
+        return min(SWEEP_S, max(0.02, (until - self._now()).total_seconds()))
+
+    def _reconcile(self) -> None:
+        reconcile(self._ledger, self._queue, self._now())
+
+    def _retain(self) -> None:
+        forgotten = retain(self._ledger, self._home, periods_of(self._configuration), self._now())
+        if any(vars(forgotten).values()):
+            log.info("kept-for-their-time", **vars(forgotten))
+
+    def _keep_callers(self) -> None:
+        keep_ended(self._ledger, self._associations)
+
+    def _is_association_open(self, association_id: str) -> bool:
+        return any(one.id == association_id and one.is_open for one in self._associations.records())
+
+    def health(self) -> Health:
+        """What /ready and /metrics say."""
+        free_mb = self._spool.free_mb()
+        reserve_mb = self._configuration.settings.intake.disk_reserve_mb
+        with self._ledger.read() as connection:
+            counts = [count_states(connection, table) for table in (schema.study, schema.job, schema.delivery)]
+        ready = free_mb > reserve_mb
+        why = "" if ready else f"only {free_mb} MB of disk are free, less than intake.disk_reserve_mb ({reserve_mb})"
+        return Health(ready, why, studies=counts[0], jobs=counts[1], deliveries=counts[2], disk_free_mb=free_mb)
+
+
+def destinations_of(configuration: Configuration) -> dict[str, Terms]:
+    """Peers that results can be sent to, and on what terms."""
+    ours = configuration.settings.node.ae_titles[0]
+    return {
+        peer.name: Terms(
+            Destination(peer.name, peer.ae_title, peer.address, peer.port, ours),
+            kinds_for(peer),
+            is_proof_due=peer.proof == "find",
+            is_patient_checked=peer.query,
+        )
+        for peer in configuration.peers
+        if "destination" in peer.roles
+    }
+
+
+def sources_of(configuration: Configuration) -> dict[str, Destination]:
+    """Peers that may be asked what they hold of a study that comes from them."""
+    ours, ask_s = configuration.settings.node.ae_titles[0], SOURCE_TIMEOUT_S
+    return {
+        peer.name: Destination(peer.name, peer.ae_title, peer.address, peer.port, ours, None, *[ask_s] * 4)
+        for peer in configuration.peers
+        if peer.query and "source" in peer.roles and peer.address and peer.port
+    }
+
+
+def periods_of(configuration: Configuration) -> Periods:
+    """How long things are kept."""
+    given = configuration.settings.retention
+    return Periods(
+        study=timedelta(days=given.study_days),
+        result=timedelta(days=given.result_days),
+        ledger=timedelta(days=given.ledger_days),
+        study_of={
+            peer.name: timedelta(days=peer.study_days) for peer in configuration.peers if peer.study_days is not None
+        },
+    )

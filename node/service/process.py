@@ -1,0 +1,98 @@
+"""Entry of one process of the node: `python -m node.service.process ROLE SLOT LINE [LISTENING]`."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import structlog
+
+from node.configuration import read_configuration
+from node.errors import ConfigurationInvalid
+from node.logs import configure_logs
+from node.settings import Configuration
+
+log = structlog.get_logger()
+
+
+class Line:
+    """The process's end of the line to the supervisor: says "ready", and tells when the supervisor is gone."""
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        self._socket, self._stop = socket.socket(fileno=descriptor), stop
+        threading.Thread(target=self._watch, name="supervisor-line", daemon=True).start()
+
+    def ready(self) -> None:
+        self._socket.sendall(b"ready ")
+
+    def _watch(self) -> None:
+        """The supervisor never writes: the end of the line means that it died, and nobody is left to start us again."""
+        self._socket.recv(1)
+        self._stop.set()
+
+
+class PeersWatch:
+    """Notices that peers.toml was replaced, and reads it; what is not valid is told in the log and not taken over."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp = self._stamped()
+
+    def changed(self) -> Configuration | None:
+        stamp = self._stamped()
+        if stamp == self._stamp:
+            return None
+        self._stamp = stamp
+        try:
+            return read_configuration(self._folder)
+        except ConfigurationInvalid as error:
+            log.warning("peers-unusable", why=f"{error}; the ones before stay in use")
+            return None
+
+    def _stamped(self) -> tuple[int, int]:
+        try:
+            status = (self._folder / "peers.toml").stat()
+        except OSError:
+            return 0, 0
+        return status.st_mtime_ns, status.st_ino
+
+
+def main(arguments: list[str]) -> None:
+    """Run one role until SIGTERM, or until the supervisor is gone.
+
+    Each role imports its own parts alone: the receiver answers its first C-ECHO before the database's libraries
+    are even loaded, and no process carries what another one needs.
+    """
+    role, slot, line_descriptor = arguments[0], int(arguments[1]), int(arguments[2])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
+    configuration = read_configuration(Path(os.environ["ISOCENTER_CONFIG"]))
+    configure_logs(configuration.settings.log.level, role=role)
+    line = Line(line_descriptor, stop)
+    if role == "receiver":
+        _receive(configuration, int(arguments[3]), line, stop)
+        return
+    if role == "service":
+        from node.service.serving import run_service
+
+        with socket.socket(fileno=int(arguments[3])) as listening:
+            run_service(configuration, slot, listening, line.ready, stop)
+    else:
+        from node.service.working import run_model, run_worker
+
+        {"worker": run_worker, "model": run_model}[role](configuration, slot, line.ready, stop)
+
+
+def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event) -> None:
+    from node.intake.listener import run_receiver
+
+    with socket.socket(fileno=listening) as listening_socket:
+        home, watch = configuration.settings.state.home.absolute(), PeersWatch(Path(os.environ["ISOCENTER_CONFIG"]))
+        run_receiver(configuration, listening_socket, home, stop, line.ready, changed=watch.changed)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

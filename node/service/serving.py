@@ -1,0 +1,54 @@
+"""The service process: indexes, decides over studies, and sends; it makes the tables before anybody works on them."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+import structlog
+
+from node.jobs.catalogue import installed_models, model_facts
+from node.jobs.engine import Engine, Work, prepare_engine
+from node.service.clock import ServiceClock
+from node.service.executor import DRAIN_S, executor_name, now
+from node.service.heartbeat import beating
+from node.service.reaper import Reaper
+from node.service.web import serve_health
+from node.settings import Configuration
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+from node.state.spool import Spool
+
+log = structlog.get_logger()
+
+
+def run_service(
+    configuration: Configuration,
+    slot: int,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    stop: threading.Event,
+) -> None:
+    """The one process that indexes, decides over studies, and sends: ledger and engine tables are made here first."""
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
+    settings = configuration.settings
+    home = settings.state.home.absolute()
+    ledger = Ledger(settings.state.url)
+    ledger.migrate()
+    prepare_engine(settings.state.url)
+    spool = Spool(home)
+    swept = spool.open()
+    with closing(ledger), closing(Queue(ledger.engine)) as queue:
+        clock = ServiceClock(configuration, ledger, queue, spool, home, model_facts(installed_models()), now)
+        work = Work(stages={}, deliver=clock.courier.deliver)
+        executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
+        engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s)
+        engine.start()
+        reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
+        clock.every(reaper.every_s, reaper.look)
+        with beating(ledger, executor, dead_after_s), serve_health(listening, clock.health):
+            ready()
+            log.info("service-ready", swept=swept)
+            clock.run(stop)
+        engine.stop(DRAIN_S)

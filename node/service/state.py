@@ -1,0 +1,69 @@
+"""What a node says of itself to another process on the same machine."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.service.locks import TOLD, claimed
+from node.settings import Configuration
+from node.state.counts import queue_lengths
+from node.state.ledger import Ledger
+from node.state.spool import Spool
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process of the node. state: waiting, starting, ready or stopped."""
+
+    host: str
+    role: str
+    slot: int
+    pid: int | None
+    state: str
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """What `isocenter status` shows."""
+
+    ready: bool
+    why: str
+    processes: tuple[ProcessStatus, ...]
+    queues: dict[str, int]
+    disk_free_mb: int
+
+    def as_json(self) -> dict[str, object]:
+        """The names that others depend on (design section 8)."""
+        return {
+            "ready": self.ready,
+            "why": self.why,
+            "processes": [vars(one) for one in self.processes],
+            "queues": self.queues,
+            "disk_free_mb": self.disk_free_mb,
+        }
+
+
+def read_status(configuration: Configuration) -> NodeStatus:
+    """The node's state from its home: who runs, what waits, what room is left."""
+    state = configuration.settings.state
+    home = state.home.absolute()
+    processes = tuple(one for folder in claimed(home) for one in _processes(folder))
+    queues: dict[str, int] = {}
+    if state.database_url or (home / "ledger.sqlite").exists():
+        ledger = Ledger(state.url)
+        if ledger.is_ready():
+            with ledger.read() as connection:
+                queues = queue_lengths(connection)
+        ledger.close()
+    free_mb = Spool(home).free_mb() if (home / "spool").exists() else 0
+    starting = [f"{one.role} {one.slot} is {one.state}" for one in processes if one.state != "ready"]
+    why = "" if processes else "no node runs in this home"
+    return NodeStatus(bool(processes) and not starting, why or ", ".join(starting), processes, queues, free_mb)
+
+
+def _processes(folder: Path) -> list[ProcessStatus]:
+    try:
+        found = json.loads((folder / TOLD).read_text())
+    except FileNotFoundError:
+        return []
+    return [ProcessStatus(**one) for one in found["processes"]]

@@ -1,0 +1,212 @@
+"""Starts the node's processes, starts again those that die, and stops all of them in order."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from node.errors import AlreadyRunning
+from node.service.locks import TOLD, claim, host_name
+from node.settings import NodeSettings
+
+log = structlog.get_logger()
+
+ROLES = ("receiver", "service", "worker", "model")
+"""In the order in which they are started; they are stopped in the same order, so that what arrives is finished."""
+
+DRAIN_S = 30.0
+RESTART_FIRST_S, RESTART_MAX_S = 0.1, 30.0
+STEADY_S = 10.0
+"""A process that lived so long starts again at once; one that dies at its start is tried ever more slowly."""
+
+
+@dataclass
+class Child:
+    """One process, its end of the line to it, and how often it has died lately."""
+
+    role: str
+    slot: int
+    process: subprocess.Popen[bytes] | None = None
+    line: socket.socket | None = None
+    state: str = "waiting"
+    started: float = 0.0
+    deaths: int = 0
+    not_before: float = 0.0
+
+
+@dataclass
+class Supervisor:
+    """The parent of all: owns the home's lock and the listening socket, and does no work itself."""
+
+    settings: NodeSettings
+    config_folder: Path
+    roles: tuple[str, ...] = ROLES
+    _children: list[Child] = field(default_factory=list)
+    _stopping: bool = False
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT, then drain. Raises AlreadyRunning where home or port is another node's."""
+        home = self.settings.state.home.absolute()
+        with claim(home, self.roles) as folder, contextlib.ExitStack() as opened:
+            listening = self._listen()
+            for one in listening.values():
+                opened.enter_context(one)
+            signals = _SignalPipe((signal.SIGTERM, signal.SIGINT))
+            counts = {
+                "receiver": self.settings.node.receivers,
+                "service": 1,
+                "worker": self.settings.node.cpu_workers,
+                "model": self.settings.node.model_workers,
+            }
+            self._children = [Child(role, slot) for role in self.roles for slot in range(counts[role])]
+            log.info("node-starting", home=str(home), port=self.settings.node.port, roles=list(self.roles))
+            try:
+                while not signals.received:
+                    self._start_due(listening)
+                    self._report(folder)
+                    self._wait(signals)
+            finally:
+                self._stop(folder)
+
+    def _listen(self) -> dict[str, socket.socket]:
+        """The sockets that children get, by the role that gets them; opened here, so that a port that is taken
+        stops the node at its start with words, not a child later."""
+        node, admin = self.settings.node, self.settings.admin
+        sockets = {}
+        if "receiver" in self.roles:
+            sockets["receiver"] = _socket_from_systemd() or open_listening(node.bind, node.port, "node.port")
+        if "service" in self.roles:
+            sockets["service"] = open_listening(admin.bind, admin.port, "admin.port")
+        return sockets
+
+    def _start_due(self, listening: Mapping[str, socket.socket]) -> None:
+        service = next((one for one in self._children if one.role == "service"), None)
+        for child in self._children:
+            waits = child.role in ("worker", "model") and service is not None and service.state != "ready"
+            if child.process is None and not waits and time.monotonic() >= child.not_before:
+                self._start(child, listening)
+
+    def _start(self, child: Child, listening: Mapping[str, socket.socket]) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "node.service.process", child.role, str(child.slot), str(theirs.fileno())]
+        handed = [theirs.fileno()]
+        if child.role in listening:
+            command.append(str(listening[child.role].fileno()))
+            handed.append(listening[child.role].fileno())
+        environment = {**os.environ, "ISOCENTER_CONFIG": str(self.config_folder.absolute()), "PYTHONUNBUFFERED": "1"}
+        environment["ISOCENTER_HOME"] = str(self.settings.state.home.absolute())
+        child.process = subprocess.Popen(command, pass_fds=handed, env=environment, stdin=subprocess.DEVNULL)
+        theirs.close()
+        child.line, child.state, child.started = ours, "starting", time.monotonic()
+
+    def _wait(self, signals: "_SignalPipe") -> None:
+        """Sleep until a process says something or dies, a signal comes, or a second has passed."""
+        lines = {one.line: one for one in self._children if one.line is not None}
+        readable, _, _ = select.select([*lines, signals.pipe], [], [], 1.0)
+        for line in readable:
+            if line in lines:
+                self._heard(lines[line])
+
+    def _heard(self, child: Child) -> None:
+        if child.line is None or child.process is None:
+            return
+        said = child.line.recv(64)
+        if said:
+            child.state = said.decode("ascii").split()[-1]
+            return
+        code = child.process.wait()
+        lived = time.monotonic() - child.started
+        child.deaths = 0 if lived > STEADY_S else child.deaths + 1
+        pause = min(RESTART_FIRST_S * 2.0 ** min(child.deaths, 20), RESTART_MAX_S)
+        child.not_before = time.monotonic() + pause
+        child.line.close()
+        log.warning("process-died", process=child.role, slot=child.slot, exit_code=code, again_in_s=round(pause, 1))
+        child.process, child.line, child.state = None, None, "waiting"
+
+    def _stop(self, folder: Path) -> None:
+        """Ask each in turn to finish; what has not finished in time is killed, and taken up again at the next start."""
+        log.info("node-stopping")
+        deadline = time.monotonic() + DRAIN_S
+        for child in self._children:
+            if child.process is not None:
+                child.process.terminate()
+        for child in self._children:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("process-killed", process=child.role, slot=child.slot)
+                child.process.kill()
+                child.process.wait()
+            child.process, child.state = None, "stopped"
+        self._report(folder)
+        log.info("node-stopped")
+
+    def _report(self, folder: Path) -> None:
+        """Say on disk which processes there are; `isocenter status` reads it."""
+        rows = [
+            {
+                "host": host_name(),
+                "role": one.role,
+                "slot": one.slot,
+                "pid": one.process.pid if one.process else None,
+                "state": one.state,
+            }
+            for one in self._children
+        ]
+        target = folder / TOLD
+        text = json.dumps({"pid": os.getpid(), "processes": rows})
+        if target.exists() and target.read_text() == text:
+            return
+        aside = target.with_suffix(".part")
+        aside.write_text(text)
+        aside.replace(target)
+
+
+def open_listening(bind: str, port: int, setting: str) -> socket.socket:
+    """A listening socket. Raises AlreadyRunning, naming the setting, where the port cannot be had."""
+    listening = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((bind, port))
+    except OSError as error:
+        listening.close()
+        raise AlreadyRunning(
+            f"port {port} on {bind} cannot be opened ({error.strerror}): another node or server has it; "
+            f"stop that one, or set {setting}"
+        ) from error
+    listening.listen(128)
+    return listening
+
+
+class _SignalPipe:
+    """Signals as something one can select on."""
+
+    def __init__(self, signals: tuple[signal.Signals, ...]) -> None:
+        self.pipe, self._write = socket.socketpair()
+        self._write.setblocking(False)
+        self.received = False
+        signal.set_wakeup_fd(self._write.fileno())
+        for one in signals:
+            signal.signal(one, self._note)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self.received = True
+
+
+def _socket_from_systemd() -> socket.socket | None:
+    """The listening socket that systemd opened for us, if it did (sd_listen_fds(3))."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    return socket.socket(fileno=3)

@@ -1,0 +1,100 @@
+"""The processes that do the stages: CPU workers, and the model worker."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import structlog
+
+from ai.device import Device
+from node.core.job import Stage
+from node.jobs.catalogue import installed_models
+from node.jobs.confined import warm_up
+from node.jobs.engine import Engine, Work
+from node.jobs.inference import Inference
+from node.jobs.notices import Notices
+from node.jobs.runner import Runner, StageWork
+from node.jobs.stages import Stages
+from node.results.code_check import doubtful_codes
+from node.service.executor import DRAIN_S, executor_name, now
+from node.service.heartbeat import beating
+from node.settings import Configuration
+from node.state.ledger import Ledger
+from node.state.queue import Queue
+
+log = structlog.get_logger()
+
+LEDGER_WAIT_S = 60.0
+
+
+def run_worker(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
+    """A CPU worker: prepares and encodes."""
+    warm_up()
+    _run_stages(configuration, "worker", slot, ready, stop, lambda stages: stages.of_worker())
+
+
+def run_model(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
+    """A model worker: keeps models warm and predicts."""
+    _run_stages(configuration, "model", slot, ready, stop, lambda stages: stages.of_model())
+
+
+def _run_stages(
+    configuration: Configuration,
+    role: str,
+    slot: int,
+    ready: Callable[[], None],
+    stop: threading.Event,
+    choose: Callable[[Stages], dict[Stage, StageWork]],
+) -> None:
+    logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
+    settings = configuration.settings
+    home = settings.state.home.absolute()
+    executor = executor_name(role, slot)
+    ledger = Ledger(settings.state.url)
+    _wait_for(ledger, stop)
+    models = installed_models()
+    for name, model in models.items():
+        for fault in doubtful_codes(model.card):
+            log.warning("card-code-doubtful", model=name, fault=fault)
+    inference = Inference(models, Device(kind="cpu", threads=os.cpu_count() or 1)) if role == "model" else None
+    with closing(ledger), closing(Queue(ledger.engine)) as queue:
+        memory_mb = settings.jobs.decode_memory_mb
+        peers = {peer.name: peer for peer in configuration.peers}
+        stages = Stages(ledger, queue, home, models, decode_memory_mb=memory_mb, peers=peers, inference=inference)
+        chosen = choose(stages)
+        notices = Notices(ledger, queue, home, models, peers, now)
+        runner = Runner(
+            ledger,
+            queue,
+            home=home,
+            executor=executor,
+            limits=settings.jobs,
+            stages=chosen,
+            clock=now,
+            unanalysed=notices.announce,
+        )
+        bodies = {stage.value: _body(runner, stage) for stage in chosen}
+        engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
+        with beating(ledger, executor, settings.jobs.dead_after_s):
+            notices.announce_missing()
+            engine.start()
+            ready()
+            stop.wait()
+            engine.stop(DRAIN_S)
+        if inference is not None:
+            inference.close()
+
+
+def _body(runner: Runner, stage: Stage) -> Callable[[str, int, int], None]:
+    return lambda job_id, run, turn: runner.run(stage, job_id, run, turn)
+
+
+def _wait_for(ledger: Ledger, stop: threading.Event) -> None:
+    """Wait for the tables, which the service process makes."""
+    deadline = time.monotonic() + LEDGER_WAIT_S
+    while not ledger.is_ready() and time.monotonic() < deadline:
+        if stop.wait(0.1):
+            return

@@ -1,0 +1,258 @@
+"""Typed settings: one frozen class per table of the files in the configuration folder."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from node.conditions import compile_condition, compile_preference
+
+AE_TITLE_HELP = "1 to 16 printable characters, no backslash, not only blanks"
+
+
+def _ae_title(text: str) -> str:
+    title = text.strip()
+    if not 1 <= len(title) <= 16 or not title.isascii() or not title.isprintable() or "\\" in title:
+        raise ValueError(f"{text!r} is not an AE title ({AE_TITLE_HELP})")
+    return title
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Priority = Literal["stat", "urgent", "routine"]
+Rendition = Literal["seg", "sr", "text", "summary"]
+RENDITIONS: tuple[Rendition, ...] = ("seg", "sr", "text", "summary")
+
+
+class Table(BaseModel):
+    """A table of a configuration file: immutable, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class NodeTable(Table):
+    """[node]: who we are, and how many processes work."""
+
+    ae_titles: Annotated[tuple[AETitle, ...], Field(min_length=1)] = ("ISOCENTER",)
+    bind: str = "0.0.0.0"  # noqa: S104  a DICOM node exists to be reached by other hosts
+    port: Port = 11112
+    receivers: Annotated[int, Field(ge=1, le=16)] = 1
+    cpu_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    model_workers: Annotated[int, Field(ge=1, le=16)] = 1
+
+
+class IntakeTable(Table):
+    """[intake]: what is taken, from whom, and how much room must be left."""
+
+    disk_reserve_mb: Annotated[int, Field(ge=0)] = 2048
+    refuse_associations_mb: Annotated[int, Field(ge=0)] = 4096
+    max_instance_mb: Annotated[int, Field(ge=1)] = 4096
+    unknown_callers: Literal["reject", "accept"] = "reject"
+    associations: Annotated[int, Field(ge=1, le=1000)] = 200
+    associations_per_address: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    @model_validator(mode="after")
+    def _marks_in_order(self) -> "IntakeTable":
+        if self.refuse_associations_mb < self.disk_reserve_mb:
+            raise ValueError("refuse_associations_mb must be at least disk_reserve_mb: it is the earlier mark")
+        return self
+
+
+class TlsTable(Table):
+    """[tls]: the node's certificate; without one, associations are not encrypted."""
+
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    required: bool = False
+    warn_days: Annotated[int, Field(ge=0)] = 30
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> "TlsTable":
+        given = [bool(one) for one in (self.certificate, self.key, self.authorities)]
+        if any(given) != all(given) or (self.required and not all(given)):
+            raise ValueError("TLS needs certificate, key and authorities: set all three, or none")
+        return self
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a certificate at all."""
+        return bool(self.certificate)
+
+
+class GatheringTable(Table):
+    """[gathering]: when a study counts as complete; a peer's own values win."""
+
+    quiet_s: Seconds = 10
+    cap_s: Seconds = 900
+    absolute_cap_s: Seconds = 14400
+    exclude_patients: tuple[str, ...] = ()
+
+
+class StateTable(Table):
+    """[state]: where files and facts are kept."""
+
+    home: Path = Path("var")
+    database_url: str = ""
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of the ledger: an SQLite file in the home unless another is set."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'ledger.sqlite'}"
+
+
+class JobsTable(Table):
+    """[jobs]: how often a stage is tried before a person must look."""
+
+    crash_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    error_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    poll_s: Annotated[float, Field(ge=0.05, le=10)] = 0.25
+    dead_after_s: Annotated[float, Field(ge=1, le=3600)] = 60
+    decode_memory_mb: Annotated[int, Field(ge=64)] = 4096
+
+
+class SendingTable(Table):
+    """[sending]: how long an unreachable destination is tried."""
+
+    give_up_days: Annotated[float, Field(gt=0)] = 7
+    backoff_first_s: Seconds = 30
+    backoff_max_s: Seconds = 3600
+
+
+class RetentionTable(Table):
+    """[retention]: how long files and facts are kept after they are done with."""
+
+    study_days: Annotated[float, Field(gt=0)] = 7
+    result_days: Annotated[float, Field(gt=0)] = 90
+    ledger_days: Annotated[float, Field(gt=0)] = 730
+
+
+class AdminTable(Table):
+    """[admin]: the operator's window."""
+
+    bind: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class LogTable(Table):
+    """[log]: how much is told."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class NodeSettings(Table):
+    """node.toml."""
+
+    node: NodeTable = NodeTable()
+    intake: IntakeTable = IntakeTable()
+    tls: TlsTable = TlsTable()
+    gathering: GatheringTable = GatheringTable()
+    state: StateTable = StateTable()
+    jobs: JobsTable = JobsTable()
+    sending: SendingTable = SendingTable()
+    retention: RetentionTable = RetentionTable()
+    admin: AdminTable = AdminTable()
+    log: LogTable = LogTable()
+
+
+SCANNER_QUIET_S = 120.0
+"""Scanners reconstruct and send series by series, with pauses far longer than a PACS makes (design section 1)."""
+
+
+class Peer(Table):
+    """[[peer]] of peers.toml: an AE we know."""
+
+    name: Name
+    ae_title: AETitle
+    address: str = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    kind: Literal["pacs", "scanner", "workstation"] = "pacs"
+    roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    quiet_s: Seconds | None = None
+    cap_s: Seconds | None = None
+    renditions: tuple[Rendition, ...] = RENDITIONS
+    sr: Literal["comprehensive", "comprehensive3d"] = "comprehensive"
+    segmentation: Literal["binary", "labelmap"] = "binary"
+    series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
+    negatives: bool = True
+    failures: bool = False
+    proof: Literal["none", "find"] = "none"
+    query: bool = False
+    study_days: Annotated[float, Field(gt=0)] | None = None
+    on_conflict: Literal["keep", "refuse"] = "keep"
+    certificate: tuple[str, ...] = ()
+    user: str = ""
+    passcode_file: str = ""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Peer":
+        if "destination" in self.roles and not (self.address and self.port):
+            raise ValueError('a destination needs address and port (or set roles = ["source"])')
+        return self
+
+    def quiet_time_s(self, default_s: float) -> float:
+        """Quiet time for studies from this peer."""
+        if self.quiet_s is not None:
+            return self.quiet_s
+        return SCANNER_QUIET_S if self.kind == "scanner" else default_s
+
+
+class RouteInput(Table):
+    """[route.input.NAME]: which stack one input of the model gets."""
+
+    where: str = ""
+    prefer: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _compiles(self) -> "RouteInput":
+        compile_condition(self.where, of_stack=True)
+        for text in self.prefer:
+            compile_preference(text)
+        return self
+
+
+class Route(Table):
+    """[[route]] of routes.toml: whose studies go to which model, and where the results go."""
+
+    name: Name
+    enabled: bool = True
+    sources: Annotated[tuple[Name, ...], Field(alias="from")] = ()
+    to_ae: tuple[AETitle, ...] = ()
+    when: str = ""
+    model: Name
+    destinations: Annotated[tuple[Name, ...], Field(min_length=1)]
+    priority: Priority = "routine"
+    input: dict[str, RouteInput] = {}
+
+    @model_validator(mode="after")
+    def _compiles(self) -> "Route":
+        compile_condition(self.when, of_stack=False)
+        return self
+
+
+class Peers(Table):
+    """peers.toml."""
+
+    peer: tuple[Peer, ...] = ()
+
+
+class Routes(Table):
+    """routes.toml."""
+
+    route: tuple[Route, ...] = ()
+
+
+class Configuration(Table):
+    """Everything configured: one value that each process gets at its start."""
+
+    settings: NodeSettings = NodeSettings()
+    peers: tuple[Peer, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    def peer(self, name: str) -> Peer | None:
+        """The peer of that name, or None."""
+        return next((peer for peer in self.peers if peer.name == name), None)

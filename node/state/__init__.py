@@ -1,0 +1,1 @@
+"""What survives a restart: spool files and ledger facts."""

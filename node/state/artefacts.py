@@ -1,0 +1,41 @@
+"""Folders for what the stages make: written by one attempt, made durable, then adopted by the ledger."""
+
+import os
+import shutil
+from pathlib import Path
+
+from node.state.work import Ticket
+
+MODE = 0o700
+
+
+def new_folder(home: Path, ticket: Ticket, attempt_id: int) -> Path:
+    """An empty folder for one attempt; its path holds job, run and attempt, so that no other attempt shares it."""
+    folder = home / "work" / ticket.job_id / str(ticket.run) / f"{ticket.stage.value}-{attempt_id}"
+    folder.mkdir(mode=MODE, parents=True, exist_ok=False)
+    return folder
+
+
+def make_durable(folder: Path, home: Path) -> None:
+    """Flush every file below `folder`, the folders themselves, and those between it and `home`."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            _flush(Path(place) / name, os.O_RDONLY)
+        _flush(Path(place), os.O_RDONLY | os.O_DIRECTORY)
+    for parent in folder.parents:
+        _flush(parent, os.O_RDONLY | os.O_DIRECTORY)
+        if parent == home:
+            return
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder that no run needs any more; nothing happens where it is gone already."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

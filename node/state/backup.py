@@ -1,0 +1,135 @@
+"""Copies a node's ledger and files while it runs, and puts them back so that both agree again."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node import __version__
+from node.core.job import StudyEvent, StudyState
+from node.errors import ConfigurationInvalid, NotFound
+from node.state import arrivals, schema
+from node.state.ledger import Ledger, note
+
+LEDGER, NOTE = "ledger.sqlite", "backup.json"
+FILES = (Path("spool") / "instances", Path("work"))
+"""What is copied beside the ledger: received images, and what the stages made of them."""
+GONE = "not in the backup that was restored: send it again"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """How many files were copied, and how many were there already from an earlier backup."""
+
+    copied: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How many files were put back, and how many instances the ledger knows that the backup does not hold."""
+
+    files: int
+    missing: int
+
+
+def back_up(home: Path, config: Path, target: Path, now: datetime) -> Copied:
+    """Copy ledger, files and configuration into a folder, which may hold an earlier backup of this node.
+
+    The ledger goes first: files that come later are found again when the backup is restored. Files never change once
+    they have their name, so one that is there already is not copied again. Only for a ledger in an SQLite file.
+    """
+    if not (home / LEDGER).exists():
+        raise NotFound(f"{home / LEDGER} is not there: no node has run in this home")
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
+    with (
+        closing(sqlite3.connect(home / LEDGER)) as source,
+        closing(sqlite3.connect(target / f"{LEDGER}.part")) as copy,
+    ):
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+    (target / f"{LEDGER}.part").replace(target / LEDGER)
+    copied = kept = 0
+    for path in _files(home):
+        if _copy(home / path, target / path):
+            copied += 1
+        else:
+            kept += 1
+    if config.is_dir():
+        shutil.copytree(config, target / "config", dirs_exist_ok=True)
+    os.sync()
+    (target / NOTE).write_text(json.dumps({"version": __version__, "at": now.isoformat(), "files": copied + kept}))
+    return Copied(copied, kept)
+
+
+def restore(source: Path, home: Path, now: datetime) -> Restored:
+    """Put a backup into an empty home, whose node must not run, and let ledger and spool agree again.
+
+    Files that the ledger does not know are indexed when the node starts. Instances that the ledger knows and the backup
+    does not hold are marked, and their studies held, so that nothing is analysed in part without a word.
+    """
+    if not (source / NOTE).exists():
+        raise NotFound(f"{source} holds no finished backup: {NOTE} is missing")
+    if (home / LEDGER).exists():
+        raise ConfigurationInvalid(f"{home} holds a ledger already: move it away, or restore into another home")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    count = sum(_copy(source / path, home / path) for path in _files(source))
+    shutil.copyfile(source / LEDGER, home / f"{LEDGER}.part")
+    (home / f"{LEDGER}.part").chmod(0o600)
+    with closing(Ledger(f"sqlite:///{home / f'{LEDGER}.part'}")) as ledger:
+        ledger.migrate()
+        missing = _mark_missing(ledger, home, now)
+        with ledger.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    (home / "spool" / "boot-id").unlink(missing_ok=True)  # so that the start looks at every file
+    os.sync()
+    (home / f"{LEDGER}.part").replace(home / LEDGER)
+    return Restored(count, missing)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Paths of files, relative to the folder."""
+    for top in FILES:
+        for path in (folder / top).rglob("*"):
+            if path.is_file():
+                yield path.relative_to(folder)
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Copy a file under a name aside first; False where it is there already, or its source was removed meanwhile."""
+    try:
+        if target.exists() and target.stat().st_size == source.stat().st_size:
+            return False
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = target.with_name(f"{target.name}.part")
+        shutil.copyfile(source, aside)
+    except FileNotFoundError:
+        return False
+    aside.chmod(0o600)
+    aside.replace(target)
+    return True
+
+
+def _mark_missing(ledger: Ledger, home: Path, now: datetime) -> int:
+    table = schema.instance
+    with ledger.write() as connection:
+        rows = connection.execute(
+            sa.select(table.c.id, table.c.path, table.c.study_id).where(table.c.path.is_not(None))
+        ).all()
+        missing = [row for row in rows if not (home / row.path).exists()]
+        for row in missing:
+            connection.execute(table.update().where(table.c.id == row.id).values(path=None, in_force=False, why=GONE))
+        for identity in sorted({row.study_id for row in missing}):
+            study = arrivals.get_study(connection, identity)
+            if study.state is not StudyState.PURGED:
+                arrivals.change_study(connection, study, StudyEvent.HELD, now, why=f"images are {GONE}")
+        note(connection, now, "restored", f"{len(missing)} instances are missing")
+    return len(missing)

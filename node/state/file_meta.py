@@ -1,0 +1,119 @@
+"""The file meta information with which instances lie in the spool."""
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+
+from node import __version__
+from node.core.identity import ClassUID, InstanceUID, derived_uid
+from node.errors import Unreadable
+
+IMPLEMENTATION_CLASS_UID = derived_uid("implementation-class")
+IMPLEMENTATION_VERSION_NAME = f"ISOCENTER_{__version__}"[:16]
+ORIGIN_UID = derived_uid("private-information", "origin")
+"""Private Information Creator UID (0002,0100): says that (0002,0102) holds the rest of an Origin as JSON."""
+
+_PREAMBLE = bytes(128) + b"DICM"
+_GROUP_LENGTH = struct.Struct("<HH2sHI")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How an instance came to the node. peer: its name in peers.toml, empty where the caller is not listed there."""
+
+    calling_ae: str
+    called_ae: str
+    address: str
+    association_id: str
+    peer: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class SpoolMeta(Origin):
+    """What the file meta information of a file in the spool says."""
+
+    sop_class_uid: ClassUID
+    sop_instance_uid: InstanceUID
+    transfer_syntax_uid: str
+
+
+def encode_meta(meta: SpoolMeta) -> bytes:
+    """Preamble, prefix and file meta information (PS3.10 section 7.1); the data set's bytes follow it unchanged."""
+    rest = {
+        "association": meta.association_id,
+        "address": meta.address,
+        "peer": meta.peer,
+        "received_at": meta.received_at.isoformat(),
+    }
+    group = b"".join(
+        (
+            _element(0x0001, b"OB", b"\x00\x01"),
+            _element(0x0002, b"UI", meta.sop_class_uid),
+            _element(0x0003, b"UI", meta.sop_instance_uid),
+            _element(0x0010, b"UI", meta.transfer_syntax_uid),
+            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _element(0x0016, b"AE", meta.calling_ae),
+            _element(0x0017, b"AE", meta.calling_ae),
+            _element(0x0018, b"AE", meta.called_ae),
+            _element(0x0100, b"UI", ORIGIN_UID),
+            _element(0x0102, b"OB", json.dumps(rest, separators=(",", ":"))),
+        )
+    )
+    return _PREAMBLE + _GROUP_LENGTH.pack(0x0002, 0x0000, b"UL", 4, len(group)) + group
+
+
+def _element(number: int, vr: bytes, value: str | bytes) -> bytes:
+    """One element of group 0002 in Explicit VR Little Endian, padded to even length."""
+    content = value.encode("ascii", "replace") if isinstance(value, str) else value
+    if len(content) % 2:
+        content += b"\0" if vr in (b"UI", b"OB") else b" "
+    if vr == b"OB":
+        return struct.pack("<HH2s2xI", 0x0002, number, vr, len(content)) + content
+    return struct.pack("<HH2sH", 0x0002, number, vr, len(content)) + content
+
+
+def read_meta(path: Path) -> SpoolMeta:
+    """The file meta information of a file that this node published; nothing beyond it is read.
+
+    Raises Unreadable where the file was not written by this node or is damaged, FileNotFoundError where it is gone.
+    """
+    try:
+        found = read_file_meta_info(path)
+        rest = json.loads(bytes(found[0x0002, 0x0102].value).rstrip(b"\0"))
+        return SpoolMeta(
+            calling_ae=str(found.SendingApplicationEntityTitle),
+            called_ae=str(found.ReceivingApplicationEntityTitle),
+            address=str(rest["address"]),
+            association_id=str(rest["association"]),
+            peer=str(rest["peer"]),
+            received_at=datetime.fromisoformat(rest["received_at"]),
+            sop_class_uid=ClassUID(str(found.MediaStorageSOPClassUID)),
+            sop_instance_uid=InstanceUID(str(found.MediaStorageSOPInstanceUID)),
+            transfer_syntax_uid=str(found.TransferSyntaxUID),
+        )
+    except (InvalidDicomError, AttributeError, KeyError, ValueError, TypeError, EOFError, struct.error) as error:
+        raise Unreadable(f"{path} has no file meta information of this node: it was changed on disk") from error
+
+
+def data_set_sha256(path: Path) -> str:
+    """Hex digest of the data set's bytes in a file, file meta aside."""
+    with path.open("rb") as file:
+        skip_meta(file)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def skip_meta(file: BinaryIO) -> int:
+    """Place `file`, at its start, on the first byte of its data set and give that offset; 0 where it has no meta."""
+    head = file.read(len(_PREAMBLE) + _GROUP_LENGTH.size)
+    if len(head) < len(_PREAMBLE) + _GROUP_LENGTH.size or not head.startswith(_PREAMBLE):
+        return file.seek(0)
+    return file.seek(len(head) + int(_GROUP_LENGTH.unpack_from(head, len(_PREAMBLE))[4]))

@@ -1,0 +1,93 @@
+"""Enqueues stages and deliveries inside the ledger's own transaction: truth and queue change together, or neither."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
+
+from node.core.job import Priority, Stage
+
+PROTOCOL = "isocenter-1"
+"""The engine's application version: a constant, so that an upgrade does not strand what is queued. Change it only
+when a stage's arguments change."""
+
+DELIVER = "deliver"
+QUEUE_OF: dict[str, str] = {
+    Stage.PREPARE.value: "cpu",
+    Stage.ENCODE.value: "cpu",
+    Stage.INFER.value: "model",
+    DELIVER: "deliver",
+}
+"""Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
+
+
+class Queue:
+    """What is due next, durably. `schema` of the engine's own tables: beside ours in the same database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._client = DBOSClient(
+            system_database_engine=engine,
+            serializer=DBOSPortableJSONSerializer(),
+            lazy=True,
+            retry_connection_errors=False,
+        )
+
+    def stage(
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        *,
+        run: int,
+        stage: Stage,
+        turn: int,
+        priority: Priority,
+        after: timedelta = timedelta(0),
+    ) -> None:
+        """Enqueue one stage of a job; the id carries run, stage and turn, so that a retry is not a no-op."""
+        options = self._options(stage.value, self.stage_id(job_id, run, stage, turn), priority, after)
+        self._client.enqueue_in_transaction(connection, options, job_id, run, turn)
+
+    def delivery(
+        self,
+        connection: sa.Connection,
+        delivery_id: str,
+        *,
+        destination: str,
+        attempt: int,
+        priority: Priority,
+        after: timedelta = timedelta(0),
+    ) -> None:
+        """Enqueue one attempt of a delivery, in the line of its destination."""
+        options = self._options(DELIVER, self.delivery_id(delivery_id, attempt), priority, after)
+        options["queue_partition_key"] = destination
+        self._client.enqueue_in_transaction(connection, options, delivery_id, attempt)
+
+    @staticmethod
+    def stage_id(job_id: str, run: int, stage: Stage, turn: int) -> str:
+        """The workflow's id: what the compare-and-set of the ledger compares, too."""
+        return f"{job_id}:{run}:{stage.value}:{turn}"
+
+    @staticmethod
+    def delivery_id(delivery_id: str, attempt: int) -> str:
+        """The workflow's id of one attempt of a delivery."""
+        return f"{delivery_id}:{attempt}"
+
+    def is_live(self, workflow_id: str) -> bool:
+        """Whether that workflow waits, is delayed or runs."""
+        found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
+        return any(one.status in ("ENQUEUED", "PENDING", "DELAYED") for one in found)
+
+    def _options(self, name: str, workflow_id: str, priority: Priority, after: timedelta) -> EnqueueOptions:
+        options: EnqueueOptions = {
+            "workflow_name": name,
+            "queue_name": QUEUE_OF[name],
+            "workflow_id": workflow_id,
+            "app_version": PROTOCOL,
+            "priority": int(priority),
+        }
+        if after > timedelta(0):
+            options["delay_seconds"] = after.total_seconds()
+        return options
+
+    def close(self) -> None:
+        self._client.destroy()

@@ -1,0 +1,182 @@
+"""Forgets what is done with: files of studies, then their results, then the facts; never what nobody has finished with.
+
+Everything is taken from the ledger first and from the disk after that, and may be interrupted and done again.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.core.job import JOB_ENDED, DeliveryState, StudyEvent, StudyState
+from node.state import arrivals, schema
+from node.state.arrivals import ALREADY_PURGED
+from node.state.ledger import Ledger, note
+
+ENDED = [state.value for state in JOB_ENDED]
+
+
+@dataclass(frozen=True)
+class Periods:
+    """How long things are kept after they are done with. study_of: a peer's own period, by its name."""
+
+    study: timedelta
+    result: timedelta
+    ledger: timedelta
+    study_of: Mapping[str, timedelta]
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """How many studies lost their files, jobs their results, and studies their facts."""
+
+    studies: int
+    jobs: int
+    facts: int
+
+
+def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime) -> Forgotten:
+    """Apply every rule once (design section 4)."""
+    with ledger.write() as connection:
+        studies = _purge(connection, periods, now)
+    remove_purged_files(ledger, home)
+    jobs = _remove_results(ledger, home, now - periods.result)
+    with ledger.write() as connection:
+        facts = _forget_facts(connection, now - periods.ledger)
+    return Forgotten(studies, jobs, facts)
+
+
+def _purge(connection: sa.Connection, periods: Periods, now: datetime) -> int:
+    """Mark studies whose files are due to go."""
+    table = schema.study
+    query = sa.select(table.c.id).where(table.c.state == StudyState.COMPLETE.value)
+    count = 0
+    for identity in list(connection.execute(query).scalars()):
+        study = arrivals.get_study(connection, identity)
+        before = now - periods.study_of.get(study.peer or "", periods.study)
+        changed = [study.last_at, study.completed_at or now, *_changes(connection, identity)]
+        if max(changed) < before and is_done_with(connection, identity):
+            count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
+    return count
+
+
+def is_done_with(connection: sa.Connection, study_id: str) -> bool:
+    """Whether every job of a study has ended and every delivery is proven, dropped, or accepted without proof."""
+    job, delivery = schema.job, schema.delivery
+    unfinished = sa.select(job.c.id).where(job.c.study_id == study_id, job.c.state.not_in(ENDED))
+    of_study = sa.select(delivery.c.id).select_from(delivery.join(job)).where(job.c.study_id == study_id)
+    undelivered = of_study.where(~_is_delivered())
+    return connection.execute(unfinished).first() is None and connection.execute(undelivered).first() is None
+
+
+def remove_purged_files(ledger: Ledger, home: Path) -> None:
+    """Remove the files of purged studies, also of those that an interruption left; late images stay."""
+    instance, study = schema.instance, schema.study
+    query = (
+        sa.select(instance.c.id, instance.c.path, study.c.id.label("study_id"))
+        .select_from(instance.join(study))
+        .where(study.c.state == StudyState.PURGED.value, instance.c.path.is_not(None))
+        .where(instance.c.why != ALREADY_PURGED)
+    )
+    with ledger.read() as connection:
+        rows = connection.execute(query).all()
+    for row in rows:
+        _remove_file(home / row.path)
+    if rows:
+        with ledger.write() as connection:
+            ids = [row.id for row in rows]
+            connection.execute(instance.update().where(instance.c.id.in_(ids)).values(path=None))
+
+
+def _remove_results(ledger: Ledger, home: Path, before: datetime) -> int:
+    """Remove the work of jobs that ended long ago; a folder that is gone is what tells that it was done."""
+    count = 0
+    for folder in (home / "work").glob("*"):
+        with ledger.read() as connection:
+            is_due = _is_result_due(connection, folder.name, before)
+        if is_due:
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _is_result_due(connection: sa.Connection, job_id: str, before: datetime) -> bool:
+    job, delivery = schema.job, schema.delivery
+    row = connection.execute(sa.select(job.c.state, job.c.changed_at).where(job.c.id == job_id)).first()
+    if row is None:
+        return False
+    kept = sa.select(delivery.c.id).where(delivery.c.job_id == job_id)
+    kept = kept.where(sa.or_(~_is_delivered(), delivery.c.changed_at >= before))
+    return row.state in ENDED and row.changed_at < before and connection.execute(kept).first() is None
+
+
+def _forget_facts(connection: sa.Connection, before: datetime) -> int:
+    table = schema.study
+    query = sa.select(table.c.id).where(table.c.state == StudyState.PURGED.value, table.c.last_at < before)
+    found = list(connection.execute(query).scalars())
+    for identity in found:
+        forget(connection, identity)
+    for old, at in ((schema.association, "started_at"), (schema.event, "at")):
+        of_no_study = old.c.study_id.is_(None) if old is schema.event else sa.true()
+        connection.execute(old.delete().where(old.c[at] < before, of_no_study))
+    return len(found)
+
+
+def forget(connection: sa.Connection, study_id: str) -> None:
+    """Remove every fact about a study."""
+    jobs = sa.select(schema.job.c.id).where(schema.job.c.study_id == study_id)
+    deliveries = sa.select(schema.delivery.c.id).where(schema.delivery.c.job_id.in_(jobs))
+    connection.execute(schema.sent.delete().where(schema.sent.c.delivery_id.in_(deliveries)))
+    connection.execute(schema.event.delete().where(schema.event.c.job_id.in_(jobs)))
+    for table in (schema.delivery, schema.result, schema.attempt, schema.run):
+        connection.execute(table.delete().where(table.c.job_id.in_(jobs)))
+    for table in (schema.event, schema.decision, schema.instance, schema.job):
+        connection.execute(table.delete().where(table.c.study_id == study_id))
+    connection.execute(schema.study.delete().where(schema.study.c.id == study_id))
+
+
+def erase(ledger: Ledger, home: Path, study_id: str, now: datetime, stop: Callable[[sa.Connection], None]) -> int:
+    """Remove a study with its results and all facts, at once; returns how many files that were.
+
+    stop: lets nothing more of it start, in the first transaction.
+    """
+    with ledger.write() as connection:
+        stop(connection)
+        instance, job = schema.instance, schema.job
+        paths = connection.execute(sa.select(instance.c.path).where(instance.c.study_id == study_id)).scalars().all()
+        jobs = connection.execute(sa.select(job.c.id).where(job.c.study_id == study_id)).scalars().all()
+    found = [home / path for path in paths if path is not None]
+    for path in found:
+        _remove_file(path)
+    for identity in jobs:
+        shutil.rmtree(home / "work" / identity, ignore_errors=True)
+    with ledger.write() as connection:
+        forget(connection, study_id)
+        note(connection, now, "study-erased", f"study {study_id}, {len(found)} files")
+    return len(found)
+
+
+def _changes(connection: sa.Connection, study_id: str) -> list[datetime]:
+    """When jobs and deliveries of a study last changed."""
+    job, delivery = schema.job, schema.delivery
+    jobs = connection.execute(sa.select(job.c.changed_at).where(job.c.study_id == study_id)).scalars()
+    query = sa.select(delivery.c.changed_at).select_from(delivery.join(job)).where(job.c.study_id == study_id)
+    return [*jobs, *connection.execute(query).scalars()]
+
+
+def _is_delivered() -> sa.ColumnElement[bool]:
+    """Proven, dropped, or accepted where no proof is due."""
+    table = schema.delivery
+    without_proof = sa.and_(table.c.state == DeliveryState.ACCEPTED.value, table.c.next_at.is_(None))
+    return sa.or_(table.c.state.in_([DeliveryState.PROVEN.value, DeliveryState.DROPPED.value]), without_proof)
+
+
+def _remove_file(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+    with suppress(OSError):  # it holds more, or is gone
+        path.parent.rmdir()

@@ -1,0 +1,222 @@
+"""Tables of the ledger: facts about studies, jobs and deliveries. Changes go with a migration."""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """An aware time, stored in UTC."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("times in the ledger are aware: pass one with a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = sa.MetaData()
+Column, Text, Integer, Boolean = sa.Column, sa.Text, sa.Integer, sa.Boolean
+
+study = sa.Table(
+    "iso_study",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("study_uid", Text, nullable=False, index=True),
+    Column("patient_id", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("accession", Text),
+    Column("study_date", Text),
+    Column("description", Text),
+    Column("state", Text, nullable=False, index=True),
+    Column("why", Text, nullable=False, default=""),
+    Column("peer", Text),
+    Column("calling_ae", Text, nullable=False),
+    Column("called_ae", Text, nullable=False),
+    Column("association_id", Text, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("completed_at", UtcTime),
+    Column("generation", Integer, nullable=False, default=0),
+    Column("incomplete", Boolean, nullable=False, default=False),
+    Column("ordered", Boolean, nullable=False, default=False),
+)
+
+instance = sa.Table(
+    "iso_instance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", Text, sa.ForeignKey("iso_study.id"), nullable=False, index=True),
+    Column("sop_uid", Text, nullable=False, index=True),
+    Column("series_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("modality", Text),
+    Column("sha256", Text, nullable=False),
+    Column("pixels_sha256", Text),
+    Column("size_bytes", Integer, nullable=False),
+    Column("path", Text, unique=True),
+    Column("in_force", Boolean, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("association_id", Text, nullable=False),
+    Column("facts", Text),
+    Column("why", Text, nullable=False, default=""),
+)
+
+decision = sa.Table(
+    "iso_decision",
+    metadata,
+    Column("study_id", Text, sa.ForeignKey("iso_study.id"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("job_id", Text),
+    Column("at", UtcTime, nullable=False),
+)
+
+job = sa.Table(
+    "iso_job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("study_id", Text, sa.ForeignKey("iso_study.id"), nullable=False, index=True),
+    Column("route", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("model_digest", Text, nullable=False),
+    Column("input_digest", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("destinations", Text, nullable=False),
+    Column("incomplete", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("stage", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("reason", Text),
+    Column("message", Text, nullable=False, default=""),
+    Column("created_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
+run = sa.Table(
+    "iso_run",
+    metadata,
+    Column("job_id", Text, sa.ForeignKey("iso_job.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("prepared", Text),
+    Column("findings", Text),
+    Column("results", Text),
+)
+
+attempt = sa.Table(
+    "iso_attempt",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Text, sa.ForeignKey("iso_job.id"), nullable=False, index=True),
+    Column("run", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("executor", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("outcome", Text),
+    Column("message", Text, nullable=False, default=""),
+    Column("peak_mb", Integer),
+)
+
+result = sa.Table(
+    "iso_result",
+    metadata,
+    Column("sop_uid", Text, primary_key=True),
+    Column("job_id", Text, sa.ForeignKey("iso_job.id"), nullable=False, index=True),
+    Column("run", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("series_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+delivery = sa.Table(
+    "iso_delivery",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, sa.ForeignKey("iso_job.id"), nullable=False, index=True),
+    Column("run", Integer, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("first_try_at", UtcTime),
+    Column("next_at", UtcTime),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("message", Text, nullable=False, default=""),
+    Column("lacking", Integer, nullable=False, default=0, server_default="0"),
+)
+
+sent = sa.Table(
+    "iso_sent",
+    metadata,
+    Column("delivery_id", Text, sa.ForeignKey("iso_delivery.id"), primary_key=True),
+    Column("sop_uid", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("message", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+association = sa.Table(
+    "iso_association",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("calling_ae", Text, nullable=False),
+    Column("called_ae", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False, index=True),
+    Column("ended_at", UtcTime),
+    Column("outcome", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+)
+
+event = sa.Table(
+    "iso_event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("study_id", Text, index=True),
+    Column("job_id", Text, index=True),
+    Column("delivery_id", Text),
+    Column("message", Text, nullable=False),
+)
+
+pause = sa.Table(
+    "iso_pause",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+process = sa.Table(
+    "iso_process",
+    metadata,
+    Column("executor", Text, primary_key=True),
+    Column("beats", Integer, nullable=False),
+    Column("beat_at", UtcTime, nullable=False),
+    Column("dead_since_beat", Integer),
+)
