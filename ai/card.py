@@ -1,0 +1,179 @@
+"""Reads a model's card.toml into a ModelCard and computes the model's digest."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ai.contract import (
+    ClassificationCard,
+    Code,
+    DetectionCard,
+    InputCard,
+    MeasurementCard,
+    ModelCard,
+    SegmentCard,
+)
+from ai.errors import CardInvalid
+
+Table = Mapping[str, object]
+T = TypeVar("T")
+
+
+class _Reader:
+    """Takes typed values out of one TOML table and refuses what is missing, mistyped or unknown."""
+
+    def __init__(self, table: Table, where: str) -> None:
+        self._left = dict(table)
+        self._where = where
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        value = self._left.pop(key, default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind):
+            raise CardInvalid(f"{self._where}: {key} must be given as {kind.__name__}, found {value!r}")
+        return value
+
+    def length(self, key: str) -> float | None:
+        return self.take(key, float) if key in self._left else None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.take(key, list, [])
+        if not all(isinstance(value, str) for value in values):
+            raise CardInvalid(f"{self._where}: {key} must be a list of texts, found {values!r}")
+        return tuple(values)
+
+    def code(self, key: str) -> Code:
+        parts = self.texts(key)
+        if len(parts) != 3:
+            raise CardInvalid(f'{self._where}: {key} must be ["value", "scheme", "meaning"], found {list(parts)}')
+        return Code(*parts)
+
+    def optional_code(self, key: str) -> Code | None:
+        return self.code(key) if key in self._left else None
+
+    def tables(self, key: str) -> list["_Reader"]:
+        return [_Reader(table, f"{self._where} [[{key}]] {i}") for i, table in enumerate(self.take(key, list, []), 1)]
+
+    def finish(self) -> None:
+        if self._left:
+            raise CardInvalid(f"{self._where}: unknown key {min(self._left)!r}; remove it or correct it")
+
+
+def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
+    """Read card.toml; the digest covers the card and every file in `decided_by` (code, weights).
+
+    Raises CardInvalid with the file and the key where the card cannot be used.
+    """
+    try:
+        top = _Reader(tomllib.loads(card.read_text(encoding="utf-8")), str(card))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
+    found = ModelCard(
+        name=top.take("name", str),
+        version=top.take("version", str),
+        vendor=top.take("vendor", str),
+        title=top.take("title", str),
+        intended_use=top.take("intended_use", str),
+        not_validated_for=top.texts("not_validated_for"),
+        licence=top.take("licence", str),
+        memory_mb=top.take("memory_mb", int),
+        timeout_s=top.take("timeout_s", int),
+        reference=top.take("reference", str),
+        inputs=tuple(_input(table) for table in top.tables("input")),
+        segments=tuple(_segment(table) for table in top.tables("segment")),
+        measurements=tuple(_measurement(table) for table in top.tables("measurement")),
+        classifications=tuple(_classification(table) for table in top.tables("classification")),
+        detections=tuple(_detection(table) for table in top.tables("detection")),
+        digest=_digest([card, *decided_by]),
+    )
+    top.finish()
+    return found
+
+
+def _input(table: _Reader) -> InputCard:
+    found = InputCard(
+        name=table.take("name", str),
+        modality=table.take("modality", str),
+        orientations=table.texts("orientations"),
+        min_slices=table.take("min_slices", int, 1),
+        max_slice_spacing_mm=table.length("max_slice_spacing_mm"),
+        min_coverage_mm=table.length("min_coverage_mm"),
+        min_field_mm=table.length("min_field_mm"),
+        max_field_mm=table.length("max_field_mm"),
+    )
+    table.finish()
+    return found
+
+
+def _segment(table: _Reader) -> SegmentCard:
+    colour = table.take("colour", str)
+    try:
+        red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    except ValueError as error:
+        raise CardInvalid(f'colour must be written as "#rrggbb", found {colour!r}') from error
+    found = SegmentCard(
+        key=table.take("key", str),
+        label=table.take("label", str),
+        category=table.code("category"),
+        type=table.code("type"),
+        modifier=table.optional_code("modifier"),
+        site=table.code("site"),
+        laterality=table.optional_code("laterality"),
+        colour_rgb=(red, green, blue),
+    )
+    table.finish()
+    return found
+
+
+def _classification(table: _Reader) -> ClassificationCard:
+    found = ClassificationCard(
+        key=table.take("key", str),
+        label=table.take("label", str),
+        finding=table.code("finding"),
+        site=table.code("site"),
+        laterality=table.optional_code("laterality"),
+        threshold=table.take("threshold", float),
+        significance=table.optional_code("significance"),
+    )
+    table.finish()
+    return found
+
+
+def _detection(table: _Reader) -> DetectionCard:
+    found = DetectionCard(
+        key=table.take("key", str),
+        label=table.take("label", str),
+        type=table.code("type"),
+        site=table.code("site"),
+        laterality=table.optional_code("laterality"),
+        threshold=table.length("threshold"),
+    )
+    table.finish()
+    return found
+
+
+def _measurement(table: _Reader) -> MeasurementCard:
+    found = MeasurementCard(
+        key=table.take("key", str),
+        label=table.take("label", str),
+        name=table.code("name"),
+        unit=table.code("unit"),
+        digits=table.take("digits", int),
+        derivation=table.optional_code("derivation"),
+        method=table.optional_code("method"),
+    )
+    table.finish()
+    return found
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """SHA-256 over name and content of each file, in the order of their names."""
+    total = hashlib.sha256()
+    for file in sorted(files, key=lambda one: one.name):
+        content = file.read_bytes()
+        total.update(f"{file.name}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()

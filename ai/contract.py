@@ -1,0 +1,179 @@
+"""The plug-in interface: what a model is, and the card on which it declares itself."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ai.device import Device
+from ai.errors import CardInvalid
+from ai.findings import Findings
+from ai.volume import Inputs
+
+Predict = Callable[[Inputs], Findings]
+"""One prediction. May raise ModelRefused (unsuitable input, with the reason) or ModelFailed."""
+
+KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept, as in PS3.3 section 8: value, coding scheme designator, meaning."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class SegmentCard:
+    """How one segment is named, coded and drawn."""
+
+    key: str
+    label: str
+    category: Code
+    type: Code
+    modifier: Code | None
+    site: Code
+    laterality: Code | None
+    colour_rgb: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class MeasurementCard:
+    """How one measurement is named and coded; `digits` is the number of decimals that are meaningful."""
+
+    key: str
+    label: str
+    name: Code
+    unit: Code
+    digits: int
+    derivation: Code | None
+    method: Code | None
+
+
+@dataclass(frozen=True)
+class ClassificationCard:
+    """What one classification asserts of the study.
+
+    threshold: the operating point, from 0 to 1: from there on the finding counts as present. significance: its level
+    where it is present (PS3.16 CID 220), for triage; None where the model does not rank.
+    """
+
+    key: str
+    label: str
+    finding: Code
+    site: Code
+    laterality: Code | None
+    threshold: float
+    significance: Code | None
+
+
+@dataclass(frozen=True)
+class DetectionCard:
+    """How one kind of detection is named and coded. threshold: the score from which on the model reports it."""
+
+    key: str
+    label: str
+    type: Code
+    site: Code
+    laterality: Code | None
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class InputCard:
+    """What one input must be; the gate refuses a stack outside these limits before the model runs.
+
+    Lengths in mm; None means no limit. `coverage_mm` is measured along the slice normal, `field_mm` is the
+    smaller in-plane extent.
+    """
+
+    name: str
+    modality: str
+    orientations: tuple[str, ...]
+    min_slices: int
+    max_slice_spacing_mm: float | None
+    min_coverage_mm: float | None
+    min_field_mm: float | None
+    max_field_mm: float | None
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model's declaration of itself; `digest` is the SHA-256 of what decides its output (code, card, weights)."""
+
+    name: str
+    version: str
+    vendor: str
+    title: str
+    intended_use: str
+    not_validated_for: tuple[str, ...]
+    licence: str
+    memory_mb: int
+    timeout_s: int
+    inputs: tuple[InputCard, ...]
+    reference: str
+    segments: tuple[SegmentCard, ...]
+    measurements: tuple[MeasurementCard, ...]
+    digest: str
+    classifications: tuple[ClassificationCard, ...] = ()
+    detections: tuple[DetectionCard, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, keys in self._keys():
+            for key in keys:
+                if not KEY.fullmatch(key):
+                    raise CardInvalid(f"{self.name}: {what} {key!r} must be lower-case words joined by hyphens")
+            if len(set(keys)) != len(keys):
+                raise CardInvalid(f"{self.name}: every {what} must be named once; found {keys}")
+        if self.reference not in {one.name for one in self.inputs}:
+            raise CardInvalid(f"{self.name}: reference {self.reference!r} is not one of its inputs")
+
+    def _keys(self) -> Iterator[tuple[str, list[str]]]:
+        yield "model name", [self.name]
+        yield "input", [one.name for one in self.inputs]
+        yield "segment", [one.key for one in self.segments]
+        yield "measurement", [one.key for one in self.measurements]
+        yield "classification", [one.key for one in self.classifications]
+        yield "detection", [one.key for one in self.detections]
+
+    def segment(self, key: str) -> SegmentCard:
+        """The segment's card. Raises CardInvalid where the card does not declare it."""
+        for one in self.segments:
+            if one.key == key:
+                return one
+        raise CardInvalid(f"{self.name}: its card declares no segment {key!r}; add a [[segment]] for it")
+
+    def classification(self, key: str) -> ClassificationCard:
+        """The classification's card. Raises CardInvalid where the card does not declare it."""
+        for one in self.classifications:
+            if one.key == key:
+                return one
+        raise CardInvalid(f"{self.name}: its card declares no classification {key!r}; add a [[classification]] for it")
+
+    def detection(self, key: str) -> DetectionCard:
+        """The detection's card. Raises CardInvalid where the card does not declare it."""
+        for one in self.detections:
+            if one.key == key:
+                return one
+        raise CardInvalid(f"{self.name}: its card declares no detection {key!r}; add a [[detection]] for it")
+
+    def measurement(self, key: str) -> MeasurementCard:
+        """The measurement's card. Raises CardInvalid where the card does not declare it."""
+        for one in self.measurements:
+            if one.key == key:
+                return one
+        raise CardInvalid(f"{self.name}: its card declares no measurement {key!r}; add a [[measurement]] for it")
+
+
+class Model(Protocol):
+    """A model: its card, and how to open it for predictions."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    def open(self, device: Device) -> AbstractContextManager[Predict]:
+        """Load what is needed (weights, buffers) and yield the prediction; the caller keeps it open and warm."""
+        ...

@@ -1,0 +1,21 @@
+"""Why a model gave no findings: it refused the input, or it failed."""
+
+
+class ModelError(Exception):
+    """Base of everything a model or the code that opens one may raise on purpose."""
+
+
+class ModelRefused(ModelError):
+    """The input is unsuitable for this model: nothing is wrong with the model, the reason is for a person."""
+
+
+class ModelFailed(ModelError):
+    """The model could not do its work on an input it should have coped with."""
+
+
+class CardInvalid(ModelError):
+    """A model's card cannot be read or contradicts itself; the message names the card, the key and the mend."""
+
+
+class ModelUnknown(ModelError):
+    """No installed model has the name that was asked for."""

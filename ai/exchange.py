@@ -1,0 +1,77 @@
+"""Volumes and findings as files, so that one process can prepare what another computes."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ai.findings import Classification, Detection, Findings, Measurement, Segment, Shape
+from ai.volume import Facts, Inputs, Volume
+
+
+def save_inputs(inputs: Inputs, folder: Path) -> None:
+    """Write one .npy per volume and inputs.json beside them; `folder` exists and is empty."""
+    described = {}
+    for name, volume in inputs.volumes.items():
+        np.save(folder / f"{name}.npy", volume.array)
+        described[name] = {
+            "affine_lps": None if volume.affine_lps is None else volume.affine_lps.tolist(),
+            "spacing_mm": volume.spacing_mm,
+            "facts": asdict(volume.facts),
+        }
+    (folder / "inputs.json").write_text(json.dumps({"reference": inputs.reference, "volumes": described}))
+
+
+def load_inputs(folder: Path) -> Inputs:
+    """Read what save_inputs wrote; arrays are mapped from disk read-only, not copied."""
+    top = json.loads((folder / "inputs.json").read_text())
+    volumes = {}
+    for name, one in top["volumes"].items():
+        volumes[name] = Volume(
+            array=np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False),
+            affine_lps=None if one["affine_lps"] is None else np.array(one["affine_lps"], dtype=np.float64),
+            spacing_mm=None if one["spacing_mm"] is None else tuple(one["spacing_mm"]),
+            facts=Facts(**one["facts"]),
+        )
+    return Inputs(volumes=volumes, reference=top["reference"])
+
+
+def save_findings(findings: Findings, folder: Path) -> None:
+    """Write masks bit-packed, one .npy per segment, and findings.json beside them; `folder` exists and is empty."""
+    segments = []
+    for number, segment in enumerate(findings.segments):
+        np.save(folder / f"segment-{number}.npy", np.packbits(segment.mask))
+        segments.append({"key": segment.key, "grid": segment.grid, "shape": segment.mask.shape})
+    measurements = [asdict(one) for one in findings.measurements]
+    content = {
+        "segments": segments,
+        "measurements": measurements,
+        "summary": findings.summary,
+        "classifications": [asdict(one) for one in findings.classifications],
+        "detections": [{**vars(one), "points": one.points.tolist()} for one in findings.detections],
+    }
+    (folder / "findings.json").write_text(json.dumps(content))
+
+
+def load_findings(folder: Path) -> Findings:
+    """Read what save_findings wrote."""
+    top = json.loads((folder / "findings.json").read_text())
+    segments = []
+    for number, one in enumerate(top["segments"]):
+        packed = np.load(folder / f"segment-{number}.npy", allow_pickle=False)
+        count = int(np.prod(one["shape"]))
+        mask = np.unpackbits(packed, count=count).astype(np.bool_).reshape(one["shape"])
+        segments.append(Segment(key=one["key"], mask=mask, grid=one["grid"]))
+    return Findings(
+        segments=tuple(segments),
+        measurements=tuple(
+            Measurement(one["key"], one["value"], tuple(one["segments"])) for one in top["measurements"]
+        ),
+        summary=tuple(top["summary"]),
+        classifications=tuple(Classification(**one) for one in top.get("classifications", [])),
+        detections=tuple(
+            Detection(**{**one, "shape": Shape(one["shape"]), "points": np.array(one["points"], np.float64)})
+            for one in top.get("detections", [])
+        ),
+    )

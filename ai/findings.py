@@ -1,0 +1,109 @@
+"""What a model returns: segments, measurements, classifications, detections, named as its card names them."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One region as a mask on the grid of one input; masks of different segments may overlap.
+
+    key: a segment of the card. mask: bool (slices, rows, columns). grid: name of the input whose grid it is on.
+    """
+
+    key: str
+    mask: Mask
+    grid: str
+
+    def __post_init__(self) -> None:
+        if self.mask.dtype != np.bool_ or self.mask.ndim != 3:
+            raise ValueError(f"segment {self.key!r}: a mask is bool and 3D, not {self.mask.dtype} {self.mask.shape}")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number, in the unit its card declares.
+
+    key: a measurement of the card. segments: keys of the segments it was measured in; several where the value
+    is derived from several regions together, none where it holds for the study.
+    """
+
+    key: str
+    value: float
+    segments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.value):
+            raise ValueError(f"measurement {self.key!r} is {self.value}, not a finite number")
+
+
+@dataclass(frozen=True)
+class Classification:
+    """How probable it is, from 0 to 1, that the study shows what a classification of the card names."""
+
+    key: str
+    probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"classification {self.key!r}: {self.probability} is not a probability from 0 to 1")
+
+
+class Shape(str, Enum):
+    """How the points of a detection are meant."""
+
+    POINT = "point"
+    """One point."""
+    BOX = "box"
+    """Two opposite corners of a box along the grid's axes."""
+    CONTOUR = "contour"
+    """The corners of a polygon on one slice, in their order."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One thing found at one place.
+
+    key: a detection of the card. points: float (n, 3), as (slice, row, column) of the grid of input `grid`, where whole
+    numbers are the centres of voxels. score: from 0 to 1, None where the model gives none.
+    """
+
+    key: str
+    shape: Shape
+    points: npt.NDArray[np.float64]
+    grid: str
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1:] != (3,) or not np.isfinite(self.points).all():
+            raise ValueError(f"detection {self.key!r}: points are finite and (n, 3), not {self.points.shape}")
+        count, needed = len(self.points), {Shape.POINT: 1, Shape.BOX: 2}.get(self.shape)
+        if (needed and count != needed) or (needed is None and count < 3):
+            raise ValueError(f"detection {self.key!r}: {count} points are no {self.shape.value}")
+        if self.shape is Shape.CONTOUR and np.ptp(self.points[:, 0]) > 0:
+            raise ValueError(f"detection {self.key!r}: a contour lies on one slice")
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"detection {self.key!r}: {self.score} is not a score from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything one prediction found.
+
+    summary: plain words for a radiologist, a sentence a line, without patient data.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    summary: tuple[str, ...] = ()
+    classifications: tuple[Classification, ...] = ()
+    detections: tuple[Detection, ...] = ()
+
+    def segment(self, key: str) -> Segment | None:
+        """The segment of that key, or None where the model did not find it."""
+        return next((segment for segment in self.segments if segment.key == key), None)
