@@ -1,0 +1,81 @@
+"""Fixtures for everything, and the rule for real parts: skip where one is missing, fail where it must not be."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.makers.postgres import Postgres
+
+PROGRAMS = {
+    "orthanc": "Orthanc",
+    "dcmtk": "dcmsend",
+    "dicom3tools": "dciodvfy",
+    "pixelmed": "DicomSRValidator",
+    "dcmqi": "segimage2itkimage",
+    "chromium": "chromium",
+    "postgresql": "psql",
+    "strace": "strace",
+}
+
+
+def _missing(part: str) -> str | None:
+    """Why a real part cannot be used here, or None where it can."""
+    if part == "data":
+        folder = os.environ.get("ISOCENTER_TEST_DATA", "")
+        if not folder or not Path(folder).is_dir():
+            return "the real images are not here: point ISOCENTER_TEST_DATA at them"
+        return None
+    if part == "namespaces":
+        return None if os.geteuid() == 0 and shutil.which("ip") else "network namespaces need root and iproute2"
+    program = PROGRAMS[part]
+    # pip puts dcmqi's programs beside Python's own, which need not be on PATH.
+    places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+    return None if shutil.which(program, path=places) else f"{program} is not installed"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("real"):
+        for part in mark.args:
+            reason = _missing(part)
+            if reason and os.environ.get("ISOCENTER_REQUIRE_REAL") == "1":
+                pytest.fail(f"ISOCENTER_REQUIRE_REAL=1, but {reason}", pytrace=False)
+            if reason:
+                pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real images; use it only in tests marked real("data")."""
+    return Path(os.environ["ISOCENTER_TEST_DATA"])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Postgres]":
+    """A PostgreSQL that runs as long as the tests; use it only in tests marked real("postgresql")."""
+    from tests.makers.postgres import running_postgres  # the engine takes a second to import; most tests need none
+
+    with running_postgres() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file with all tables, to be copied: faster than migrating again."""
+    from tests.makers.ledger import sqlite_with_tables
+
+    return sqlite_with_tables(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database with the tables of ledger and engine: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres").new_with_tables())
+    shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.sqlite")
+    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"

@@ -1,0 +1,188 @@
+"""What the node expects of its engine, whichever it is: each effect once, through kill -9."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from node.core.job import JobState, Priority, Stage
+from node.jobs.engine import Engine, Work
+from node.state import arrivals, schema, work
+from node.state.work import NewJob
+from tests.makers.ledger import START, Books, books, ct_slice
+
+JOBS = 20
+KILLS = 6
+LIMIT_S = 90
+
+
+@pytest.fixture
+def found(tmp_path: Path, database_url: str) -> Iterator[Books]:
+    with books(tmp_path, database_url) as made:
+        made.arrive(ct_slice(1))
+        yield made
+
+
+def queue_job(found: Books, number: int, priority: Priority = Priority.ROUTINE) -> str:
+    with found.ledger.write() as connection:
+        (study,) = arrivals.gathering_studies(connection)
+        new = NewJob(
+            f"j{number}", f"key{number}", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=priority
+        )
+        job = work.add_job(connection, new, START)
+        assert job is not None
+        found.queue.stage(connection, job.id, run=1, stage=Stage.PREPARE, turn=1, priority=job.priority)
+    return job.id
+
+
+def start(found: Books, slot: str, stage_s: float = 0.05) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.makers.worker", str(found.home), found.url, slot, str(stage_s)]
+    return subprocess.Popen(command)
+
+
+def states(found: Books) -> dict[str, JobState]:
+    with found.ledger.read() as connection:
+        return {row["id"]: JobState(row["state"]) for row in connection.execute(schema.job.select()).mappings()}
+
+
+def wait_until_encoded(found: Books) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while set(states(found).values()) != {JobState.ENCODED}:
+        assert time.monotonic() < deadline, states(found)
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_every_job_ends_once_through_kills_at_random_moments(found: Books) -> None:
+    """Workers are killed while stages run; no job is lost, none is adopted twice, none dead-letters by kills alone."""
+    for number in range(JOBS):
+        queue_job(found, number)
+    chance = random.Random(7)
+    workers = {slot: start(found, slot) for slot in ("w0", "w1")}
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.8, 2.0))  # not for luck: the moment of the kill is what varies
+        slot = chance.choice(sorted(workers))
+        workers[slot].kill()
+        workers[slot].wait()
+        workers[slot] = start(found, slot)
+    wait_until_encoded(found)
+    for worker in workers.values():
+        worker.terminate()
+        worker.wait(30)
+
+    with found.ledger.read() as connection:
+        done = connection.execute(schema.attempt.select().where(schema.attempt.c.outcome == "done")).all()
+    assert len(done) == len({(one.job_id, one.stage) for one in done}) == 3 * JOBS
+
+
+def test_stat_overtakes_what_waits(found: Books) -> None:
+    for number in range(6):
+        queue_job(found, number)
+    stat = queue_job(found, 99, Priority.STAT)
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    worker.terminate()
+    worker.wait(30)
+
+    with found.ledger.read() as connection:
+        order = [one.job_id for one in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
+    assert stat in order[:2]
+
+
+def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
+    class Undone(Exception):
+        pass
+
+    job_id = queue_job(found, 1)
+
+    def enqueue_and_fail() -> None:
+        with found.ledger.write() as connection:
+            found.queue.stage(connection, job_id, run=7, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
+            raise Undone
+
+    with pytest.raises(Undone):
+        enqueue_and_fail()
+
+    assert not found.queue.is_live(found.queue.stage_id(job_id, 7, Stage.INFER, 1))
+
+
+@contextmanager
+def recovering(found: Books) -> Iterator[Engine]:
+    """An engine that does no work itself."""
+    engine = Engine(found.url, executor="service", work=Work(stages={}), poll_s=1)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop(0)
+
+
+def running_attempt(found: Books) -> str | None:
+    """Who is doing a stage at this moment."""
+    with found.ledger.read() as connection:
+        return connection.execute(
+            sa.select(schema.attempt.c.executor).where(schema.attempt.c.ended_at.is_(None))
+        ).scalar()
+
+
+def attempts(found: Books) -> list[tuple[str, str, str]]:
+    with found.ledger.read() as connection:
+        rows = connection.execute(schema.attempt.select().order_by(schema.attempt.c.id)).all()
+    return [(one.stage, one.executor, one.outcome) for one in rows]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_the_work_of_a_dead_executor_is_done_by_another_once_it_is_recovered(found: Books) -> None:
+    """The engine does not notice by itself that an executor is gone for ever: this is the call that tells it."""
+    queue_job(found, 1)
+    lost = start(found, "lost", stage_s=60)
+    wait_until(lambda: running_attempt(found) == "lost")
+    lost.kill()
+    lost.wait()
+    other = start(found, "other")
+    with recovering(found) as engine:
+        put_back = [engine.recover("lost"), engine.recover("lost")]
+        wait_until_encoded(found)
+    other.terminate()
+    other.wait(30)
+
+    assert put_back == [1, 0]
+    assert attempts(found) == [
+        ("prepare", "lost", "crashed"),
+        *((stage, "other", "done") for stage in ("prepare", "infer", "encode")),
+    ]
+
+
+@pytest.mark.slow
+def test_an_executor_that_was_frozen_and_thaws_after_its_work_was_done_elsewhere_changes_nothing(found: Books) -> None:
+    queue_job(found, 1)
+    frozen = start(found, "frozen", stage_s=1.5)
+    wait_until(lambda: running_attempt(found) == "frozen")
+    frozen.send_signal(signal.SIGSTOP)
+    other = start(found, "other")
+    with recovering(found) as engine:
+        engine.recover("frozen")
+        wait_until_encoded(found)
+        frozen.send_signal(signal.SIGCONT)
+        wait_until(lambda: ("prepare", "frozen", "stale") in attempts(found))
+    for worker in (frozen, other):
+        worker.terminate()
+        worker.wait(30)
+
+    assert sorted(one for one in attempts(found) if one[2] == "done") == [
+        (stage, "other", "done") for stage in ("encode", "infer", "prepare")
+    ]

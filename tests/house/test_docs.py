@@ -1,0 +1,69 @@
+"""The documents say what the code does."""
+
+import re
+from pathlib import Path
+
+import typer
+
+from node.cli.app import app
+from node.settings import NodeSettings
+from tests.house import picture
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))]
+
+
+def commands() -> set[str]:
+    """Every command of the command line, as typed."""
+    group = typer.main.get_command(app)
+    found = set()
+    for name, command in group.commands.items():
+        found |= {f"{name} {sub}" for sub in getattr(command, "commands", {})} or {name}
+    return found
+
+
+def test_the_architectures_picture_is_the_codes() -> None:
+    """`make picture` mends it."""
+    page = picture.PAGE.read_text(encoding="utf-8")
+
+    assert page == picture.with_parts(page)
+
+
+def test_commands_in_the_documents_exist() -> None:
+    known = commands()
+    named = {
+        match.group(1)
+        for page in PAGES
+        for match in re.finditer(
+            r"^\s*(?:\$ )?isocenter (?:--config \S+ )?([a-z]+(?: (?:list|explain|check)\b)?)", page, re.M
+        )
+    }
+
+    assert named <= known | {name.split()[0] for name in known}
+    assert named
+
+
+def test_settings_in_the_documents_exist() -> None:
+    """What is written as `table.key` is a setting."""
+    tables = {name: set(field.annotation.model_fields) for name, field in NodeSettings.model_fields.items()}
+    named = {match for page in PAGES for match in re.findall(r"`([a-z]+)\.([a-z_]+)`", page) if match[0] in tables}
+
+    assert {f"{table}.{key}" for table, key in named if key not in tables[table]} == set()
+
+
+def test_files_that_the_documents_link_to_exist() -> None:
+    broken = set()
+    for path in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            if not (path.parent / link).exists():
+                broken.add(f"{path.name}: {link}")
+
+    assert broken == set()
+
+
+def test_every_command_shows_an_example() -> None:
+    group = typer.main.get_command(app)
+    flat = [one for command in group.commands.values() for one in getattr(command, "commands", {"": command}).values()]
+
+    assert [one.name for one in flat if "Example" not in (one.help or "")] == []

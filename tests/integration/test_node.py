@@ -1,0 +1,116 @@
+"""A node as its operator meets it: starts, says how it is, refuses a second one, comes back, stops."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from node.rehearsal.running import RunningNode, running_node
+
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 1\n'
+ROUTE = '[[route]]\nname = "lung-ct"\nmodel = "lung-ct"\ndestinations = ["pacs"]\n'
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
+    with running_node(tmp_path_factory.mktemp("node"), peers=PEER, routes=ROUTE) as found:
+        found.wait_until_ready()
+        yield found
+
+
+def isocenter(node: RunningNode, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "node", *arguments]
+    return subprocess.run(command, env={**node.environment, **changes}, capture_output=True, text=True, timeout=60)
+
+
+def status(node: RunningNode) -> dict:
+    return json.loads(isocenter(node, "status", "--json").stdout)
+
+
+def test_status_names_every_process(node: RunningNode) -> None:
+    found = status(node)
+
+    assert found["ready"] is True
+    assert [(one["role"], one["state"]) for one in found["processes"]] == [
+        ("receiver", "ready"), ("service", "ready"), ("worker", "ready"), ("model", "ready"),
+    ]  # fmt: skip
+    assert found["queues"] == {"prepare": 0, "infer": 0, "encode": 0, "deliver": 0}
+    assert found["disk_free_mb"] > 0
+
+
+def test_health_and_metrics_are_served(node: RunningNode) -> None:
+    base = f"http://127.0.0.1:{node.admin_port}"
+
+    assert httpx.get(f"{base}/live").json() == {"status": "alive"}
+    assert httpx.get(f"{base}/ready").json() == {"status": "ready", "why": ""}
+    assert "isocenter_ready 1.0" in httpx.get(f"{base}/metrics").text
+
+
+def test_a_second_node_on_the_same_home_is_refused(node: RunningNode) -> None:
+    second = isocenter(node, "serve")
+
+    assert second.returncode == 1
+    assert "another node is running in" in second.stderr
+
+
+def test_a_second_node_on_the_same_port_is_refused(node: RunningNode, tmp_path: Path) -> None:
+    second = isocenter(node, "serve", ISOCENTER_HOME=str(tmp_path / "home"))
+
+    assert second.returncode == 1
+    assert f"port {node.port} on 127.0.0.1 cannot be opened" in second.stderr
+
+
+@pytest.mark.parametrize("role", ["receiver", "service", "worker", "model"])
+def test_a_process_that_is_killed_comes_back(node: RunningNode, role: str) -> None:
+    before = next(one["pid"] for one in status(node)["processes"] if one["role"] == role)
+    subprocess.run(["kill", "-9", str(before)], check=True)
+
+    for _ in node.until(60, f"{role} did not come back"):
+        (now,) = [one for one in status(node)["processes"] if one["role"] == role]
+        if now["pid"] != before and now["state"] == "ready":
+            return
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["job", "nonsense"], 4, "no job 'nonsense' is known"),
+        (["complete", "1.2.3"], 4, "no study '1.2.3' is known"),
+        (["run", "nonsense", ".", "--out", "x"], 4, "no model is called 'nonsense'; installed are: lung-ct"),
+        (["--config", "/nonexistent", "status"], 2, "no such folder"),
+        (["nonsense"], 2, "No such command"),
+        (["serve", "--only", "nonsense"], 2, "there is no process 'nonsense'"),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(node: RunningNode, arguments: list[str], code: int, told: str) -> None:
+    found = isocenter(node, *arguments)
+
+    assert found.returncode == code
+    assert told in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_without_a_node_the_lists_say_so(node: RunningNode, tmp_path: Path) -> None:
+    found = isocenter(node, "studies", ISOCENTER_HOME=str(tmp_path))
+
+    assert found.returncode == 5
+    assert "no node has run in" in found.stderr
+
+
+def test_the_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    with running_node(tmp_path, peers=PEER, routes=ROUTE) as lone:
+        lone.wait_until_ready()
+        pids = [one["pid"] for one in status(lone)["processes"]]
+        lone.process.send_signal(signal.SIGKILL)
+        lone.process.wait(10)
+        deadline = time.monotonic() + 40
+        while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)

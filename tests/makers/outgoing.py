@@ -1,0 +1,94 @@
+"""An outbox with a result set that is due, and a courier on a turned clock."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from node.core.job import Priority
+from node.sending.courier import Courier
+from node.sending.destination import Destination, Terms
+from node.sending.dimse import DimseSender
+from node.settings import RENDITIONS, SendingTable
+from node.state import outbox, schema, work
+from node.state.arrivals import gathering_studies
+from node.state.rows import DeliveryRow, ResultRow
+from node.state.work import NewJob
+from tests.makers.ledger import Books, ct_slice
+from tests.makers.series import ct_series
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+KINDS = ("seg", "sr", "text", "summary")
+
+
+class Outgoing:
+    """One job whose run is encoded; its objects are small images, which the PACS takes as it takes results."""
+
+    def __init__(self, found: Books, destinations: Mapping[str, Terms], settings: SendingTable | None = None) -> None:
+        self.books = found
+        found.arrive(ct_slice(1))
+        self.files = ct_series(found.home / "work", slices=len(KINDS), series="AI")
+        self.courier = Courier(
+            found.ledger,
+            found.queue,
+            DimseSender(),
+            home=found.home,
+            destinations=destinations,
+            settings=settings or SendingTable(),
+            clock=found.clock,
+        )
+        with found.ledger.write() as connection:
+            (study,) = gathering_studies(connection)
+            new = NewJob(
+                "j1", "k1", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE
+            )
+            job = work.add_job(connection, new, found.clock())
+            assert job is not None
+            outbox.add_results(connection, [self._row(*one) for one in enumerate(self.files)])
+            self.ids = {name: outbox.add_delivery(connection, job, name, found.clock()).id for name in destinations}
+
+    def _row(self, position: int, path: Path) -> ResultRow:
+        from pydicom import dcmread
+
+        image = dcmread(path, stop_before_pixels=True)
+        kind = KINDS[position]
+        uids = image.SOPInstanceUID, "j1", 1, kind, image.SeriesInstanceUID, CT, EXPLICIT
+        return ResultRow(*map_text(uids), str(path.relative_to(self.books.home)), position)
+
+    def delivery(self, name: str = "pacs") -> DeliveryRow:
+        with self.books.ledger.read() as connection:
+            return outbox.get_delivery(connection, self.ids[name])
+
+    def deliver(self, name: str = "pacs") -> DeliveryRow:
+        """The attempt that is due."""
+        self.courier.deliver(self.ids[name], self.delivery(name).attempt)
+        return self.delivery(name)
+
+    def deliver_until(self, end: datetime, name: str = "pacs") -> list[datetime]:
+        """Every attempt at its time until then; the times. Stops where nothing more is due."""
+        tried = []
+        while (due := self.delivery(name).next_at) is not None and due <= end:
+            self.books.clock.at = max(due, self.books.clock.at)
+            tried.append(self.books.clock.at)
+            self.deliver(name)
+        self.books.clock.at = max(end, self.books.clock.at)
+        return tried
+
+    def is_queued(self, name: str = "pacs") -> bool:
+        found = self.delivery(name)
+        return self.books.queue.is_live(self.books.queue.delivery_id(found.id, found.attempt))
+
+    def history(self) -> list[str]:
+        with self.books.ledger.read() as connection:
+            return [one.name for one in connection.execute(schema.event.select().order_by(schema.event.c.id))]
+
+
+def map_text(values: tuple[object, ...]) -> list[object]:
+    """UIDs as plain text."""
+    return [str(one) if isinstance(one, str) else one for one in values]
+
+
+def terms(port: int, *, name: str = "pacs", timeout_s: float = 1.0, **changes: bool) -> Terms:
+    """A PACS on this machine that is given up after a second wherever it can misbehave."""
+    peer = Destination(name, "PACS", "127.0.0.1", port, "ISOCENTER", None, *[timeout_s] * 4)
+    return Terms(peer, frozenset(RENDITIONS), **changes)

@@ -1,0 +1,102 @@
+"""A PostgreSQL of its own for the tests: a private cluster on a free port, and a fresh database for whoever asks."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from node.jobs.engine import prepare_engine
+from node.rehearsal.running import free_ports
+from node.state.ledger import Ledger
+
+USER = "postgres"
+TEMPLATE = "with_tables"
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""No test turns the machine's power off."""
+START_LIMIT_S = 60.0
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A cluster that runs. address: where it listens."""
+
+    address: str
+    port: int
+
+    def url(self, name: str = "postgres") -> str:
+        """What `state.database_url` says of one of its databases."""
+        return f"postgresql://{USER}@{self.address}:{self.port}/{name}"
+
+    def new(self, template: str = "template1") -> str:
+        """The URL of a new database, empty or like another one."""
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def new_with_tables(self) -> str:
+        """The URL of a new database that holds ledger and engine; copied, which is faster than migrating again."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone()
+            if known is None:
+                connection.execute(f'CREATE DATABASE "{TEMPLATE}"')
+        if known is None:
+            with closing(Ledger(self.url(TEMPLATE))) as ledger:
+                ledger.migrate()
+            prepare_engine(self.url(TEMPLATE))
+        return self.new(TEMPLATE)
+
+
+@contextmanager
+def running_postgres(address: str = "127.0.0.1") -> Iterator[Postgres]:
+    """A cluster from entry to exit, or until this process is killed; it trusts whoever reaches it."""
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
+    (port,) = free_ports(1)
+    settings = {"port": str(port), "listen_addresses": address, "unix_socket_directories": "", **QUICK}
+    with TemporaryDirectory(prefix="isocenter-postgres-") as folder:
+        if os.geteuid() == 0:  # the server refuses to be root, which the tests may be
+            shutil.chown(folder, USER, USER)
+        cluster = Path(folder) / "cluster"
+        initialise = [*_as_server(), programs / "initdb", "-D", cluster, "-U", USER, "-A", "trust", "-N"]
+        subprocess.run(initialise, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        with (cluster / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 0.0.0.0/0 trust\n")
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (Path(folder) / "log").open("wb") as log:
+            command = [*_as_server(), programs / "postgres", "-D", cluster, *options]
+            server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        try:
+            _wait_for(Postgres("127.0.0.1", port), server)
+            yield Postgres(address, port)
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once, without tidying up
+            server.wait()
+
+
+def _as_server() -> list[str]:
+    """What runs a program of the server: ended with us, however we end, and not as root."""
+    user = [f"--reuid={USER}", f"--regid={USER}", "--init-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", "--pdeathsig=QUIT", *user]
+
+
+def _wait_for(found: Postgres, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            psycopg.connect(found.url()).close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

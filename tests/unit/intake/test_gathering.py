@@ -1,0 +1,137 @@
+"""From arrivals to jobs, with time turned by hand."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node.core.identity import ClassUID
+from node.core.job import JobState, StudyState
+from node.core.study import InstanceKind
+from node.settings import RouteInput
+from node.state import arrivals
+from tests.makers.ledger import books, ct_slice
+from tests.makers.scene import ROUTE, Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path, database_url: str) -> Iterator[Scene]:
+    with books(tmp_path, database_url) as found:
+        yield Scene(found, ROUTE)
+
+
+def test_a_quiet_study_becomes_one_job_and_is_enqueued(scene: Scene) -> None:
+    scene.arrive(1, 2, 3)
+    scene.pass_quiet_time()
+    (job,) = scene.jobs()
+
+    assert scene.study().state is StudyState.COMPLETE
+    assert (job.state, job.run, job.turn, job.inputs["ct"].slice_count) == (JobState.QUEUED, 1, 1, 3)
+    assert scene.books.queue.is_live(scene.books.queue.stage_id(job.id, 1, job.stage, 1))
+
+
+def test_looking_again_makes_nothing_more(scene: Scene) -> None:
+    scene.arrive(1, 2, 3)
+    scene.pass_quiet_time()
+    scene.pass_quiet_time()
+
+    assert len(scene.jobs()) == 1
+
+
+def test_nothing_is_decided_while_instances_wait_to_be_indexed(scene: Scene) -> None:
+    scene.arrive(1, 2)
+    scene.pending.add(ct_slice(1).study_uid)
+    scene.pass_quiet_time()
+
+    assert scene.jobs() == []
+
+
+def test_an_open_association_holds_the_study_for_a_minute_at_most(scene: Scene) -> None:
+    scene.arrive(1, 2)
+    scene.open_associations.add("a1")
+    scene.pass_quiet_time()
+    waiting = scene.jobs()
+    scene.books.clock.forward(seconds=60)
+    scene.gathering.look()
+
+    assert waiting == []
+    assert len(scene.jobs()) == 1
+
+
+def test_a_late_image_of_the_chosen_stack_supersedes_the_first_job(scene: Scene) -> None:
+    scene.arrive(1, 2, 3)
+    scene.pass_quiet_time()
+    scene.arrive(4)
+    scene.pass_quiet_time()
+    first, second = scene.jobs()
+
+    assert (first.state, first.message) == (JobState.SUPERSEDED, f"superseded by {second.id}")
+    assert second.inputs["ct"].slice_count == 4
+
+
+def test_a_late_image_of_another_series_leaves_the_result_alone(scene: Scene) -> None:
+    scene.arrive(1, 2, 3)
+    scene.pass_quiet_time()
+    scene.arrive(1, series="scout")
+    scene.pass_quiet_time()
+
+    assert [job.state for job in scene.jobs()] == [JobState.QUEUED]
+    assert scene.study().generation == 2
+
+
+def test_a_report_neither_extends_nor_reopens_a_study(scene: Scene) -> None:
+    scene.arrive(1, 2)
+    scene.pass_quiet_time()
+    report = replace(
+        ct_slice(1, series="dose"), kind=InstanceKind.OTHER, sop_class_uid=ClassUID("1.2.840.10008.5.1.4.1.1.88.67")
+    )
+    scene.books.arrive(report)
+
+    assert scene.study().state is StudyState.COMPLETE
+
+
+def test_two_patients_under_one_study_uid_are_held_and_never_merged(scene: Scene) -> None:
+    scene.arrive(1, 2)
+    scene.arrive(3, patient="P2")
+    scene.pass_quiet_time()
+    with scene.books.ledger.read() as connection:
+        studies = arrivals.studies_of_uid(connection, ct_slice(1).study_uid)
+
+    assert [one.state for one in studies] == [StudyState.QUARANTINED, StudyState.QUARANTINED]
+    assert scene.jobs() == []
+
+
+def test_an_absent_attribute_leaves_the_route_undecided_and_says_which(tmp_path: Path, database_url: str) -> None:
+    with books(tmp_path, database_url) as found:
+        scene = Scene(found, ROUTE.model_copy(update={"when": "study.patient_age_y >= 18"}))
+        scene.arrive(1, 2)
+        scene.pass_quiet_time()
+
+        assert scene.jobs() == []
+        assert scene.decisions() == [("undecided", "patient_age_y is absent")]
+
+
+def test_a_cap_makes_the_study_incomplete_and_says_so(scene: Scene) -> None:
+    for number in range(1, 26):
+        scene.arrive(number)
+        scene.books.clock.forward(minutes=10)
+        scene.pending.add("other")
+    scene.books.clock.forward(minutes=-10, seconds=1)
+    scene.gathering.look()
+    (job,) = scene.jobs()
+
+    assert job.incomplete
+    assert scene.study().incomplete
+
+
+def test_the_preferred_stack_is_chosen_whatever_came_first(tmp_path: Path, database_url: str) -> None:
+    route = ROUTE.model_copy(update={"input": {"ct": RouteInput(prefer=("stack.kernel == 'B30f'",))}})
+    with books(tmp_path, database_url) as found:
+        scene = Scene(found, route)
+        scene.arrive(1, 2, 3, 4, series="sharp", kernel="B70f")
+        scene.arrive(1, 2, 3, series="soft", kernel="B30f")
+        scene.pass_quiet_time()
+        (job,) = scene.jobs()
+
+        assert job.inputs["ct"].kernel == "B30f"

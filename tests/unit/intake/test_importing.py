@@ -1,0 +1,93 @@
+"""Files come in through the same door, with the same answers."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from node.cli.app import app
+from node.configuration import read_configuration
+from node.intake.door import Door
+from node.intake.importing import import_files
+from node.settings import IntakeTable
+from node.state.spool import Origin, Spool
+from tests.makers.elements import ct
+from tests.makers.part10 import data_set_of, part10
+
+ORIGIN = Origin("IMPORT", "ISOCENTER", "", "i1", "", datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Callable[[Path], dict[str, int]]:
+    spool = Spool(tmp_path / "home")
+    spool.open()
+    door = Door(spool, IntakeTable(disk_reserve_mb=0, refuse_associations_mb=0), lambda: None)
+    return lambda path: {one.path.name: one.answer.status for one in import_files(door, path, ORIGIN)}
+
+
+def kept(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "home").rglob("*.dcm"))
+
+
+def test_a_folder_is_taken_and_what_is_no_instance_is_told(tmp_path: Path, take: Callable) -> None:
+    """Each file with the answer a sender would get; twice is once."""
+    folder = tmp_path / "in" / "deeper"
+    folder.mkdir(parents=True)
+    part10(folder / "good.dcm", ct())
+    part10(folder / "cut.dcm", ct(instance="1.2.3")[:-1], instance="1.2.3")
+    part10(folder / "other.dcm", ct(instance="1.2.4"), instance="1.2.5")
+    part10(folder / "DICOMDIR", ct(), sop_class="1.2.840.10008.1.3.10")
+    (folder / "readme.txt").write_text("hello")
+    (folder / "half.dcm").write_bytes((folder / "good.dcm").read_bytes()[:150])
+    answers = {"good.dcm": 0x0000, "cut.dcm": 0xC000, "other.dcm": 0xA900, "half.dcm": 0xC000}
+    answers |= {"DICOMDIR": 0xC000, "readme.txt": 0xC000}
+
+    assert take(tmp_path / "in") == answers == take(tmp_path / "in")
+    assert [data_set_of(path) for path in kept(tmp_path)] == [ct()]
+
+
+@pytest.mark.parametrize("start", [b"MZ", b"\x7fELF", b"#!/bin/sh\n", b"II*\0"])
+def test_a_preamble_that_is_another_file_is_not_kept(tmp_path: Path, take: Callable, start: bytes) -> None:
+    """CVE-2019-11687: an image that is a program too."""
+    file = part10(tmp_path / "one.dcm", ct())
+    file.write_bytes(start + file.read_bytes()[len(start) :])
+
+    assert take(file) == {"one.dcm": 0}
+    assert kept(tmp_path)[0].read_bytes()[:132] == bytes(128) + b"DICM"
+
+
+def test_the_command_imports_and_says_what_it_did_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 where something was not taken; the node need not run."""
+    monkeypatch.setenv("ISOCENTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ISOCENTER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("ISOCENTER__INTAKE__DISK_RESERVE_MB", "1")
+    (tmp_path / "in").mkdir()
+    part10(tmp_path / "in" / "good.dcm", ct())
+    assert CliRunner().invoke(app, ["import", str(tmp_path / "in")]).exit_code == 0
+    (tmp_path / "in" / "bad.dcm").write_bytes(b"bad")
+    done = CliRunner().invoke(app, ["import", str(tmp_path / "in")])
+
+    assert done.exit_code == 1
+    assert "bad.dcm: C000: it is no DICOM file" in done.output
+    assert "1 instances taken, 1 files not" in done.output
+    assert [one.path for one in Spool(tmp_path / "home").arrivals()] == kept(tmp_path)
+
+
+def test_a_caller_is_accepted_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table is appended, comments stay, the file before is kept, and nothing invalid is written."""
+    monkeypatch.setenv("ISOCENTER_CONFIG", str(tmp_path))
+    (tmp_path / "peers.toml").write_text("# ours\n")
+    done = CliRunner().invoke(app, ["peers", "accept", "CT_1", "--address", "192.0.2.0/24"])
+
+    assert done.exit_code == 0, done.output
+    (peer,) = read_configuration(tmp_path, {}).peers
+    assert (peer.name, peer.ae_title, peer.roles) == ("ct-1", "CT_1", ("source",))
+    assert str(peer.addresses[0]) == "192.0.2.0/24"
+    assert (tmp_path / "peers.toml").read_text().startswith("# ours\n")
+    assert (tmp_path / "peers.toml.old").read_text() == "# ours\n"
+    before = (tmp_path / "peers.toml").read_text()
+    for bad in (["CT_1"], ["CT2", "--address", "nowhere"]):
+        assert CliRunner().invoke(app, ["peers", "accept", *bad]).exit_code != 0
+        assert (tmp_path / "peers.toml").read_text() == before

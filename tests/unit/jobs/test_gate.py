@@ -1,0 +1,146 @@
+"""The gate: which stacks may go to a model, and the reason told for each that may not."""
+
+from dataclasses import replace
+
+import pytest
+
+from ai.contract import InputCard
+from node.core.stacks import split_into_stacks
+from node.core.study import InstanceFacts, Stack
+from node.errors import ReasonCode, Refused
+from node.jobs.gate import check, refusal_for_series
+from tests.makers.images import SAGITTAL, TILTED_14_DEG, even, slice_facts, volume_facts
+
+CARD = InputCard(
+    name="ct",
+    modality="CT",
+    orientations=("axial",),
+    min_slices=5,
+    max_slice_spacing_mm=5.0,
+    min_coverage_mm=20.0,
+    min_field_mm=200.0,
+    max_field_mm=500.0,
+)
+
+
+def stack_of(instances: list[InstanceFacts]) -> Stack:
+    (stack,) = split_into_stacks(instances)
+    return stack
+
+
+def refusal(instances: list[InstanceFacts], card: InputCard = CARD) -> Refused:
+    with pytest.raises(Refused) as caught:
+        check(stack_of(instances), card)
+    return caught.value
+
+
+def test_an_even_volume_passes():
+    check(stack_of(volume_facts(even(10))), CARD)
+
+
+@pytest.mark.parametrize(
+    ("instances", "reason"),
+    [
+        (volume_facts(even(10), samples_per_pixel=3), ReasonCode.NOT_AN_IMAGE),
+        (volume_facts(even(10), has_pixels=False), ReasonCode.NO_PIXELS),
+        (volume_facts(even(10), modality="MR"), ReasonCode.MODALITY),
+        (volume_facts(even(10), modality=None), ReasonCode.MODALITY),
+        (volume_facts(even(10), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), ReasonCode.LOCALIZER),
+        (volume_facts(even(4)), ReasonCode.TOO_FEW_SLICES),
+        (volume_facts(even(10), position_lps_mm=None), ReasonCode.IRREGULAR_SPACING),
+        (volume_facts(even(10), orientation=None), ReasonCode.IRREGULAR_SPACING),
+        (volume_facts(even(10), pixel_spacing_mm=None), ReasonCode.IRREGULAR_SPACING),
+        (volume_facts(even(10), gantry_tilt_deg=-12.0), ReasonCode.GANTRY_TILT),
+        (volume_facts(even(10), orientation=TILTED_14_DEG), ReasonCode.GANTRY_TILT),
+        (volume_facts([*even(10), 5.0]), ReasonCode.DUPLICATE_SLICES),
+        (volume_facts([*even(10), 30.0, 32.5]), ReasonCode.MISSING_SLICES),
+        (volume_facts([*even(10), 23.5, 26.0]), ReasonCode.IRREGULAR_SPACING),
+        (volume_facts(even(6)), ReasonCode.COVERAGE),
+        (volume_facts(even(10, 6.0)), ReasonCode.OUT_OF_DECLARED_LIMITS),
+        (volume_facts(even(10), pixel_spacing_mm=(0.2, 0.2)), ReasonCode.OUT_OF_DECLARED_LIMITS),
+        (volume_facts(even(10), pixel_spacing_mm=(1.2, 1.2)), ReasonCode.OUT_OF_DECLARED_LIMITS),
+    ],
+)
+def test_what_is_unsuitable_is_refused_with_its_reason(instances, reason):
+    assert refusal(instances).reason is reason
+
+
+def test_the_message_names_the_gap_and_where_it_is():
+    told = str(refusal(volume_facts([*even(9), 25.0, 27.5])))
+    assert told.startswith("gap of 5.0 mm between slices 9 and 10 where 2.5 mm is regular")
+
+
+def test_coronal_slices_are_outside_the_limits_of_a_model_for_axial_ones():
+    slices = [slice_facts(n, (2.5 * n, 0.0, 0.0), orientation=SAGITTAL) for n in range(1, 11)]
+    assert refusal(slices).reason is ReasonCode.OUT_OF_DECLARED_LIMITS
+
+
+def test_positions_rounded_to_a_tenth_of_a_millimetre_are_no_irregular_spacing():
+    check(stack_of(volume_facts([round(0.625 * k, 1) for k in range(60)])), CARD)
+
+
+def test_many_small_differences_that_add_up_are_refused():
+    heights = [2.5 * k + 0.002 * k * (k - 60) for k in range(60)]
+    assert refusal(volume_facts(heights)).reason is ReasonCode.IRREGULAR_SPACING
+
+
+def test_a_slice_shifted_sideways_is_refused():
+    slices = volume_facts(even(10))
+    slices[4] = slice_facts(5, (-170.0, -180.0, 10.0))
+    assert refusal(slices).reason is ReasonCode.IRREGULAR_SPACING
+
+
+def test_a_drift_of_orientation_along_the_stack_is_refused():
+    slices = [
+        slice_facts(n, (-180.0, -180.0, 2.5 * n), orientation=(1.0, 9e-4 * n, 0.0, -9e-4 * n, 1.0, 0.0))
+        for n in range(9)
+    ]
+    assert refusal(slices).reason is ReasonCode.MIXED_ORIENTATION
+
+
+def test_another_frame_of_reference_on_every_slice_passes_where_geometry_agrees():
+    slices = [replace(one, frame_of_reference_uid=f"1.2.{n}") for n, one in enumerate(volume_facts(even(10)))]
+    check(stack_of(slices), CARD)
+
+
+def test_missing_frames_of_reference_pass_where_geometry_agrees():
+    check(stack_of(volume_facts(even(10), frame_of_reference_uid=None)), CARD)
+
+
+def test_two_frames_of_reference_shared_out_among_slices_are_refused():
+    slices = [replace(one, frame_of_reference_uid=f"1.2.{n // 5}") for n, one in enumerate(volume_facts(even(10)))]
+    assert refusal(slices).reason is ReasonCode.FRAME_OF_REFERENCE
+
+
+def test_a_radiograph_passes_where_one_image_is_enough():
+    card = InputCard("cxr", "DX", (), 1, None, None, None, None)
+    check(stack_of([slice_facts(1, None, orientation=None, modality="DX")]), card)
+
+
+def test_a_series_is_refused_only_when_none_of_its_stacks_suits():
+    scout = slice_facts(99, (0.0, 0.0, 0.0), orientation=SAGITTAL)
+    assert refusal_for_series(split_into_stacks([*volume_facts(even(10)), scout]), CARD) is None
+
+
+def test_a_series_of_a_few_slices_in_each_orientation_is_told_as_mixed():
+    slices = [
+        *volume_facts(even(4)),
+        *(slice_facts(10 + n, (2.5 * n, 0.0, 0.0), orientation=SAGITTAL) for n in range(4)),
+    ]
+    told = refusal_for_series(split_into_stacks(slices), CARD)
+    assert told is not None
+    assert told.reason is ReasonCode.MIXED_ORIENTATION
+
+
+def test_a_series_of_repeats_of_one_slice_is_told_as_duplicates():
+    slices = [slice_facts(n, (0.0, 0.0, 61.5), acquisition=n) for n in range(1, 5)]
+    told = refusal_for_series(split_into_stacks(slices), CARD)
+    assert told is not None
+    assert told.reason is ReasonCode.DUPLICATE_SLICES
+
+
+def test_the_reason_of_a_series_is_that_of_its_largest_stack():
+    scout = slice_facts(99, (0.0, 0.0, 0.0), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    told = refusal_for_series(split_into_stacks([scout, *volume_facts(even(10), gantry_tilt_deg=10.0)]), CARD)
+    assert told is not None
+    assert told.reason is ReasonCode.GANTRY_TILT

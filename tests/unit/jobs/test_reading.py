@@ -1,0 +1,289 @@
+"""From files to a volume, or to a refusal."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.sequence import Sequence
+
+from node.core.stacks import split_into_stacks
+from node.core.study import Stack
+from node.errors import NotFound, ReasonCode, Refused
+from node.jobs.codestream import DeclaredFrame, declared_frame
+from node.jobs.reading import read_volume
+from node.state.header import read_facts
+from tests.makers.images import AXIAL, STUDY, ct_dataset, write
+
+
+def read(folder: Path):
+    """The volume and grid of the only stack in a folder."""
+    facts = {path: read_facts(path) for path in sorted(folder.glob("*.dcm"))}
+    (stack,) = split_into_stacks(list(facts.values()))
+    return read_volume(stack, {one.sop_instance_uid: path for path, one in facts.items()}, STUDY)
+
+
+def read_one(tmp_path: Path, ds: Dataset, transfer_syntax_uid: str = uid.ExplicitVRLittleEndian):
+    write(tmp_path / "1.dcm", ds, transfer_syntax_uid)
+    return read(tmp_path)[0]
+
+
+def refused(tmp_path: Path, ds: Dataset, transfer_syntax_uid: str = uid.ExplicitVRLittleEndian) -> Refused:
+    with pytest.raises(Refused) as caught:
+        read_one(tmp_path, ds, transfer_syntax_uid)
+    return caught.value
+
+
+def test_slices_are_placed_along_their_normal_and_scaled_to_hu(tmp_path):
+    for number, z in ((1, 4.0), (2, 0.0), (3, 2.0)):
+        stored = np.full((4, 6), number, np.int16)
+        write(tmp_path / f"{number}.dcm", ct_dataset(number, z, stored))
+    volume, grid = read(tmp_path)
+    assert volume.array[:, 0, 0].tolist() == [2 - 1024, 3 - 1024, 1 - 1024]
+    assert volume.array.dtype == np.int16
+    assert volume.affine_lps.tolist() == [[0, 0, 0.7, -10], [0, 0.5, 0, -20], [2, 0, 0, 0], [0, 0, 0, 1]]
+    assert volume.spacing_mm == (2.0, 0.5, 0.7)
+    assert grid.frames == (("1.2.3.4.2", 1), ("1.2.3.4.3", 1), ("1.2.3.4.1", 1))
+    assert (grid.frame_of_reference_uid, grid.frame_of_reference_note) == ("1.2.9", None)
+
+
+def test_one_slice_is_as_deep_as_it_is_thick(tmp_path):
+    volume = read_one(tmp_path, ct_dataset(SliceThickness=3.0))
+    assert volume.affine_lps[:3, 0].tolist() == [0, 0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "dtype", "first_and_last"),
+    [
+        ({}, np.int16, (-1024, -1001)),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, np.int16, (0, 23)),
+        ({"RescaleSlope": 2, "RescaleIntercept": 5}, np.int16, (5, 51)),
+        ({"RescaleSlope": 0.5}, np.float32, (-1024.0, -1012.5)),
+        ({"RescaleIntercept": 32760}, np.float32, (32760.0, 32783.0)),
+    ],
+)
+def test_values_are_int16_where_they_fit_and_float32_otherwise(tmp_path, changes, dtype, first_and_last):
+    array = read_one(tmp_path, ct_dataset(**changes)).array
+    assert array.dtype == dtype
+    assert (array[0, 0, 0], array[0, -1, -1]) == first_and_last
+
+
+def test_a_volume_becomes_float_at_the_first_slice_that_needs_it_and_keeps_the_others(tmp_path):
+    for number, slope in ((1, 1), (2, 1.5), (3, 1)):
+        write(tmp_path / f"{number}.dcm", ct_dataset(number, 2.0 * number, RescaleSlope=slope, RescaleIntercept=0))
+    array = read(tmp_path)[0].array
+    assert (array.dtype, array[:, 0, 3].tolist()) == (np.float32, [3.0, 4.5, 3.0])
+
+
+def test_a_modality_lookup_table_replaces_rescale(tmp_path):
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [3, 1, 16], struct.pack("<3H", 100, 200, 300)
+    table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
+    ds = ct_dataset(ModalityLUTSequence=Sequence([table]), RescaleSlope=None, RescaleIntercept=None)
+    assert read_one(tmp_path, ds).array[0, 0].tolist() == [100, 100, 200, 300, 300, 300]
+
+
+def test_unused_high_bits_are_no_values(tmp_path):
+    stored = np.array([[0x0FFF, 0xF001, 0x1002]], np.uint16)
+    ds = ct_dataset(stored=stored, BitsStored=12, HighBit=11, RescaleIntercept=0)
+    assert read_one(tmp_path, ds).array[0, 0].tolist() == [4095, 1, 2]
+
+
+def test_float_pixel_data_is_read(tmp_path):
+    stored = np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6)
+    ds = ct_dataset(RescaleIntercept=0)
+    for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(ds, keyword)
+    ds.BitsAllocated, ds.FloatPixelData = 32, stored.tobytes()
+    assert np.array_equal(read_one(tmp_path, ds).array[0], stored)
+
+
+def test_monochrome1_is_inverted_in_a_radiograph_and_never_in_ct(tmp_path):
+    radiograph = ct_dataset(
+        stored=np.array([[0, 1, 4095]], np.uint16),
+        BitsStored=12,
+        HighBit=11,
+        Modality="DX",
+        PhotometricInterpretation="MONOCHROME1",
+        RescaleIntercept=0,
+        ImagePositionPatient=None,
+        ImageOrientationPatient=None,
+        PixelSpacing=None,
+    )
+    volume = read_one(tmp_path, radiograph)
+    assert volume.array[0, 0].tolist() == [4095, 4094, 0]
+    assert (volume.affine_lps, volume.spacing_mm) == (None, None)
+    for position in ([0.0, 0.0, 0.0], None):
+        stored = np.array([[0, 1, 4095]], np.int16)
+        ct = ct_dataset(stored=stored, PhotometricInterpretation="MONOCHROME1", ImagePositionPatient=position)
+        assert read_one(tmp_path, ct).array[0, 0].tolist() == [-1024, -1023, 3071]
+
+
+def test_every_frame_of_a_multi_frame_image_has_its_own_place_and_rescale(tmp_path):
+    stored = np.arange(3 * 24, dtype=np.int16).reshape(3, 4, 6)
+    ds = ct_dataset(stored=stored, SOPClassUID=uid.EnhancedCTImageStorage, NumberOfFrames=3)
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept"):
+        delattr(ds, keyword)
+    groups = []
+    for z, intercept in ((4.0, 100), (0.0, 200), (2.0, 300)):
+        group = Dataset()
+        for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelValueTransformationSequence"):
+            setattr(group, keyword, Sequence([Dataset()]))
+        group.PlanePositionSequence[0].ImagePositionPatient = [0, 0, z]
+        group.PlaneOrientationSequence[0].ImageOrientationPatient = list(AXIAL)
+        group.PixelValueTransformationSequence[0].RescaleSlope = 1
+        group.PixelValueTransformationSequence[0].RescaleIntercept = intercept
+        groups.append(group)
+    ds.PerFrameFunctionalGroupsSequence = Sequence(groups)
+    volume = read_one(tmp_path, ds)
+    assert volume.array[:, 0, 0].tolist() == [24 + 200, 48 + 300, 0 + 100]
+    assert volume.affine_lps[:3, 0].tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("named", [("1.2.1", "1.2.2", "1.2.3"), (None, "1.2.2", "1.2.2"), (None, None, None)])
+def test_results_get_one_frame_of_reference_and_the_report_says_so(tmp_path, named):
+    for number, name in enumerate(named, 1):
+        write(tmp_path / f"{number}.dcm", ct_dataset(number, 2.0 * number, FrameOfReferenceUID=name))
+    _, grid = read(tmp_path)
+    stated = [name for name in named if name]
+    assert grid.frame_of_reference_uid == stated[0] if stated else grid.frame_of_reference_uid.startswith("2.25.")
+    assert "frame" in grid.frame_of_reference_note
+    assert read(tmp_path)[1] == grid
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({"Rows": 5}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
+        ({"Rows": 3}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
+        ({"Columns": 65535}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
+        ({"NumberOfFrames": 2}, ReasonCode.IRREGULAR_SPACING, "ImagePositionPatient"),
+        ({"BitsStored": 17}, ReasonCode.UNDECODABLE, "BitsStored is 17"),
+        ({"BitsAllocated": 12}, ReasonCode.UNDECODABLE, "BitsAllocated is 12"),
+        ({"HighBit": 7}, ReasonCode.UNDECODABLE, "HighBit is 7"),
+        ({"PixelRepresentation": 2}, ReasonCode.UNDECODABLE, "PixelRepresentation is 2"),
+        ({"SamplesPerPixel": 3}, ReasonCode.NOT_AN_IMAGE, "3 samples"),
+        ({"PhotometricInterpretation": "RGB"}, ReasonCode.NOT_AN_IMAGE, "RGB"),
+        ({"PixelData": b""}, ReasonCode.NO_PIXELS, "PixelData"),
+        ({"PixelData": bytes(46)}, ReasonCode.UNDECODABLE, "PixelData holds 46 bytes"),
+        ({"PixelData": bytes(60)}, ReasonCode.UNDECODABLE, "PixelData holds 60 bytes"),
+        ({"RescaleSlope": 0}, ReasonCode.UNDECODABLE, "RescaleSlope is 0"),
+    ],
+)
+def test_declarations_that_disagree_are_refused_before_anything_is_decoded(tmp_path, changes, reason, words):
+    told = refused(tmp_path, ct_dataset(**changes))
+    assert told.reason is reason
+    assert words in str(told)
+
+
+def test_padding_after_the_pixels_is_no_fault(tmp_path):
+    assert read_one(tmp_path, ct_dataset(PixelData=bytes(50))).array.shape == (1, 4, 6)
+
+
+def test_slices_that_no_affine_places_are_refused(tmp_path):
+    for number, z in ((1, 0.0), (2, 2.0), (3, 4.0), (4, 9.0)):
+        write(tmp_path / f"{number}.dcm", ct_dataset(number, z))
+    with pytest.raises(Refused) as caught:
+        read(tmp_path)
+    assert caught.value.reason is ReasonCode.IRREGULAR_SPACING
+
+
+def stack_and_path(tmp_path: Path) -> tuple[Stack, Path]:
+    path = write(tmp_path / "1.dcm", ct_dataset())
+    (stack,) = split_into_stacks([read_facts(path)])
+    return stack, path
+
+
+def test_a_file_that_holds_another_instance_is_refused(tmp_path):
+    stack, path = stack_and_path(tmp_path)
+    write(path, ct_dataset(number=2))
+    with pytest.raises(Refused, match="not the instance"):
+        read_volume(stack, {stack.frames[0].sop_instance_uid: path}, STUDY)
+
+
+def test_a_file_that_is_cut_is_refused(tmp_path):
+    stack, path = stack_and_path(tmp_path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(Refused, match="truncated"):
+        read_volume(stack, {stack.frames[0].sop_instance_uid: path}, STUDY)
+
+
+def test_an_instance_without_a_file_is_not_found(tmp_path):
+    stack, _ = stack_and_path(tmp_path)
+    with pytest.raises(NotFound, match=r"1\.2\.3\.4\.1"):
+        read_volume(stack, {}, STUDY)
+
+
+COMPRESSED = [uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless]
+
+
+def compressed(syntax: str, **changes) -> Dataset:
+    stored = np.random.default_rng(1).integers(0, 4096, (64, 48)).astype(np.uint16)
+    ds = ct_dataset(stored=stored, RescaleIntercept=0)
+    ds.compress(syntax, stored, generate_instance_uid=False)
+    for keyword, value in changes.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
+def test_compressed_pixels_are_those_that_were_compressed(tmp_path, syntax):
+    expected = np.random.default_rng(1).integers(0, 4096, (64, 48))
+    assert np.array_equal(read_one(tmp_path, compressed(syntax), syntax).array[0], expected)
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
+@pytest.mark.parametrize("kept", [0.01, 0.3, 0.9, 0.99])
+def test_a_cut_codestream_is_refused(tmp_path, syntax, kept):
+    ds = compressed(syntax)
+    (whole,) = generate_frames(ds.PixelData, number_of_frames=1)
+    ds.PixelData = encapsulate([whole[: int(len(whole) * kept)]])
+    ds["PixelData"].VR = "OB"
+    assert refused(tmp_path, ds, syntax).reason is ReasonCode.UNDECODABLE
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEGLSLossless, uid.JPEG2000Lossless])
+def test_a_codestream_cut_in_the_middle_is_refused_although_it_has_its_end(tmp_path, syntax):
+    ds = compressed(syntax)
+    (whole,) = generate_frames(ds.PixelData, number_of_frames=1)
+    ds.PixelData = encapsulate([whole[: len(whole) // 2] + b"\xff\xd9"])
+    ds["PixelData"].VR = "OB"
+    assert refused(tmp_path, ds, syntax).reason is ReasonCode.UNDECODABLE
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEGLSLossless, uid.JPEG2000Lossless])
+def test_a_codestream_of_another_size_than_the_header_says_is_refused_before_it_is_decoded(tmp_path, syntax):
+    told = refused(tmp_path, compressed(syntax, Rows=32), syntax)
+    assert "the codestream is 64 x 48 with 1 components, the header says 32 x 48" in str(told)
+
+
+def test_a_frame_larger_than_any_is_refused_before_it_is_decoded(tmp_path):
+    told = refused(tmp_path, compressed(uid.RLELossless, Rows=60000, Columns=60000), uid.RLELossless)
+    assert told.reason in (ReasonCode.OUT_OF_MEMORY, ReasonCode.UNDECODABLE)
+
+
+def test_a_transfer_syntax_nobody_decodes_is_refused(tmp_path):
+    ds = compressed(uid.RLELossless)
+    assert refused(tmp_path, ds, uid.MPEG2MPML).reason is ReasonCode.UNDECODABLE
+
+
+def test_the_frame_header_of_a_jpeg_is_found_behind_other_segments():
+    segments = (
+        b"\xff\xe0\x00\x04ab" + b"\xff\xff\xdb\x00\x03c" + b"\xff\xc3\x00\x0b\x0c\x01\x00\x02\x00\x01\x01\x11\x00"
+    )
+    codestream = b"\xff\xd8" + segments + b"\xff\xd9\x00"
+    assert declared_frame(codestream, uid.JPEGLosslessSV1) == DeclaredFrame(
+        rows=256, columns=512, components=1, bits=12
+    )
+
+
+@pytest.mark.parametrize(
+    "codestream", [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xe0\xff\xff\xff\xd9", b"random"]
+)
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEG2000, uid.JPEGLSLossless])
+def test_what_is_no_codestream_is_an_error(codestream, syntax):
+    with pytest.raises(ValueError, match="codestream"):
+        declared_frame(codestream, syntax)

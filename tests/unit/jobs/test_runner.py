@@ -1,0 +1,162 @@
+"""One stage of one job: adopted once, tried again, refused or given up, always with its reason."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ai.errors import ModelRefused
+from node.core.job import JobState, Priority, Stage
+from node.errors import ReasonCode, Refused
+from node.jobs.runner import Assignment, Runner, StageWork
+from node.settings import JobsTable
+from node.state import arrivals, schema, work
+from node.state.rows import JobRow
+from node.state.work import NewJob, Ticket
+from tests.makers.ledger import Books, books, ct_slice
+
+
+class Bench:
+    """Books with one queued job, and a runner whose stages do what a test says."""
+
+    def __init__(self, found: Books) -> None:
+        self.books = found
+        self.do: Callable[[Assignment], None] = lambda assignment: (assignment.folder / "x").write_text("x")
+        found.arrive(ct_slice(1))
+        with found.ledger.write() as connection:
+            (study,) = arrivals.gathering_studies(connection)
+            new = NewJob(
+                "j1", "k1", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE
+            )
+            work.add_job(connection, new, found.clock())
+        stages = {stage: StageWork(self._do, lambda _job: 60.0) for stage in Stage}
+        self.runner = Runner(
+            found.ledger,
+            found.queue,
+            home=found.home,
+            executor="w",
+            limits=JobsTable(),
+            stages=stages,
+            clock=found.clock,
+        )
+
+    def _do(self, assignment: Assignment) -> None:
+        self.do(assignment)
+
+    def run(self, stage: Stage = Stage.PREPARE, run: int = 1, turn: int = 1) -> JobRow:
+        self.runner.run(stage, "j1", run, turn)
+        return self.job()
+
+    def job(self) -> JobRow:
+        with self.books.ledger.read() as connection:
+            return work.get_job(connection, "j1")
+
+    def outcomes(self) -> list[str]:
+        with self.books.ledger.read() as connection:
+            return [row.outcome for row in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, database_url: str) -> Iterator[Bench]:
+    with books(tmp_path, database_url) as found:
+        yield Bench(found)
+
+
+def failing(error: Exception) -> Callable[[Assignment], None]:
+    def do(_assignment: Assignment) -> None:
+        raise error
+
+    return do
+
+
+def test_three_stages_take_a_job_to_its_end(bench: Bench) -> None:
+    states = [bench.run(stage).state for stage in Stage]
+
+    assert states == [JobState.PREPARED, JobState.INFERRED, JobState.ENCODED]
+
+
+def test_the_next_stage_is_enqueued_in_the_same_breath(bench: Bench) -> None:
+    bench.run()
+
+    assert bench.books.queue.is_live(bench.books.queue.stage_id("j1", 1, Stage.INFER, 1))
+
+
+def test_the_same_ticket_twice_has_the_effect_of_once(bench: Bench) -> None:
+    bench.run()
+    bench.run()
+
+    assert bench.outcomes() == ["done"]
+
+
+def test_a_stale_ticket_starts_nothing(bench: Bench) -> None:
+    assert bench.run(turn=2).state is JobState.QUEUED
+    assert bench.outcomes() == []
+
+
+def test_work_that_was_overtaken_is_not_adopted_and_leaves_no_files(bench: Bench) -> None:
+    """A worker that was thought dead finishes after another did its work."""
+
+    def overtaken(assignment: Assignment) -> None:
+        with bench.books.ledger.write() as connection:
+            ticket = Ticket("j1", 1, Stage.PREPARE, 1)
+            work.next_turn(connection, work.get_job(connection, "j1"), ticket, bench.books.clock())
+        (assignment.folder / "x").write_text("late")
+
+    bench.do = overtaken
+
+    assert bench.run().state is JobState.QUEUED
+    assert bench.outcomes() == ["stale"]
+    assert list((bench.books.home / "work").rglob("x")) == []
+
+
+def test_a_refusal_ends_the_job_with_its_reason(bench: Bench) -> None:
+    bench.do = failing(Refused(ReasonCode.GANTRY_TILT, "tilted by 18 degrees"))
+    job = bench.run()
+
+    assert (job.state, job.reason, job.message) == (JobState.REFUSED, "gantry-tilt", "tilted by 18 degrees")
+
+
+def test_a_models_own_refusal_is_told_apart(bench: Bench) -> None:
+    bench.do = failing(ModelRefused("no lungs"))
+
+    assert bench.run().reason == "model-refused"
+
+
+def test_an_error_is_tried_again_and_then_given_up(bench: Bench) -> None:
+    bench.do = failing(ValueError("boom"))
+    states = [bench.run(turn=turn).state for turn in (1, 2, 3)]
+    job = bench.job()
+
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    assert job.reason == "model-failed"
+    assert job.message == "ValueError: boom (the stage failed 3 times)"
+
+
+def test_running_out_of_memory_is_told_apart(bench: Bench) -> None:
+    bench.do = failing(MemoryError())
+    for turn in (1, 2, 3):
+        job = bench.run(turn=turn)
+
+    assert job.reason == "out-of-memory"
+
+
+def test_a_stage_whose_process_died_counts_as_a_crash_and_in_the_end_fails(bench: Bench) -> None:
+    ticket = Ticket("j1", 1, Stage.PREPARE, 1)
+    for _ in range(5):
+        with bench.books.ledger.write() as connection:
+            work.start_attempt(connection, ticket, "w", bench.books.clock())
+    job = bench.run()
+
+    assert job.state is JobState.FAILED
+    assert job.message == "the process died 5 times in this stage"
+    assert bench.outcomes() == ["crashed"] * 5 + ["error"]
+
+
+def test_analysis_start_is_written_once_per_run(bench: Bench) -> None:
+    seen = []
+    bench.do = lambda assignment: seen.append(assignment.started_at)
+    bench.run(Stage.PREPARE)
+    bench.books.clock.forward(minutes=5)
+    bench.run(Stage.INFER)
+
+    assert seen[0] == seen[1]

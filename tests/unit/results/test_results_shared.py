@@ -1,0 +1,240 @@
+"""What every object of a run has in common: patient and study of the source, UIDs of the run, labels, times."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+from highdicom._standard_utils import get_module_attribute_map
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from node.results.carried import SHARED
+from node.results.encode import Predecessor, Profile, RenditionKind, RunIdentity, encode
+from tests.unit.results.made import CARD, RUN, SERIES, STUDY, encoded, make_enhanced, make_findings, make_series
+
+NAMES = {
+    "ISO_IR 100": "Müller^Jörg".encode("latin-1"),
+    "ISO_IR 192": "山田^太郎".encode(),
+    r"\ISO 2022 IR 87": b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+    "ISO_IR 144": "Люкceмбypг".encode("iso-8859-5"),
+    None: "Müller^Jörg".encode("latin-1"),
+    "ISO_IR 6": b"M\xc3\xbcller^J",
+}
+"""Names as they lie in files, the last two under a character set that does not hold them."""
+
+
+def raw_name(path: Path) -> bytes:
+    value = pydicom.dcmread(path).get_item(Tag("PatientName")).value
+    assert isinstance(value, bytes)
+    return value
+
+
+@pytest.mark.parametrize("charset", NAMES)
+@pytest.mark.parametrize("maker", [make_series, make_enhanced])
+def test_the_patients_name_keeps_its_bytes_in_every_object(tmp_path: Path, charset: str | None, maker) -> None:
+    """Whatever the source's character set, and even where the name is not in it."""
+    made = maker(tmp_path)
+    for path in made.paths.values():
+        source = pydicom.dcmread(path)
+        source.SpecificCharacterSet = charset and charset.split("\\")
+        source.save_as(path)
+        _put(path, "PatientName", NAMES[charset])
+
+    objects = encode(make_findings(made), CARD, made.grid, made.paths, RUN, tmp_path, volume=made.volume)
+
+    expected = raw_name(next(iter(made.paths.values())))
+    assert expected.startswith(NAMES[charset])
+    assert {raw_name(one.path) for one in objects} == {expected}
+    assert {str(pydicom.dcmread(one.path).get("SpecificCharacterSet")) for one in objects} == {
+        str(pydicom.dcmread(next(iter(made.paths.values()))).get("SpecificCharacterSet"))
+    }
+
+
+def test_text_that_its_character_set_does_not_hold_keeps_its_bytes(tmp_path: Path) -> None:
+    """Latin-1 under a header that says UTF-8, and blanks at an end: what the PACS has is what it gets."""
+    made = make_series(tmp_path, changes={"SpecificCharacterSet": "ISO_IR 192"})
+    for path in made.paths.values():
+        _put(path, "StudyDescription", b" TH\xd6RAX ")
+
+    objects = encode(make_findings(made), CARD, made.grid, made.paths, RUN, tmp_path, volume=made.volume)
+
+    found = {pydicom.dcmread(one.path).get_item(Tag("StudyDescription")).value for one in objects}
+    assert found == {b" TH\xd6RAX "}
+
+
+def _put(path: Path, keyword: str, value: bytes) -> None:
+    """Write a value byte for byte, as a scanner does, whatever its character set says."""
+    source = pydicom.dcmread(path)
+    value += b" " * (len(value) % 2)
+    source[Tag(keyword)] = source.get_item(Tag(keyword))._replace(value=value, length=len(value))
+    source.save_as(path)
+
+
+def test_text_beyond_ascii_in_a_card_makes_its_objects_unicode(tmp_path: Path) -> None:
+    """The card's words and the patient's name are both right then."""
+    made = make_series(tmp_path)
+    found = encoded(tmp_path / "out", made, make_findings(made), card=replace(CARD, vendor="Universität Łódź"))
+
+    for one in found.values():
+        assert one.SpecificCharacterSet == "ISO_IR 192"
+        assert str(one.PatientName) == "Müller^Jörg"
+        assert one.ContributingEquipmentSequence[0].Manufacturer == "Universität Łódź"
+
+
+def test_attributes_of_patient_and_study_are_the_sources(tmp_path: Path) -> None:
+    """Issuer, accession, time zone and the rest; body part where the object has a place for it."""
+    made = make_series(tmp_path)
+    source = pydicom.dcmread(next(iter(made.paths.values())))
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    for name, one in found.items():
+        for keyword in ("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+            assert one[keyword].value == source[keyword].value
+        assert one.TimezoneOffsetFromUTC == "+0200"
+        assert one.ReferringPhysicianName == "Curie^Marie"
+        assert one.get("BodyPartExamined") == (None if name in ("sr", "text") else "CHEST")
+        assert one.ContentQualification == "RESEARCH"
+
+
+def test_the_shared_attributes_are_all_there_are_in_their_modules() -> None:
+    """The table is total over the modules it names (as a library lists them), so no attribute of a study is lost."""
+    modules = ("patient", "clinical-trial-subject", "general-study", "patient-study", "clinical-trial-study")
+    listed = get_module_attribute_map()
+    expected = {item["keyword"] for name in modules for item in listed[name] if not item["path"]}
+
+    carried = {keyword for module in SHARED.values() for keyword in module}
+    assert expected - carried == {"StudyInstanceUID"}
+
+
+def test_a_source_without_required_attributes_gives_empty_ones(tmp_path: Path) -> None:
+    """Sex, birth date and the like are missing in real files; the results have them, empty."""
+    missing = ("PatientSex", "PatientBirthDate", "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyTime")
+    made = make_series(tmp_path, changes=dict.fromkeys((*missing, "BodyPartExamined", "SliceThickness")))
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    for one in found.values():
+        assert [one[keyword].is_empty for keyword in missing] == [True] * len(missing)
+
+
+def test_values_that_are_not_what_dicom_allows_are_passed_on_as_they_are(tmp_path: Path) -> None:
+    """A sex of "X" and an unreadable birth date are the PACS's to mend; they must not stop a result."""
+    with pytest.warns(UserWarning, match="Invalid value"):
+        made = make_series(tmp_path, changes={"PatientSex": "X", "PatientBirthDate": "1960-1-2"})
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert {(one.PatientSex, one.PatientBirthDate) for one in found.values()} == {("X", "1960-1-2")}
+
+
+def test_the_source_is_not_touched(tmp_path: Path) -> None:
+    """The encoder works on copies."""
+    made = make_series(tmp_path, frames_of_reference=False)
+    before = {path: path.read_bytes() for path in made.paths.values()}
+    encoded(tmp_path / "out", made, make_findings(made))
+
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_objects_come_in_sending_order_in_series_of_their_own(tmp_path: Path) -> None:
+    """SEG, SR, text, summary; numbers from the destination's base; "AI" first in every description."""
+    made = make_series(tmp_path)
+    objects = encode(
+        make_findings(made),
+        CARD,
+        made.grid,
+        made.paths,
+        RUN,
+        tmp_path,
+        volume=made.volume,
+        profile=Profile(series_base=7001),
+    )
+
+    kinds = [one.kind for one in objects]
+    assert kinds[:4] == [RenditionKind.SEG, RenditionKind.SR, RenditionKind.TEXT, RenditionKind.SUMMARY]
+    assert set(kinds[3:]) == {RenditionKind.SUMMARY}
+    series = {}
+    for one in objects:
+        found = pydicom.dcmread(one.path)
+        series[one.kind.value] = (found.SeriesNumber, found.SeriesDescription)
+        assert one.study_instance_uid == found.StudyInstanceUID == STUDY
+        assert one.series_instance_uid == found.SeriesInstanceUID != SERIES
+        assert one.sop_instance_uid == found.SOPInstanceUID == found.file_meta.MediaStorageSOPInstanceUID
+    assert series == {
+        "seg": (7001, "AI lung-ct SEG"),
+        "sr": (7002, "AI lung-ct SR"),
+        "text": (7003, "AI lung-ct text"),
+        "summary": (7004, "AI lung-ct summary"),
+    }
+
+
+def test_the_same_run_gives_the_same_bytes_and_another_run_other_uids(tmp_path: Path) -> None:
+    """A run that is encoded again after a crash makes what it would have made."""
+    made = make_series(tmp_path)
+    findings = make_findings(made)
+    folders = [tmp_path / name for name in ("first", "again", "next")]
+    for folder in folders:
+        folder.mkdir()
+    first, again, other = (
+        encode(findings, CARD, made.grid, made.paths, run, folder, volume=made.volume)
+        for run, folder in zip((RUN, RUN, replace(RUN, run=2)), folders, strict=True)
+    )
+
+    assert [one.path.read_bytes() for one in first] == [one.path.read_bytes() for one in again]
+    uids = [{uid for one in run for uid in (one.sop_instance_uid, one.series_instance_uid)} for run in (first, other)]
+    assert uids[0] & uids[1] == set()
+
+
+def test_times_are_the_analysis_start_on_the_sources_clock(tmp_path: Path) -> None:
+    """22:30:15 UTC on the 6th is half past midnight of the 7th at +0200."""
+    made = make_series(tmp_path)
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert {(one.ContentDate, one.ContentTime) for one in found.values()} == {("20240507", "003015")}
+
+
+def test_a_run_must_say_when_in_the_world_it_started() -> None:
+    """A time without an offset would be another moment on every machine."""
+    with pytest.raises(ValueError, match="offset from UTC"):
+        RunIdentity("job", 1, datetime(2024, 5, 6))  # noqa: DTZ001
+
+
+def test_our_own_objects_can_be_told_when_they_come_back(tmp_path: Path) -> None:
+    """Contributing equipment names this product, and nobody else's name stands there without a device UID."""
+    made = make_series(tmp_path)
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    for one in found.values():
+        equipment = one.ContributingEquipmentSequence
+        assert [item.ManufacturerModelName for item in equipment] == ["lung-ct", "Isocenter"]
+        assert all(item.DeviceUID for item in equipment)
+
+
+def test_the_order_is_stated_by_images_and_documents_each_in_its_way(tmp_path: Path) -> None:
+    """Request Attributes in SEG and summary, Referenced Request in both reports."""
+    request = Dataset()
+    request.RequestedProcedureID, request.ScheduledProcedureStepID = "RP-9", "SPS-1"
+    made = make_series(tmp_path, changes={"RequestAttributesSequence": [request]})
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    for name in ("seg", "0001"):
+        assert found[name].RequestAttributesSequence[0].ScheduledProcedureStepID == "SPS-1"
+    for name in ("sr", "text"):
+        (item,) = found[name].ReferencedRequestSequence
+        assert (item.RequestedProcedureID, item.AccessionNumber, item.StudyInstanceUID) == ("RP-9", "A-17", STUDY)
+
+
+def test_a_document_names_the_one_it_replaces(tmp_path: Path) -> None:
+    """Each its own kind, so that an archive and a reader know which one is in force."""
+    made = make_series(tmp_path)
+    before = encoded(tmp_path / "one", made, make_findings(made))
+    replaced = [
+        Predecessor(name, before[name].SeriesInstanceUID, before[name].SOPClassUID, before[name].SOPInstanceUID)
+        for name in ("sr", "text")
+    ]
+    after = encoded(tmp_path / "two", made, make_findings(made), run=replace(RUN, run=2), predecessors=replaced)
+
+    for name in ("sr", "text"):
+        (series,) = after[name].PredecessorDocumentsSequence[0].ReferencedSeriesSequence
+        assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before[name].SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in before["sr"]

@@ -1,0 +1,112 @@
+"""A backup is whole while the node goes on, and a restored home agrees with itself."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from node.core.identity import StudyUID
+from node.core.job import StudyState
+from node.errors import ConfigurationInvalid, NotFound
+from node.state import schema
+from node.state.backup import GONE, Copied, Restored, back_up, restore
+from node.state.ledger import Ledger
+from node.state.spool import Spool
+from tests.makers.ledger import Books, books, ct_slice
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[Books]:
+    """Three images, in the ledger and in the spool."""
+    (tmp_path / "home").mkdir()
+    with books(tmp_path / "home") as made:
+        for number in (1, 2, 3):
+            publish(made, number)
+            made.arrive(ct_slice(number))
+        yield made
+
+
+def publish(found: Books, number: int) -> Path:
+    facts = ct_slice(number)
+    path = found.home / "spool" / "instances" / facts.study_uid / f"{facts.sop_instance_uid}.dcm"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"image %d" % number)
+    return path
+
+
+def rows(home: Path, table: object) -> list:
+    with closing(Ledger(f"sqlite:///{home / 'ledger.sqlite'}")) as ledger, ledger.read() as connection:
+        return connection.execute(table.select()).all()
+
+
+def test_what_was_backed_up_comes_back(found: Books, tmp_path: Path) -> None:
+    made = back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    put_back = restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+    assert (made, put_back) == (Copied(3, 0), Restored(3, 0))
+    assert [row.path for row in rows(tmp_path / "new", schema.instance)] == [
+        row.path for row in rows(found.home, schema.instance)
+    ]
+    assert {path.read_bytes() for path in (tmp_path / "new" / "spool").rglob("*.dcm")} == {
+        b"image 1", b"image 2", b"image 3",
+    }  # fmt: skip
+
+
+def test_a_second_backup_copies_only_what_is_new(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    publish(found, 4)
+
+    assert back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock()) == Copied(1, 3)
+
+
+def test_images_that_the_ledger_does_not_know_are_indexed_at_the_start(found: Books, tmp_path: Path) -> None:
+    """They came between the copy of the ledger and that of the files."""
+    path = publish(found, 4)
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+    spool = Spool(tmp_path / "new")
+    swept = spool.open()
+
+    assert swept
+    assert path.name in {one.path.name for one in spool.arrivals()}
+    assert spool.holds(StudyUID(ct_slice(4).study_uid))
+
+
+def test_images_that_the_backup_lacks_hold_their_study(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    next((tmp_path / "backup" / "spool").rglob("*.dcm")).unlink()
+    put_back = restore(tmp_path / "backup", tmp_path / "new", found.clock())
+    (study,) = rows(tmp_path / "new", schema.study)
+
+    assert put_back == Restored(2, 1)
+    assert (study.state, study.why) == (StudyState.QUARANTINED.value, f"images are {GONE}")
+    assert [row.in_force for row in rows(tmp_path / "new", schema.instance)].count(False) == 1
+
+
+def test_a_home_that_holds_a_ledger_is_not_overwritten(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    with pytest.raises(ConfigurationInvalid, match="holds a ledger already"):
+        restore(tmp_path / "backup", found.home, found.clock())
+
+
+def test_an_unfinished_backup_is_not_restored(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (tmp_path / "backup" / "backup.json").unlink()
+
+    with pytest.raises(NotFound, match="holds no finished backup"):
+        restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+
+def test_what_is_written_meanwhile_does_not_tear_the_ledger(found: Books, tmp_path: Path) -> None:
+    """A transaction that is open during the backup is not in it, and the copy is sound."""
+    with found.ledger.write() as connection:
+        connection.execute(schema.study.update().values(why="half done"))
+        back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    shutil.rmtree(tmp_path / "new", ignore_errors=True)
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+    (study,) = rows(tmp_path / "new", schema.study)
+
+    assert study.why == ""

@@ -1,0 +1,94 @@
+"""A slip in the configuration is told with file, line and what was meant."""
+
+from pathlib import Path
+
+import pytest
+
+from node.configuration import read_configuration
+from node.errors import ConfigurationInvalid
+from node.settings import SCANNER_QUIET_S
+
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "h"\nport = 104\n'
+ROUTE = '[[route]]\nname = "r"\nmodel = "lung-ct"\ndestinations = ["pacs"]\n'
+
+
+def faults(folder: Path, environment: dict[str, str] | None = None, **files: str) -> list[str]:
+    for name, text in files.items():
+        (folder / f"{name}.toml").write_text(text)
+    with pytest.raises(ConfigurationInvalid) as told:
+        read_configuration(folder, environment or {})
+    return str(told.value).splitlines()
+
+
+def test_an_empty_folder_means_the_defaults(tmp_path: Path) -> None:
+    found = read_configuration(tmp_path, {})
+
+    assert found.settings.node.port == 11112
+    assert found.settings.intake.unknown_callers == "reject"
+
+
+def test_a_misspelt_key_names_file_line_and_what_was_meant(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, node="[node]\nport = 104\n\n[gathering]\nquite_s = 3\n")
+
+    assert line == f"{tmp_path / 'node.toml'}, line 5: unknown key gathering.quite_s; did you mean quiet_s?"
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    assert len(faults(tmp_path, node="[node]\nport = 0\n[gathering]\nquiet_s = -1\n")) == 2
+
+
+def test_the_line_is_that_of_the_right_peer(tmp_path: Path) -> None:
+    text = PEER + '\n[[peer]]\nname = "ct"\nae_title = "A TITLE THAT IS TOO LONG"\nroles = ["source"]\n'
+    (line,) = faults(tmp_path, peers=text)
+
+    assert "line 9: peer.ae_title" in line
+
+
+def test_a_destination_without_an_address_is_told(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, peers='[[peer]]\nname = "pacs"\nae_title = "PACS"\n')
+
+    assert "a destination needs address and port" in line
+
+
+def test_a_condition_is_checked_when_it_is_read(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, peers=PEER, routes=ROUTE + "when = \"study.modality == 'CT'\"\n")
+
+    assert "there is no study.modality; did you mean study.modalities?" in line
+
+
+def test_a_route_to_an_unknown_peer_is_told(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, peers=PEER, routes=ROUTE.replace('["pacs"]', '["pcas"]'))
+
+    assert line == "routes.toml: route 'r' names peer 'pcas', which is unknown; did you mean pacs?"
+
+
+def test_two_peers_of_one_name_are_told(tmp_path: Path) -> None:
+    assert faults(tmp_path, peers=PEER + PEER) == ["peers.toml: peer 'pacs' is there twice; rename one"]
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text("[node]\nport = 104\n")
+    environment = {
+        "ISOCENTER__NODE__PORT": "11113",
+        "ISOCENTER__NODE__AE_TITLES": '["A", "B"]',
+        "ISOCENTER__LOG__LEVEL": "debug",
+        "ISOCENTER_HOME": "/srv/isocenter",
+    }
+    found = read_configuration(tmp_path, environment).settings
+
+    assert (found.node.port, found.node.ae_titles, found.log.level) == (11113, ("A", "B"), "debug")
+    assert found.state.home == Path("/srv/isocenter")
+
+
+def test_a_slip_in_the_environment_is_told_too(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, {"ISOCENTER__NODE__PROT": "1"})
+
+    assert "unknown key node.prot; did you mean port?" in line
+
+
+def test_a_scanner_waits_longer_unless_told_otherwise(tmp_path: Path) -> None:
+    kinds = PEER + 'kind = "scanner"\n\n' + PEER.replace('"pacs"', '"fast"') + 'kind = "scanner"\nquiet_s = 5\n'
+    (tmp_path / "peers.toml").write_text(kinds)
+    scanner, fast = read_configuration(tmp_path, {}).peers
+
+    assert (scanner.quiet_time_s(10), fast.quiet_time_s(10)) == (SCANNER_QUIET_S, 5)
