@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pydicom.config
 import pytest
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.fail(f"ISOCENTER_REQUIRE_REAL=1, but {reason}", pytrace=False)
             if reason:
                 pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def pydicom_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test finds pydicom as it comes, and what commands run in this process set in it is undone."""
+    for name in ("reading_validation_mode", "writing_validation_mode"):
+        monkeypatch.setattr(pydicom.config.settings, name, pydicom.config.WARN)
 
 
 @pytest.fixture(scope="session")
