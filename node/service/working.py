@@ -19,6 +19,7 @@ from node.jobs.notices import Notices
 from node.jobs.runner import Runner, StageWork
 from node.jobs.stages import Stages
 from node.results.code_check import doubtful_codes
+from node.results.preload import load_tables
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.settings import Configuration
@@ -33,7 +34,12 @@ LEDGER_WAIT_S = 60.0
 def run_worker(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
     """A CPU worker: prepares and encodes."""
     warm_up()
-    _run_stages(configuration, "worker", slot, ready, stop, lambda stages: stages.of_worker())
+
+    def ready_and_load() -> None:
+        ready()
+        threading.Thread(target=load_tables, name="load-tables", daemon=True).start()
+
+    _run_stages(configuration, "worker", slot, ready_and_load, stop, lambda stages: stages.of_worker())
 
 
 def run_model(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
