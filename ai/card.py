@@ -9,8 +9,10 @@ from typing import TypeVar
 from ai.contract import (
     ClassificationCard,
     Code,
+    DerivedCard,
     DetectionCard,
     InputCard,
+    MapCard,
     MeasurementCard,
     ModelCard,
     SegmentCard,
@@ -44,6 +46,13 @@ class _Reader:
         if not all(isinstance(value, str) for value in values):
             raise CardInvalid(f"{self._where}: {key} must be a list of texts, found {values!r}")
         return tuple(values)
+
+    def ends(self, key: str) -> tuple[float, float]:
+        values = self.take(key, list)
+        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+        if len(values) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
+            raise CardInvalid(f"{self._where}: {key} must be [lowest, highest], found {values!r}")
+        return float(numbers[0]), float(numbers[1])
 
     def code(self, key: str) -> Code:
         parts = self.texts(key)
@@ -87,6 +96,8 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         measurements=tuple(_measurement(table) for table in top.tables("measurement")),
         classifications=tuple(_classification(table) for table in top.tables("classification")),
         detections=tuple(_detection(table) for table in top.tables("detection")),
+        maps=tuple(_map(table) for table in top.tables("map")),
+        derived=tuple(_derived(table) for table in top.tables("derived")),
         digest=_digest([card, *decided_by]),
     )
     top.finish()
@@ -151,6 +162,24 @@ def _detection(table: _Reader) -> DetectionCard:
         laterality=table.optional_code("laterality"),
         threshold=table.length("threshold"),
     )
+    table.finish()
+    return found
+
+
+def _map(table: _Reader) -> MapCard:
+    found = MapCard(
+        key=table.take("key", str),
+        label=table.take("label", str),
+        quantity=table.code("quantity"),
+        unit=table.code("unit"),
+        shown=table.ends("shown"),
+    )
+    table.finish()
+    return found
+
+
+def _derived(table: _Reader) -> DerivedCard:
+    found = DerivedCard(key=table.take("key", str), label=table.take("label", str), derivation=table.code("derivation"))
     table.finish()
     return found
 

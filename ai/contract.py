@@ -1,10 +1,10 @@
 """The plug-in interface: what a model is, and the card on which it declares itself."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ai.device import Device
 from ai.errors import CardInvalid
@@ -83,6 +83,29 @@ class DetectionCard:
 
 
 @dataclass(frozen=True)
+class MapCard:
+    """How one map is named and coded. quantity: what each value is (PS3.16 CID 7180).
+
+    shown: the values at the two ends of the colours in which it is drawn.
+    """
+
+    key: str
+    label: str
+    quantity: Code
+    unit: Code
+    shown: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class DerivedCard:
+    """How one derived series is named. derivation: how the images came of their source (PS3.16 CID 7203)."""
+
+    key: str
+    label: str
+    derivation: Code
+
+
+@dataclass(frozen=True)
 class InputCard:
     """What one input must be; the gate refuses a stack outside these limits before the model runs.
 
@@ -98,6 +121,9 @@ class InputCard:
     min_coverage_mm: float | None
     min_field_mm: float | None
     max_field_mm: float | None
+
+
+_Named = TypeVar("_Named", SegmentCard, MeasurementCard, ClassificationCard, DetectionCard, MapCard, DerivedCard)
 
 
 @dataclass(frozen=True)
@@ -120,6 +146,8 @@ class ModelCard:
     digest: str
     classifications: tuple[ClassificationCard, ...] = ()
     detections: tuple[DetectionCard, ...] = ()
+    maps: tuple[MapCard, ...] = ()
+    derived: tuple[DerivedCard, ...] = ()
 
     def __post_init__(self) -> None:
         for what, keys in self._keys():
@@ -138,34 +166,33 @@ class ModelCard:
         yield "measurement", [one.key for one in self.measurements]
         yield "classification", [one.key for one in self.classifications]
         yield "detection", [one.key for one in self.detections]
+        yield "map", [one.key for one in self.maps]
+        yield "derived series", [one.key for one in self.derived]
 
     def segment(self, key: str) -> SegmentCard:
-        """The segment's card. Raises CardInvalid where the card does not declare it."""
-        for one in self.segments:
-            if one.key == key:
-                return one
-        raise CardInvalid(f"{self.name}: its card declares no segment {key!r}; add a [[segment]] for it")
-
-    def classification(self, key: str) -> ClassificationCard:
-        """The classification's card. Raises CardInvalid where the card does not declare it."""
-        for one in self.classifications:
-            if one.key == key:
-                return one
-        raise CardInvalid(f"{self.name}: its card declares no classification {key!r}; add a [[classification]] for it")
-
-    def detection(self, key: str) -> DetectionCard:
-        """The detection's card. Raises CardInvalid where the card does not declare it."""
-        for one in self.detections:
-            if one.key == key:
-                return one
-        raise CardInvalid(f"{self.name}: its card declares no detection {key!r}; add a [[detection]] for it")
+        """The segment's card. Raises CardInvalid where the card does not declare it, as do all of these."""
+        return self._declared(self.segments, "segment", key)
 
     def measurement(self, key: str) -> MeasurementCard:
-        """The measurement's card. Raises CardInvalid where the card does not declare it."""
-        for one in self.measurements:
+        return self._declared(self.measurements, "measurement", key)
+
+    def classification(self, key: str) -> ClassificationCard:
+        return self._declared(self.classifications, "classification", key)
+
+    def detection(self, key: str) -> DetectionCard:
+        return self._declared(self.detections, "detection", key)
+
+    def map(self, key: str) -> MapCard:
+        return self._declared(self.maps, "map", key)
+
+    def derived_series(self, key: str) -> DerivedCard:
+        return self._declared(self.derived, "derived", key)
+
+    def _declared(self, cards: Sequence[_Named], table: str, key: str) -> _Named:
+        for one in cards:
             if one.key == key:
                 return one
-        raise CardInvalid(f"{self.name}: its card declares no measurement {key!r}; add a [[measurement]] for it")
+        raise CardInvalid(f"{self.name}: its card declares no {table} {key!r}; add a [[{table}]] for it")
 
 
 class Model(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ai.findings import Classification, Detection, Findings, Measurement, Segment, Shape
+from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Measurement, Segment, Shape
 from ai.volume import Facts, Inputs, Volume
 
 
@@ -38,11 +38,15 @@ def load_inputs(folder: Path) -> Inputs:
 
 
 def save_findings(findings: Findings, folder: Path) -> None:
-    """Write masks bit-packed, one .npy per segment, and findings.json beside them; `folder` exists and is empty."""
+    """Write masks (bit-packed), maps and derived series as .npy, findings.json beside them; `folder` exists, empty."""
     segments = []
     for number, segment in enumerate(findings.segments):
         np.save(folder / f"segment-{number}.npy", np.packbits(segment.mask))
         segments.append({"key": segment.key, "grid": segment.grid, "shape": segment.mask.shape})
+    for number, one in enumerate(findings.maps):
+        np.save(folder / f"map-{number}.npy", one.values)
+    for number, series in enumerate(findings.derived):
+        np.save(folder / f"derived-{number}.npy", series.values)
     measurements = [asdict(one) for one in findings.measurements]
     content = {
         "segments": segments,
@@ -50,6 +54,8 @@ def save_findings(findings: Findings, folder: Path) -> None:
         "summary": findings.summary,
         "classifications": [asdict(one) for one in findings.classifications],
         "detections": [{**vars(one), "points": one.points.tolist()} for one in findings.detections],
+        "maps": [{"key": one.key, "grid": one.grid} for one in findings.maps],
+        "derived": [{"key": one.key, "grid": one.grid} for one in findings.derived],
     }
     (folder / "findings.json").write_text(json.dumps(content))
 
@@ -73,5 +79,13 @@ def load_findings(folder: Path) -> Findings:
         detections=tuple(
             Detection(**{**one, "shape": Shape(one["shape"]), "points": np.array(one["points"], np.float64)})
             for one in top.get("detections", [])
+        ),
+        maps=tuple(
+            Map(one["key"], np.load(folder / f"map-{number}.npy", allow_pickle=False), one["grid"])
+            for number, one in enumerate(top.get("maps", []))
+        ),
+        derived=tuple(
+            DerivedSeries(one["key"], np.load(folder / f"derived-{number}.npy", allow_pickle=False), one["grid"])
+            for number, one in enumerate(top.get("derived", []))
         ),
     )

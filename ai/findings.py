@@ -1,4 +1,4 @@
-"""What a model returns: segments, measurements, classifications, detections, named as its card names them."""
+"""What a model returns: segments, numbers, assertions, detections, maps and images, named as its card names them."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -92,6 +92,47 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class Map:
+    """A quantity at every voxel of one input: a probability, a saliency, a perfusion.
+
+    key: a map of the card, which states quantity and unit. values: finite float (slices, rows, columns), kept as
+    float32. grid: name of the input whose grid it is on.
+    """
+
+    key: str
+    values: npt.NDArray[np.float32]
+    grid: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _finite_volume(f"map {self.key!r}", self.values))
+
+
+@dataclass(frozen=True)
+class DerivedSeries:
+    """Images made of one input's: denoised, sharpened, of another contrast.
+
+    key: a derived series of the card. values: finite float (slices, rows, columns) in the quantity of the input (HU for
+    CT), kept as float32. grid: name of the input they were made of, and on whose grid they are.
+    """
+
+    key: str
+    values: npt.NDArray[np.float32]
+    grid: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _finite_volume(f"derived series {self.key!r}", self.values))
+
+
+def _finite_volume(what: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    if values.ndim != 3 or values.dtype.kind not in "fiu":
+        raise ValueError(f"{what}: values are numbers and 3D, not {values.dtype} {values.shape}")
+    found = np.asarray(values, dtype=np.float32)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{what}: every value is a finite number that float32 holds")
+    return found
+
+
+@dataclass(frozen=True)
 class Findings:
     """Everything one prediction found.
 
@@ -103,6 +144,8 @@ class Findings:
     summary: tuple[str, ...] = ()
     classifications: tuple[Classification, ...] = ()
     detections: tuple[Detection, ...] = ()
+    maps: tuple[Map, ...] = ()
+    derived: tuple[DerivedSeries, ...] = ()
 
     def segment(self, key: str) -> Segment | None:
         """The segment of that key, or None where the model did not find it."""

@@ -40,5 +40,6 @@ def scheme_identification(scheme: str, vendor: str) -> Dataset:
 
 def codes_of(card: ModelCard) -> Iterator[Code]:
     """Every code that a card declares."""
-    for declared in (*card.segments, *card.measurements, *card.classifications, *card.detections):
+    assertions = (*card.classifications, *card.detections)
+    for declared in (*card.segments, *card.measurements, *assertions, *card.maps, *card.derived):
         yield from (value for value in vars(declared).values() if isinstance(value, Code))

@@ -175,6 +175,12 @@ def _texts(findings: Findings, card: ModelCard, *more: str | None) -> Iterator[s
     for measurement in card.measurements:
         yield measurement.label
         yield from _meanings(measurement.name, measurement.unit, measurement.derivation, measurement.method)
+    for one in card.maps:
+        yield one.label
+        yield from _meanings(one.quantity, one.unit)
+    for series in card.derived:
+        yield series.label
+        yield from _meanings(series.derivation)
 
 
 def _meanings(*codes: Code | None) -> Iterator[str]:
