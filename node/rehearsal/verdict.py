@@ -30,8 +30,8 @@ any model sees it."""
 LAA_POINTS = 1.5
 """How far a share of low attenuation may be from the truth, in percentage points."""
 DENSITY_HU = 15.0
-SUMMARY_LEAST = 7
-"""A page of numbers and six key slices."""
+SUMMARY_LEAST = 8
+"""A page of numbers, six key slices, and a page about the model."""
 
 
 @dataclass(frozen=True)

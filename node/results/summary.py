@@ -11,7 +11,7 @@ from ai.findings import Findings
 from ai.volume import Volume
 from node.results.keyslices import key_slices
 from node.results.origin import Origin, SourceFrame
-from node.results.pages import draw_number_pages, draw_slice_page
+from node.results.pages import draw_closing_pages, draw_number_pages, draw_slice_page
 from node.results.pictures import Window, toward, window_for
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind
@@ -28,6 +28,9 @@ def build_summary(findings: Findings, edition: Edition, volume: Volume) -> Itera
         number += 1
         page = draw_slice_page(index, volume, findings, edition, window)
         yield build_page(page, number, edition, edition.origin.frames[index]), page
+    for page in draw_closing_pages(edition):
+        number += 1
+        yield build_page(page, number, edition, None), page
 
 
 def _reading_order(indices: tuple[int, ...], origin: Origin) -> list[int]:
