@@ -3,6 +3,7 @@
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,10 @@ from ai.contract import (
     SegmentCard,
 )
 from ai.errors import CardInvalid
+from ai.postprocessing.finishing import check_order
+from ai.postprocessing.table import FINISHING
+from ai.preparation.table import PREPARATION
+from ai.step import Chain, read_chain
 
 Table = Mapping[str, object]
 T = TypeVar("T")
@@ -80,6 +85,7 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         top = _Reader(tomllib.loads(card.read_text(encoding="utf-8")), str(card))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
+    inputs = tuple(_input(table) for table in top.tables("input"))
     found = ModelCard(
         name=top.take("name", str),
         version=top.take("version", str),
@@ -91,7 +97,7 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         memory_mb=top.take("memory_mb", int),
         timeout_s=top.take("timeout_s", int),
         reference=top.take("reference", str),
-        inputs=tuple(_input(table) for table in top.tables("input")),
+        inputs=inputs,
         segments=tuple(_segment(table) for table in top.tables("segment")),
         measurements=tuple(_measurement(table) for table in top.tables("measurement")),
         classifications=tuple(_classification(table) for table in top.tables("classification")),
@@ -99,9 +105,23 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         maps=tuple(_map(table) for table in top.tables("map")),
         derived=tuple(_derived(table) for table in top.tables("derived")),
         digest=_digest([card, *decided_by]),
+        finish=_finish(top.take("finish", list, []), f"{card} [[finish]]"),
+    )
+    chain = read_chain(
+        top.take("prepare", list, []),
+        PREPARATION,
+        where=f"{card} [[prepare]]",
+        inputs=[one.name for one in inputs],
+        reference=found.reference,
     )
     top.finish()
-    return found
+    return replace(found, prepare=chain)
+
+
+def _finish(rows: list[object], where: str) -> Chain:
+    chain = read_chain(rows, FINISHING, where=where)
+    check_order(chain)
+    return chain
 
 
 def _input(table: _Reader) -> InputCard:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from ai.device import Device
 from ai.errors import CardInvalid
 from ai.findings import Findings
+from ai.step import Chain
 from ai.volume import Inputs
 
 Predict = Callable[[Inputs], Findings]
@@ -148,6 +149,10 @@ class ModelCard:
     detections: tuple[DetectionCard, ...] = ()
     maps: tuple[MapCard, ...] = ()
     derived: tuple[DerivedCard, ...] = ()
+    prepare: Chain = ()
+    """Steps from the inputs as read to what a network computes on; a model in code may do its own."""
+    finish: Chain = ()
+    """Steps from what a network computed to labels."""
 
     def __post_init__(self) -> None:
         for what, keys in self._keys():

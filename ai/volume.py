@@ -25,6 +25,8 @@ class Facts:
     slice_thickness_mm: float | None = None
     calibrated_at: str | None = None
     """Where in-plane spacing holds: "patient", "detector", or None when there is no calibration."""
+    suv_bw_factor: float | None = None
+    """What turns the values (Bq/mL) into standardised uptake by body weight (g/mL)."""
 
 
 @dataclass(frozen=True)

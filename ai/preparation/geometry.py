@@ -1,0 +1,205 @@
+"""Steps of geometry: each changes the grid and the affine with it, so that nothing changes its place in the patient."""
+
+from itertools import permutations
+
+import numpy as np
+
+from ai.errors import ModelRefused
+from ai.preparation.images import Array, itk
+from ai.preparation.placed import Placed
+from ai.preparation.sampling import Shape, resampled
+from ai.volume import Affine
+
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""First and last index, both included, along each axis."""
+
+TOWARDS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
+"""Row of an LPS affine, and sign, for each direction in the patient."""
+
+ORIENTATIONS = tuple(
+    first + second + third
+    for rows in permutations(("LR", "PA", "SI"))
+    for first in rows[0]
+    for second in rows[1]
+    for third in rows[2]
+)
+
+
+def orient(placed: Placed, *, axes: str) -> Placed:
+    """Permute and reverse the axes so that they run closest to three directions; nothing is resampled."""
+    affine = placed.affine_lps
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    wanted = [TOWARDS[letter] for letter in axes]
+    order = max(
+        permutations(range(3)),
+        key=lambda chosen: sum(abs(directions[row, axis]) for (row, _), axis in zip(wanted, chosen, strict=True)),
+    )
+    to_old = np.zeros((4, 4))
+    to_old[3, 3] = 1.0
+    turned: list[int] = []
+    for new, (old, (row, sign)) in enumerate(zip(order, wanted, strict=True)):
+        backwards = directions[row, old] * sign < 0
+        to_old[old, new] = -1.0 if backwards else 1.0
+        if backwards:
+            to_old[old, 3] = placed.shape[old] - 1
+            turned.append(new)
+    return placed.moved(np.flip(placed.array.transpose(order), tuple(turned)), to_old)
+
+
+def resample(placed: Placed, *, spacing_mm: tuple[float, float, float], interpolation: str) -> Placed:
+    """Voxels of another size around the same centre; 0 keeps the spacing of an axis."""
+    factors = [new / old if new else 1.0 for new, old in zip(spacing_mm, placed.spacing_mm, strict=True)]
+    sizes = [max(1, round(size / factor)) for size, factor in zip(placed.shape, factors, strict=True)]
+    return _scaled(placed, factors, sizes, interpolation)
+
+
+def resize(placed: Placed, *, shape: Shape, interpolation: str) -> Placed:
+    """So many voxels over the same field; 0 keeps the number of an axis."""
+    sizes = [new or old for new, old in zip(shape, placed.shape, strict=True)]
+    factors = [old / new for old, new in zip(placed.shape, sizes, strict=True)]
+    return _scaled(placed, factors, sizes, interpolation)
+
+
+def _scaled(placed: Placed, factors: list[float], sizes: list[int], interpolation: str) -> Placed:
+    to_old = np.diag([*factors, 1.0])
+    for axis in range(3):
+        to_old[axis, 3] = (placed.shape[axis] - 1) / 2 - factors[axis] * (sizes[axis] - 1) / 2
+    shape = sizes[0], sizes[1], sizes[2]
+    return placed.moved(resampled(placed.array, to_old, shape, interpolation, None), to_old)
+
+
+def crop(placed: Placed, *, before: Shape, after: Shape) -> Placed:
+    """Cut voxels off both ends of each axis."""
+    left = [size - first - last for size, first, last in zip(placed.shape, before, after, strict=True)]
+    if min(left) < 1:
+        raise ModelRefused(f"the images ({_by(placed.shape)} voxels) are smaller than what the model cuts off")
+    return _framed(placed, before, (left[0], left[1], left[2]), None)
+
+
+def pad(placed: Placed, *, before: Shape, after: Shape, value: float | None) -> Placed:
+    """Add voxels at both ends of each axis."""
+    grown = [size + first + last for size, first, last in zip(placed.shape, before, after, strict=True)]
+    return _framed(placed, (-before[0], -before[1], -before[2]), (grown[0], grown[1], grown[2]), value)
+
+
+def fit(placed: Placed, *, shape: Shape, value: float | None) -> Placed:
+    """Cut or pad both ends of each axis alike to a number of voxels; 0 keeps an axis."""
+    wanted = [new or old for new, old in zip(shape, placed.shape, strict=True)]
+    first = [_half(old - new) for old, new in zip(placed.shape, wanted, strict=True)]
+    return _framed(placed, (first[0], first[1], first[2]), (wanted[0], wanted[1], wanted[2]), value)
+
+
+def pad_to(placed: Placed, *, least: Shape, multiple: Shape, value: float | None) -> Placed:
+    """Pad both ends of each axis alike to at least so many voxels and to a multiple; nothing is cut."""
+    sizes = [max(old, low) for old, low in zip(placed.shape, least, strict=True)]
+    wanted = [-(-size // of) * of for size, of in zip(sizes, multiple, strict=True)]
+    return fit(placed, shape=(wanted[0], wanted[1], wanted[2]), value=value)
+
+
+def crop_to_foreground(placed: Placed, *, above: float, margin_mm: float) -> Placed:
+    """Cut to the box around all voxels above a value."""
+    return _boxed(placed, placed.array > above, margin_mm)
+
+
+def crop_to_body(placed: Placed, *, above_hu: float, margin_mm: float) -> Placed:
+    """Cut to the box around the largest connected piece above a density: the patient without table and air."""
+    steps = tuple(max(1, size // 128) for size in placed.shape)
+    coarse = placed.array[:: steps[0], :: steps[1], :: steps[2]] > above_hu
+    # One voxel of the coarse grid is taken off first, so that a table that touches the back does not belong to it.
+    image = itk.GetImageFromArray(coarse.astype(np.uint8))
+    opened = itk.BinaryErode(image, [1, 1, 1 if coarse.shape[0] > 2 else 0])
+    pieces = itk.GetArrayFromImage(itk.RelabelComponent(itk.ConnectedComponent(opened)))
+    largest = pieces == 1
+    box = _box(largest, "denser than the model looks for")
+    fine = [
+        (max(0, (low - 1) * step), min(size - 1, (high + 2) * step - 1))
+        for (low, high), step, size in zip(box, steps, placed.shape, strict=True)
+    ]
+    return _cut(placed, (fine[0], fine[1], fine[2]), margin_mm)
+
+
+def centre(placed: Placed, *, shape: Shape, above: float, value: float | None) -> Placed:
+    """Cut or pad to a number of voxels around the centroid of all voxels above a value; 0 keeps an axis."""
+    mask = placed.array > above
+    _box(mask, f"above {above:g}")
+    first, wanted = [], []
+    for axis, size in enumerate(placed.shape):
+        counts = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
+        middle = float(np.average(np.arange(size), weights=counts))
+        wanted.append(shape[axis] or size)
+        first.append(round(middle - (wanted[-1] - 1) / 2) if shape[axis] else 0)
+    return _framed(placed, (first[0], first[1], first[2]), (wanted[0], wanted[1], wanted[2]), value)
+
+
+def match(placed: Placed, *, to: Placed, interpolation: str, value: float | None) -> Placed:
+    """Resample onto the grid of another input, by their places in the patient."""
+    to_old: Affine = np.linalg.inv(placed.affine_lps) @ to.affine_lps
+    return placed.moved(resampled(placed.array, to_old, to.shape, interpolation, lowest(placed, value)), to_old)
+
+
+def lowest(placed: Placed, value: float | None) -> float:
+    """The value outside the image: the one that is given, else the smallest in it."""
+    return float(placed.array.min()) if value is None else value
+
+
+def _framed(placed: Placed, first: Shape, shape: Shape, value: float | None) -> Placed:
+    """The box of that shape whose first voxel is at `first`, which may lie outside: what is new gets the value."""
+    to_old = np.eye(4)
+    to_old[:3, 3] = first
+    inside = [
+        (max(0, start), min(size, start + count)) for start, count, size in zip(first, shape, placed.shape, strict=True)
+    ]
+    old = tuple(slice(low, max(low, high)) for low, high in inside)
+    part = placed.array[old]
+    if part.shape == shape:
+        return placed.moved(part, to_old)
+    made = np.full(shape, lowest(placed, value), dtype=_holding(placed.array, value))
+    new = tuple(
+        slice(low - start, low - start + size) for (low, _), start, size in zip(inside, first, part.shape, strict=True)
+    )
+    made[new] = part
+    return placed.moved(made, to_old)
+
+
+def _holding(array: Array, value: float | None) -> np.dtype[np.generic]:
+    """The array's type where it can hold the value, float32 otherwise."""
+    if value is None or (np.can_cast(np.min_scalar_type(round(value)), array.dtype) and value == round(value)):
+        return array.dtype
+    return array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float32)
+
+
+def _boxed(placed: Placed, mask: Array, margin_mm: float) -> Placed:
+    return _cut(placed, _box(mask, "that the model looks for"), margin_mm)
+
+
+def _cut(placed: Placed, box: Box, margin_mm: float) -> Placed:
+    before, after = [], []
+    for (low, high), size, spacing in zip(box, placed.shape, _spacing(placed, margin_mm), strict=True):
+        margin = int(np.ceil(margin_mm / spacing))
+        before.append(max(0, low - margin))
+        after.append(max(0, size - 1 - high - margin))
+    return crop(placed, before=(before[0], before[1], before[2]), after=(after[0], after[1], after[2]))
+
+
+def _spacing(placed: Placed, margin_mm: float) -> tuple[float, float, float]:
+    """Where there is no margin, no calibration is needed."""
+    return placed.spacing_mm if margin_mm else (1.0, 1.0, 1.0)
+
+
+def _box(mask: Array, what: str) -> Box:
+    sides = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if not hit.size:
+            raise ModelRefused(f"there is nothing in the images {what}")
+        sides.append((int(hit[0]), int(hit[-1])))
+    return sides[0], sides[1], sides[2]
+
+
+def _half(difference: int) -> int:
+    """Half of what is cut (or, below 0, added) at the beginning; the odd voxel is cut or added at the end."""
+    return difference // 2 if difference >= 0 else -(-difference // 2)
+
+
+def _by(shape: Shape) -> str:
+    return " x ".join(str(size) for size in shape)
