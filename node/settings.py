@@ -3,6 +3,7 @@
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -162,6 +163,21 @@ SCANNER_QUIET_S = 120.0
 """Scanners reconstruct and send series by series, with pauses far longer than a PACS makes (design section 1)."""
 
 
+def _check_url(url: str, *, has_secret: bool) -> None:
+    """Raises ValueError where it cannot be a DICOMweb server's, or would give a secret away."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not a URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or not url.isascii():
+        raise ValueError(f"{url!r} is not the URL of a DICOMweb server, such as https://pacs.example/dicom-web")
+    if parts.username or parts.password:
+        raise ValueError("a url names no user or password: set web_user, and web_secret_file or web_secret_env")
+    if has_secret and parts.scheme == "http" and host not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("over http the secret could be read by others: use https")
+
+
 class Peer(Table):
     """[[peer]] of peers.toml: an AE we know."""
 
@@ -169,6 +185,11 @@ class Peer(Table):
     ae_title: AETitle
     address: str = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
+    url: str = ""
+    web_authorities: str = ""
+    web_user: str = ""
+    web_secret_file: str = ""
+    web_secret_env: str = ""
     kind: Literal["pacs", "scanner", "workstation"] = "pacs"
     roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -180,7 +201,7 @@ class Peer(Table):
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
     negatives: bool = True
     failures: bool = False
-    proof: Literal["none", "find"] = "none"
+    proof: Literal["none", "find", "qido"] = "none"
     query: bool = False
     study_days: Annotated[float, Field(gt=0)] | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"
@@ -190,8 +211,26 @@ class Peer(Table):
 
     @model_validator(mode="after")
     def _reachable(self) -> "Peer":
-        if "destination" in self.roles and not (self.address and self.port):
-            raise ValueError('a destination needs address and port (or set roles = ["source"])')
+        if "destination" in self.roles and not (self.address and self.port) and not self.url:
+            raise ValueError('a destination needs address and port, or a url (or set roles = ["source"])')
+        return self
+
+    @model_validator(mode="after")
+    def _web(self) -> "Peer":
+        keys = ("web_authorities", "web_user", "web_secret_file", "web_secret_env")
+        given = [key for key in keys if getattr(self, key)]
+        if not self.url and given:
+            raise ValueError(f"{given[0]} is of a DICOMweb server: set its url, or leave {given[0]} out")
+        if self.url:
+            _check_url(self.url, has_secret=bool(self.web_secret_file or self.web_secret_env))
+        if self.web_secret_file and self.web_secret_env:
+            raise ValueError("web_secret_file and web_secret_env are both set: which is it?")
+        if self.web_user and not (self.web_secret_file or self.web_secret_env):
+            raise ValueError("web_user needs its password in web_secret_file or web_secret_env")
+        if self.proof == "qido" and not self.url:
+            raise ValueError('proof "qido" asks a DICOMweb server: set its url, or use proof = "find"')
+        if self.proof not in ("none", "qido") and self.url:
+            raise ValueError(f'a peer with a url is asked by QIDO-RS: use proof = "qido" instead of "{self.proof}"')
         return self
 
     def quiet_time_s(self, default_s: float) -> float:

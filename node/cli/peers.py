@@ -31,6 +31,7 @@ def list_peers(as_json: AsJson = False) -> None:
             "ae_title": one.ae_title,
             "address": one.address,
             "port": one.port,
+            "url": one.url,
             "kind": one.kind,
             "roles": ", ".join(one.roles),
             "renditions": ", ".join(one.renditions) if "destination" in one.roles else "",
@@ -42,13 +43,13 @@ def list_peers(as_json: AsJson = False) -> None:
 
 @peers.command()
 def echo(name: Name) -> None:
-    """Ask a peer for a C-ECHO.
+    """Ask a peer for a C-ECHO; one with a url by QIDO-RS.
 
     Example: isocenter peers echo pacs
     """
-    from node.sending.dimse import DimseSender
+    from node.sending.senders import echo as ask
 
-    report = DimseSender().echo(_destination(name))
+    report = ask(_destination(name))
     print(report.text)
     raise typer.Exit(0 if report.ok else 1)
 
@@ -66,7 +67,10 @@ def probe(name: Name) -> None:
     from node.sending.dimse import DimseSender
     from node.sending.proposal import ASKED, propose
 
-    report = DimseSender().probe(_destination(name), [one.uid for one in ASKED])
+    to = _destination(name)
+    if to.web is not None:
+        raise IsocenterError(f"{name} is reached by STOW-RS, which has no negotiation: `isocenter peers echo {name}`")
+    report = DimseSender().probe(to, [one.uid for one in ASKED])
     if not report.ok:
         raise IsocenterError(report.text)
     accepted = dict(report.accepted)
@@ -88,7 +92,7 @@ def probe(name: Name) -> None:
 
 
 def _destination(name: str) -> "Destination":
-    from node.sending.destination import Destination
+    from node.service.destinations import destination_of
 
     configuration = here.configuration()
     peer = configuration.peer(name)
@@ -96,6 +100,6 @@ def _destination(name: str) -> "Destination":
         raise NotFound(f"no peer {name!r} is in peers.toml; `isocenter peers list` shows them")
     if "destination" not in peer.roles:
         raise ConfigurationInvalid(
-            f"peer {name!r} is a source only: give it an address, a port and the role destination"
+            f"peer {name!r} is a source only: give it an address and a port, or a url, and the role destination"
         )
-    return Destination(peer.name, peer.ae_title, peer.address, peer.port, configuration.settings.node.ae_titles[0])
+    return destination_of(peer, configuration.settings.node.ae_titles[0])

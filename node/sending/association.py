@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from node.errors import IsocenterError
 from node.sending import pdu
-from node.sending.destination import Destination
-from node.sending.outcome import INTERRUPTIONS, Answer, Interruption, of_abort, of_rejection
+from node.sending.destination import Destination, QueryRefused
+from node.sending.outcome import INTERRUPTIONS, Interruption, NotReached, of_abort, of_rejection
 from node.sending.pdu import Malformed, PduType, Tag
 
 LONGEST_PDU_READ = 1 << 20
@@ -36,16 +35,8 @@ PENDING = frozenset({0xFF00, 0xFF01})
 MOST_MATCHES = 100_000
 
 
-class QueryRefused(IsocenterError):
-    """The peer does not answer the query; the message says with what status."""
-
-
-class AssociationFailed(IsocenterError):
-    """The association could not be had, or is lost; `answer` says what that means for what was to be sent."""
-
-    def __init__(self, destination: Destination, answer: Answer) -> None:
-        super().__init__(answer.text(destination))
-        self.answer = answer
+class AssociationFailed(NotReached):
+    """The association could not be had, or is lost."""
 
 
 class Association:

@@ -10,8 +10,17 @@ import structlog
 from node.core.job import DeliveryEvent, DeliveryState
 from node.core.proof import FIRST_LOOK
 from node.core.retry import GiveUp, after_send_failed
-from node.sending.association import AssociationFailed, QueryRefused
-from node.sending.destination import ObjectOutcome, Parcel, Sender, SendOutcome, SendReport, Terms
+from node.sending.destination import (
+    Destination,
+    ObjectOutcome,
+    Parcel,
+    QueryRefused,
+    Sender,
+    SendOutcome,
+    SendReport,
+    Terms,
+)
+from node.sending.outcome import NotReached
 from node.sending.patient import difference
 from node.sending.proof import Prover
 from node.settings import SendingTable
@@ -31,16 +40,16 @@ class Courier:
         self,
         ledger: Ledger,
         queue: Queue,
-        sender: Sender,
+        sender_to: Callable[[Destination], Sender],
         *,
         home: Path,
         destinations: Mapping[str, Terms],
         settings: SendingTable,
         clock: Callable[[], datetime],
     ) -> None:
-        """destinations: by name."""
+        """sender_to: chooses how results go to a destination. destinations: by name."""
         self._prover = Prover(ledger, queue, settings, clock)
-        self._ledger, self._queue, self._sender, self._home = ledger, queue, sender, home
+        self._ledger, self._queue, self._sender_to, self._home = ledger, queue, sender_to, home
         self._destinations, self._settings, self._clock = destinations, settings, clock
 
     def deliver(self, delivery_id: str, attempt: int) -> None:
@@ -57,13 +66,13 @@ class Courier:
             if not is_accepted and not outbox.change_delivery(connection, delivery, started, self._clock()):
                 return
         with structlog.contextvars.bound_contextvars(job=delivery.job_id, delivery=delivery_id):
-            report: SendReport | AssociationFailed | str
+            report: SendReport | NotReached | str
             try:
                 if is_accepted:
                     self._prove(delivery)
                     return
                 report = self._send(delivery)
-            except AssociationFailed as failed:
+            except NotReached as failed:
                 report = failed
             except QueryRefused as refused:
                 report = f"{refused}; or set its query to false"
@@ -78,7 +87,7 @@ class Courier:
             self._prover.prove(delivery, terms)
 
     def _send(self, delivery: DeliveryRow) -> SendReport | str:
-        """What became of the objects, or why a person must look. Raises AssociationFailed and QueryRefused."""
+        """What became of the objects, or why a person must look. Raises NotReached and QueryRefused."""
         terms = self._destinations.get(delivery.destination)
         if terms is None:
             return f"destination {delivery.destination!r} is not in peers.toml: add it again, or drop the delivery"
@@ -104,16 +113,16 @@ class Courier:
                 "profile in peers.toml have changed since): `isocenter again` encodes it anew"
             )
         log.info("delivery-started", destination=destination.name, objects=len(parcels) - len(accepted))
-        return self._sender.send(destination, parcels, accepted)
+        return self._sender_to(destination).send(destination, parcels, accepted)
 
-    def _record(self, delivery_id: str, report: SendReport | AssociationFailed | str) -> None:
+    def _record(self, delivery_id: str, report: SendReport | NotReached | str) -> None:
         now = self._clock()
         with self._ledger.write() as connection:
             delivery = outbox.get_delivery(connection, delivery_id)
             if isinstance(report, str):
                 outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report)
                 return
-            if isinstance(report, AssociationFailed):
+            if isinstance(report, NotReached):
                 self._not_asked(connection, delivery, report, now)
                 return
             for one in report.objects:
@@ -137,9 +146,7 @@ class Courier:
             message=one.text,
         )
 
-    def _not_asked(
-        self, connection: sa.Connection, delivery: DeliveryRow, failed: AssociationFailed, now: datetime
-    ) -> None:
+    def _not_asked(self, connection: sa.Connection, delivery: DeliveryRow, failed: NotReached, now: datetime) -> None:
         if failed.answer.outcome is SendOutcome.PARKED:
             outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=str(failed))
         else:

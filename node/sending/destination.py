@@ -1,16 +1,55 @@
 """Where results are sent, and the reports that come back from there."""
 
+import base64
+import os
 import ssl
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
+
+from node.errors import IsocenterError
+
+
+class QueryRefused(IsocenterError):
+    """The peer does not answer the query; the message says what it said."""
+
+
+@dataclass(frozen=True)
+class WebAddress:
+    """Where a peer's DICOMweb services are (PS3.18), and what it asks of who calls.
+
+    url: of the services, without a slash at its end. user: for Basic authentication; empty: the secret is a bearer
+    token. secret_file, secret_env: where the secret is, read anew at each use because tokens are renewed.
+    """
+
+    url: str
+    tls: ssl.SSLContext | None = None
+    user: str = ""
+    secret_file: str = ""
+    secret_env: str = ""
+
+    def authorization(self) -> str | None:
+        """Value of the Authorization header; never to be logged. Raises OSError where the secret cannot be read."""
+        if self.secret_file:
+            secret = Path(self.secret_file).read_text(encoding="utf-8").strip()
+        elif self.secret_env:
+            secret = os.environ.get(self.secret_env, "")
+        else:
+            return None
+        if not secret or not secret.isprintable():
+            raise OSError("it holds no secret")
+        if not self.user:
+            return f"Bearer {secret}"
+        return "Basic " + base64.b64encode(f"{self.user}:{secret}".encode()).decode()
 
 
 @dataclass(frozen=True)
 class Destination:
     """A peer that results are sent to, and how long each wait for it may last.
+
+    web: results go there by STOW-RS, and questions by QIDO-RS; without it by C-STORE and C-FIND.
 
     connect_timeout_s: for TCP, and once more for TLS. association_timeout_s: for the answer to our association
     request, and to its release. response_timeout_s: for the answer to one object after its last byte was sent; slow
@@ -27,6 +66,7 @@ class Destination:
     association_timeout_s: float = 30
     response_timeout_s: float = 120
     stall_timeout_s: float = 30
+    web: WebAddress | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -68,9 +108,9 @@ class SendOutcome(str, Enum):
 class ObjectOutcome:
     """What became of one parcel.
 
-    status: of the C-STORE response, None where there was none. warning: what a reader of a SEG or SR should know the
-    peer changed. text: what happened, and what to change on which side. comment: the peer's own words; they may name
-    a patient, so they are shown to the operator and never logged.
+    status: of the C-STORE response, or of the HTTP response where it went by STOW-RS; None where there was none.
+    warning: what a reader of a SEG or SR should know the peer changed. text: what happened, and what to change on which
+    side. comment: the peer's own words; they may name a patient, so they are shown to the operator and never logged.
     """
 
     sop_instance_uid: str

@@ -7,13 +7,10 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.dsutils import split_dataset
 
-from node.errors import IsocenterError
 from node.sending.association import Association, AssociationFailed
 from node.sending.destination import (
     Destination,
@@ -25,6 +22,7 @@ from node.sending.destination import (
     SendReport,
 )
 from node.sending.outcome import Answer, of_refused_context, of_status
+from node.sending.parcel import FileUnusable, opened, outcome_of
 from node.sending.pdu import Response, Tag
 
 C_STORE_RQ = 0x0001
@@ -38,17 +36,6 @@ REENCODABLE = frozenset({str(ExplicitVRLittleEndian), str(DeflatedExplicitVRLitt
 
 UNENCODABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, NotImplementedError, struct.error)
 """What pydicom raises on a value that does not fit its VR."""
-
-SEGMENTATIONS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
-    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
-}
-"""With their names, because pydicom does not know the second."""
-STRUCTURED_REPORT_PREFIX = "1.2.840.10008.5.1.4.1.1.88."
-
-
-class FileUnusable(IsocenterError):
-    """A file of this node cannot be sent; the message says which side has to do what."""
 
 
 class DimseSender:
@@ -67,7 +54,7 @@ class DimseSender:
         outcomes = _stored(destination, waiting) if waiting else {}
         earlier = f"Accepted by {destination.name} at an earlier attempt."
         for one in parcels:
-            outcomes.setdefault(one.sop_instance_uid, _outcome(one, SendOutcome.ACCEPTED, earlier))
+            outcomes.setdefault(one.sop_instance_uid, outcome_of(one, SendOutcome.ACCEPTED, earlier))
         return SendReport(tuple(outcomes[one.sop_instance_uid] for one in parcels))
 
     def echo(self, destination: Destination) -> EchoReport:
@@ -117,7 +104,7 @@ def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, Ob
                 outcomes[parcel.sop_instance_uid] = _store(association, destination, parcel)
     except AssociationFailed as failure:
         for parcel in parcels:
-            outcomes.setdefault(parcel.sop_instance_uid, _outcome(parcel, failure.answer.outcome, str(failure)))
+            outcomes.setdefault(parcel.sop_instance_uid, outcome_of(parcel, failure.answer.outcome, str(failure)))
     return outcomes
 
 
@@ -137,7 +124,7 @@ def _store(association: Association, destination: Destination, parcel: Parcel) -
     pair = next((one for one in pairs if one in association.accepted), None)
     if pair is None:
         answer = of_refused_context(association.refused[own])
-        return _outcome(parcel, answer.outcome, answer.text(destination))
+        return outcome_of(parcel, answer.outcome, answer.text(destination))
     command: dict[Tag, int | str] = {
         Tag.AFFECTED_SOP_CLASS_UID: parcel.sop_class_uid,
         Tag.COMMAND_FIELD: C_STORE_RQ,
@@ -148,30 +135,15 @@ def _store(association: Association, destination: Destination, parcel: Parcel) -
         with _data_set(parcel, reencode=pair != own) as data_set:
             response = association.request(association.accepted[pair], command, data_set)
     except FileUnusable as error:
-        return _outcome(parcel, SendOutcome.PARKED, str(error))
+        return outcome_of(parcel, SendOutcome.PARKED, str(error))
     return _answered(destination, parcel, of_status(response.status), response)
 
 
 @contextmanager
 def _data_set(parcel: Parcel, *, reencode: bool) -> Iterator[BinaryIO]:
     """The parcel's data set, standing at its first byte. Raises FileUnusable."""
-    advice = "restore it from a backup of this node, then resend."
-    try:
-        meta, offset = split_dataset(parcel.path)
-        length = parcel.path.stat().st_size - offset
-        file = parcel.path.open("rb")
-    except (OSError, EOFError, InvalidDicomError) as error:
-        raise FileUnusable(f"{parcel.path} cannot be read ({type(error).__name__}): {advice}") from error
-    with file:
-        keywords = ("MediaStorageSOPClassUID", "MediaStorageSOPInstanceUID", "TransferSyntaxUID")
-        meant = (parcel.sop_class_uid, parcel.sop_instance_uid, parcel.transfer_syntax_uid)
-        if tuple(meta.get(one) for one in keywords) != meant or not length:
-            raise FileUnusable(f"{parcel.path} is not the object it should be: {advice}")
-        if reencode:
-            yield _implicit(parcel)
-        else:
-            file.seek(offset)
-            yield file
+    with opened(parcel) as file:
+        yield _implicit(parcel) if reencode else file
 
 
 def _implicit(parcel: Parcel) -> BinaryIO:
@@ -193,29 +165,14 @@ def _answered(destination: Destination, parcel: Parcel, answer: Answer, response
     if response.status != 0:
         text += f" (status {_hex(response.status)}"
         text += "".join(f", element ({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in response.offending_elements) + ")"
-    warned = answer.outcome is SendOutcome.ACCEPTED and response.status not in (0, 0x0111)
-    matters = parcel.sop_class_uid in SEGMENTATIONS or parcel.sop_class_uid.startswith(STRUCTURED_REPORT_PREFIX)
-    return _outcome(
+    return outcome_of(
         parcel,
         answer.outcome,
         text,
         status=response.status,
-        warning=text if warned and matters else None,
+        is_changed=answer.outcome is SendOutcome.ACCEPTED and response.status not in (0, 0x0111),
         comment=response.comment or None,
     )
-
-
-def _outcome(
-    parcel: Parcel,
-    outcome: SendOutcome,
-    text: str,
-    *,
-    status: int | None = None,
-    warning: str | None = None,
-    comment: str | None = None,
-) -> ObjectOutcome:
-    kind = SEGMENTATIONS.get(parcel.sop_class_uid) or UID(parcel.sop_class_uid).name
-    return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment)
 
 
 def _hex(status: int | None) -> str:

@@ -7,6 +7,7 @@ In the words, {d} is the Destination.
 from dataclasses import dataclass
 from enum import Enum
 
+from node.errors import IsocenterError
 from node.sending.destination import Destination, SendOutcome
 
 ACCEPTED, LATER, PARKED = SendOutcome.ACCEPTED, SendOutcome.LATER, SendOutcome.PARKED
@@ -21,6 +22,14 @@ class Answer:
 
     def text(self, destination: Destination) -> str:
         return self.words.format(d=destination)
+
+
+class NotReached(IsocenterError):
+    """The peer could not be asked, or its answer is lost; `answer` says what that means for what was to be sent."""
+
+    def __init__(self, destination: Destination, answer: Answer) -> None:
+        super().__init__(answer.text(destination))
+        self.answer = answer
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from node.core.job import DeliveryEvent
 from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
 from node.core.retry import GiveUp, after_send_failed
-from node.sending.association import AssociationFailed, QueryRefused
-from node.sending.destination import Terms
-from node.sending.query import instances_held
+from node.sending import qido, query
+from node.sending.destination import QueryRefused, Terms
+from node.sending.outcome import NotReached
 from node.settings import SendingTable
 from node.state import arrivals, outbox, work
 from node.state.ledger import Ledger
@@ -31,12 +31,13 @@ class Prover:
             study_id = work.get_job(connection, delivery.job_id).study_id
             study_uid = arrivals.get_study(connection, study_id).study_uid
         sent = {one.sop_uid: one.series_uid for one in results if one.kind in terms.renditions}
+        asked = query.instances_held if terms.destination.web is None else qido.instances_held
         try:
-            held = instances_held(terms.destination, study_uid, sorted(set(sent.values())))
+            held = asked(terms.destination, study_uid, sorted(set(sent.values())))
         except QueryRefused as refused:
             self._change(delivery, DeliveryEvent.PARKED, f'{refused}; or set its proof to "none"')
             return
-        except AssociationFailed as failed:
+        except NotReached as failed:
             self._postpone(delivery, f"its arrival is not proven yet: {failed}")
             return
         now = self._clock()

@@ -7,8 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.dsutils import decode, encode
 
-from node.sending.association import Association, QueryRefused
-from node.sending.destination import Destination
+from node.sending.association import Association
+from node.sending.destination import Destination, QueryRefused
 from node.sending.pdu import Tag
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -7,8 +7,8 @@ from itertools import combinations
 from node.core.model import ModelFacts
 from node.errors import ConfigurationInvalid
 from node.intake.routes import compile_route
-from node.sending.destination import Destination
-from node.sending.dimse import DimseSender
+from node.sending.senders import echo
+from node.service.destinations import destination_of
 from node.settings import Configuration, Peer
 
 Told = Iterator[tuple[str, str]]
@@ -81,8 +81,11 @@ def _may_be_confused(one: Peer, other: Peer) -> bool:
 
 
 def _echo(peer: Peer, ours: str) -> Told:
-    to = Destination(peer.name, peer.ae_title, peer.address, peer.port, ours, None, *[ECHO_TIMEOUT_S] * 4)
-    report = DimseSender().echo(to)
+    try:
+        report = echo(destination_of(peer, ours, timeout_s=ECHO_TIMEOUT_S))
+    except ConfigurationInvalid as error:
+        yield "authorities", str(error)
+        return
     if not report.ok:
         yield "destination", f"{peer.name}: {report.text}"
 

@@ -16,10 +16,9 @@ from node.intake.callers import keep_ended
 from node.intake.gathering import Gathering, Rules
 from node.intake.indexer import Indexer
 from node.intake.routes import compile_route
-from node.jobs.renditions import kinds_for
 from node.sending.courier import Courier
-from node.sending.destination import Destination, Terms
-from node.sending.dimse import DimseSender
+from node.sending.senders import sender_to
+from node.service.destinations import destinations_of, sources_of
 from node.service.reconcile import reconcile
 from node.service.source_count import SourceCount
 from node.settings import Configuration
@@ -38,7 +37,6 @@ SWEEP_S = 2.0
 """The indexer looks at the spool at least so often, should a ring of the bell be lost."""
 RECONCILE_S = 30
 RETAIN_S = 3600
-SOURCE_TIMEOUT_S = 10.0
 CALLERS_S = 2
 SERIES_BASE = 9001
 
@@ -82,7 +80,7 @@ class ServiceClock:
         self.courier = Courier(
             ledger,
             queue,
-            DimseSender(),
+            sender_to,
             home=home,
             destinations=destinations_of(configuration),
             settings=configuration.settings.sending,
@@ -143,31 +141,6 @@ class ServiceClock:
         ready = free_mb > reserve_mb
         why = "" if ready else f"only {free_mb} MB of disk are free, less than intake.disk_reserve_mb ({reserve_mb})"
         return Health(ready, why, studies=counts[0], jobs=counts[1], deliveries=counts[2], disk_free_mb=free_mb)
-
-
-def destinations_of(configuration: Configuration) -> dict[str, Terms]:
-    """Peers that results can be sent to, and on what terms."""
-    ours = configuration.settings.node.ae_titles[0]
-    return {
-        peer.name: Terms(
-            Destination(peer.name, peer.ae_title, peer.address, peer.port, ours),
-            kinds_for(peer),
-            is_proof_due=peer.proof == "find",
-            is_patient_checked=peer.query,
-        )
-        for peer in configuration.peers
-        if "destination" in peer.roles
-    }
-
-
-def sources_of(configuration: Configuration) -> dict[str, Destination]:
-    """Peers that may be asked what they hold of a study that comes from them."""
-    ours, ask_s = configuration.settings.node.ae_titles[0], SOURCE_TIMEOUT_S
-    return {
-        peer.name: Destination(peer.name, peer.ae_title, peer.address, peer.port, ours, None, *[ask_s] * 4)
-        for peer in configuration.peers
-        if peer.query and "source" in peer.roles and peer.address and peer.port
-    }
 
 
 def periods_of(configuration: Configuration) -> Periods:

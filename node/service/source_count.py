@@ -9,8 +9,8 @@ import sqlalchemy as sa
 import structlog
 
 from node.core.study import InstanceKind
-from node.sending.association import AssociationFailed, QueryRefused
-from node.sending.destination import Destination
+from node.sending.association import AssociationFailed
+from node.sending.destination import Destination, QueryRefused
 from node.sending.query import instances_held
 from node.state import schema
 from node.state.ledger import Ledger

@@ -19,7 +19,7 @@ from node.state import schema
 from node.state.pauses import Pausable
 from tests.makers.ledger import START, Books, books
 from tests.makers.orthanc import Orthanc, running_orthanc
-from tests.makers.outgoing import KINDS, Outgoing, terms
+from tests.makers.outgoing import KINDS, Outgoing, move_study, terms
 
 DAY = timedelta(days=1)
 ROUTINE = Priority.ROUTINE
@@ -203,16 +203,6 @@ def test_the_patient_is_compared_before_anything_is_sent(found: Books, orthanc: 
         assert "pacs has another patient for this study" in delivery.message
         assert "P2" not in delivery.message
         assert len(orthanc.get("/instances")) == 1
-
-
-def move_study(outgoing: Outgoing) -> str:
-    """Let the ledger's study be the one that the files belong to."""
-    from pydicom import dcmread
-
-    uid = str(dcmread(outgoing.files[0]).StudyInstanceUID)
-    with outgoing.books.ledger.write() as connection:
-        connection.execute(schema.study.update().values(study_uid=uid))
-    return uid
 
 
 def test_a_destination_that_hangs_delays_no_other(found: Books, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from pydicom import dcmread
 
 from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
-from node.sending.association import QueryRefused
-from node.sending.destination import Destination
+from node.sending.destination import Destination, QueryRefused
 from node.sending.query import find, instances_held
 from node.service.source_count import SourceCount
 from node.state.arrivals import gathering_studies

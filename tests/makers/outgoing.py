@@ -6,8 +6,8 @@ from pathlib import Path
 
 from node.core.job import Priority
 from node.sending.courier import Courier
-from node.sending.destination import Destination, Terms
-from node.sending.dimse import DimseSender
+from node.sending.destination import Destination, Terms, WebAddress
+from node.sending.senders import sender_to
 from node.settings import RENDITIONS, SendingTable
 from node.state import outbox, schema, work
 from node.state.arrivals import gathering_studies
@@ -31,7 +31,7 @@ class Outgoing:
         self.courier = Courier(
             found.ledger,
             found.queue,
-            DimseSender(),
+            sender_to,
             home=found.home,
             destinations=destinations,
             settings=settings or SendingTable(),
@@ -92,3 +92,19 @@ def terms(port: int, *, name: str = "pacs", timeout_s: float = 1.0, **changes: b
     """A PACS on this machine that is given up after a second wherever it can misbehave."""
     peer = Destination(name, "PACS", "127.0.0.1", port, "ISOCENTER", None, *[timeout_s] * 4)
     return Terms(peer, frozenset(RENDITIONS), **changes)
+
+
+def web_terms(url: str, *, timeout_s: float = 1.0, web: WebAddress | None = None, **changes: bool) -> Terms:
+    """A DICOMweb server on this machine, given up as `terms` does."""
+    peer = Destination("pacs", "", "", 0, "ISOCENTER", None, *[timeout_s] * 4, web=web or WebAddress(url))
+    return Terms(peer, frozenset(RENDITIONS), **changes)
+
+
+def move_study(outgoing: Outgoing) -> str:
+    """Let the ledger's study be the one that the files belong to."""
+    from pydicom import dcmread
+
+    uid = str(dcmread(outgoing.files[0]).StudyInstanceUID)
+    with outgoing.books.ledger.write() as connection:
+        connection.execute(schema.study.update().values(study_uid=uid))
+    return uid

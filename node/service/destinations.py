@@ -1,0 +1,63 @@
+"""Who results are sent to, who may be asked, and how each is reached: from the peers of the configuration."""
+
+import ssl
+from dataclasses import replace
+
+from node.errors import ConfigurationInvalid
+from node.jobs.renditions import kinds_for
+from node.sending.destination import Destination, Terms, WebAddress
+from node.settings import Configuration, Peer
+
+SOURCE_TIMEOUT_S = 10.0
+
+
+def destination_of(peer: Peer, our_ae_title: str, *, timeout_s: float | None = None) -> Destination:
+    """How a peer is reached. timeout_s: of every wait, else the usual ones. Raises ConfigurationInvalid where its
+    authorities cannot be read."""
+    found = Destination(peer.name, peer.ae_title, peer.address, peer.port, our_ae_title, web=_web_address(peer))
+    if timeout_s is None:
+        return found
+    return replace(
+        found,
+        connect_timeout_s=timeout_s,
+        association_timeout_s=timeout_s,
+        response_timeout_s=timeout_s,
+        stall_timeout_s=timeout_s,
+    )
+
+
+def destinations_of(configuration: Configuration) -> dict[str, Terms]:
+    """Peers that results can be sent to, and on what terms. Raises as `destination_of` does."""
+    ours = configuration.settings.node.ae_titles[0]
+    return {
+        peer.name: Terms(
+            destination_of(peer, ours),
+            kinds_for(peer),
+            is_proof_due=peer.proof != "none",
+            is_patient_checked=peer.query,
+        )
+        for peer in configuration.peers
+        if "destination" in peer.roles
+    }
+
+
+def sources_of(configuration: Configuration) -> dict[str, Destination]:
+    """Peers that may be asked by C-FIND what they hold of a study that comes from them."""
+    ours = configuration.settings.node.ae_titles[0]
+    return {
+        peer.name: replace(destination_of(peer, ours, timeout_s=SOURCE_TIMEOUT_S), web=None)
+        for peer in configuration.peers
+        if peer.query and "source" in peer.roles and peer.address and peer.port
+    }
+
+
+def _web_address(peer: Peer) -> WebAddress | None:
+    if not peer.url:
+        return None
+    try:
+        tls = ssl.create_default_context(cafile=peer.web_authorities or None) if peer.url.startswith("https") else None
+    except OSError as error:
+        raise ConfigurationInvalid(
+            f"peers.toml: peer {peer.name!r}: web_authorities {peer.web_authorities} cannot be used: {error}"
+        ) from error
+    return WebAddress(peer.url.rstrip("/"), tls, peer.web_user, peer.web_secret_file, peer.web_secret_env)
