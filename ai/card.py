@@ -2,83 +2,26 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from ai.contract import (
     ClassificationCard,
-    Code,
     DerivedCard,
     DetectionCard,
     InputCard,
     MapCard,
-    MeasureCard,
     MeasurementCard,
     ModelCard,
     SegmentCard,
 )
 from ai.errors import CardInvalid
-from ai.measures.declared import feature_cards
 from ai.postprocessing.finishing import check_order
 from ai.postprocessing.table import FINISHING
 from ai.preparation.table import PREPARATION
 from ai.step import Chain, read_chain
-
-Table = Mapping[str, object]
-T = TypeVar("T")
-
-
-class _Reader:
-    """Takes typed values out of one TOML table and refuses what is missing, mistyped or unknown."""
-
-    def __init__(self, table: Table, where: str) -> None:
-        self._left = dict(table)
-        self._where = where
-
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        value = self._left.pop(key, default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind):
-            raise CardInvalid(f"{self._where}: {key} must be given as {kind.__name__}, found {value!r}")
-        return value
-
-    def length(self, key: str) -> float | None:
-        return self.take(key, float) if key in self._left else None
-
-    def has(self, key: str) -> bool:
-        return key in self._left
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self.take(key, list, [])
-        if not all(isinstance(value, str) for value in values):
-            raise CardInvalid(f"{self._where}: {key} must be a list of texts, found {values!r}")
-        return tuple(values)
-
-    def ends(self, key: str) -> tuple[float, float]:
-        values = self.take(key, list)
-        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-        if len(values) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
-            raise CardInvalid(f"{self._where}: {key} must be [lowest, highest], found {values!r}")
-        return float(numbers[0]), float(numbers[1])
-
-    def code(self, key: str) -> Code:
-        parts = self.texts(key)
-        if len(parts) != 3:
-            raise CardInvalid(f'{self._where}: {key} must be ["value", "scheme", "meaning"], found {list(parts)}')
-        return Code(*parts)
-
-    def optional_code(self, key: str) -> Code | None:
-        return self.code(key) if key in self._left else None
-
-    def tables(self, key: str) -> list["_Reader"]:
-        return [_Reader(table, f"{self._where} [[{key}]] {i}") for i, table in enumerate(self.take(key, list, []), 1)]
-
-    def finish(self) -> None:
-        if self._left:
-            raise CardInvalid(f"{self._where}: unknown key {min(self._left)!r}; remove it or correct it")
+from ai.tables import TableReader
 
 
 def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
@@ -87,11 +30,10 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     Raises CardInvalid with the file and the key where the card cannot be used.
     """
     try:
-        top = _Reader(tomllib.loads(card.read_text(encoding="utf-8")), str(card))
+        top = TableReader(tomllib.loads(card.read_text(encoding="utf-8")), str(card))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
     inputs = tuple(_input(table) for table in top.tables("input"))
-    measures = tuple(_measure(table) for table in top.tables("measure"))
     found = ModelCard(
         name=top.take("name", str),
         version=top.take("version", str),
@@ -105,12 +47,11 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         reference=top.take("reference", str),
         inputs=inputs,
         segments=tuple(_segment(table) for table in top.tables("segment")),
-        measurements=(*(_measurement(table) for table in top.tables("measurement")), *feature_cards(measures, inputs)),
+        measurements=tuple(_measurement(table) for table in top.tables("measurement")),
         classifications=tuple(_classification(table) for table in top.tables("classification")),
         detections=tuple(_detection(table) for table in top.tables("detection")),
         maps=tuple(_map(table) for table in top.tables("map")),
         derived=tuple(_derived(table) for table in top.tables("derived")),
-        measures=measures,
         digest=_digest([card, *decided_by]),
         finish=_finish(top.take("finish", list, []), f"{card} [[finish]]"),
     )
@@ -121,6 +62,7 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         inputs=[one.name for one in inputs],
         reference=found.reference,
     )
+    top.take("network", dict, {})  # how a model without code is run: ai.networks.declared reads it
     top.finish()
     return replace(found, prepare=chain)
 
@@ -131,7 +73,7 @@ def _finish(rows: list[object], where: str) -> Chain:
     return chain
 
 
-def _input(table: _Reader) -> InputCard:
+def _input(table: TableReader) -> InputCard:
     found = InputCard(
         name=table.take("name", str),
         modality=table.take("modality", str),
@@ -146,7 +88,7 @@ def _input(table: _Reader) -> InputCard:
     return found
 
 
-def _segment(table: _Reader) -> SegmentCard:
+def _segment(table: TableReader) -> SegmentCard:
     colour = table.take("colour", str)
     try:
         red, green, blue = bytes.fromhex(colour.removeprefix("#"))
@@ -166,7 +108,7 @@ def _segment(table: _Reader) -> SegmentCard:
     return found
 
 
-def _classification(table: _Reader) -> ClassificationCard:
+def _classification(table: TableReader) -> ClassificationCard:
     found = ClassificationCard(
         key=table.take("key", str),
         label=table.take("label", str),
@@ -180,7 +122,7 @@ def _classification(table: _Reader) -> ClassificationCard:
     return found
 
 
-def _detection(table: _Reader) -> DetectionCard:
+def _detection(table: TableReader) -> DetectionCard:
     found = DetectionCard(
         key=table.take("key", str),
         label=table.take("label", str),
@@ -193,7 +135,7 @@ def _detection(table: _Reader) -> DetectionCard:
     return found
 
 
-def _map(table: _Reader) -> MapCard:
+def _map(table: TableReader) -> MapCard:
     found = MapCard(
         key=table.take("key", str),
         label=table.take("label", str),
@@ -205,13 +147,13 @@ def _map(table: _Reader) -> MapCard:
     return found
 
 
-def _derived(table: _Reader) -> DerivedCard:
+def _derived(table: TableReader) -> DerivedCard:
     found = DerivedCard(key=table.take("key", str), label=table.take("label", str), derivation=table.code("derivation"))
     table.finish()
     return found
 
 
-def _measurement(table: _Reader) -> MeasurementCard:
+def _measurement(table: TableReader) -> MeasurementCard:
     found = MeasurementCard(
         key=table.take("key", str),
         label=table.take("label", str),
@@ -225,22 +167,10 @@ def _measurement(table: _Reader) -> MeasurementCard:
     return found
 
 
-def _measure(table: _Reader) -> MeasureCard:
-    found = MeasureCard(
-        segments=table.texts("segments"),
-        features=table.texts("features"),
-        grey_levels=table.take("grey_levels", int) if table.has("grey_levels") else None,
-        grey_level_width=table.length("grey_level_width"),
-        grey_level_start=table.length("grey_level_start"),
-    )
-    table.finish()
-    return found
-
-
 def _digest(files: Iterable[Path]) -> str:
     """SHA-256 over name and content of each file, in the order of their names."""
     total = hashlib.sha256()
-    for file in sorted(files, key=lambda one: one.name):
+    for file in sorted(files, key=lambda one: (one.name, str(one))):
         content = file.read_bytes()
         total.update(f"{file.name}\0{len(content)}\0".encode())
         total.update(content)

@@ -1,0 +1,85 @@
+"""Takes typed values out of a card's TOML tables, and refuses what is missing, mistyped or unknown."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
+
+from ai.contract import Code
+from ai.errors import CardInvalid
+
+Table = Mapping[str, object]
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+
+class TableReader:
+    """One table; `where` names it in messages. Every taken key leaves it, and finish() refuses what is left."""
+
+    def __init__(self, table: Table, where: str) -> None:
+        self._left = dict(table)
+        self._where = where
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        value = self._left.pop(key, default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind):
+            raise CardInvalid(f"{self._where}: {key} must be given as {kind.__name__}, found {value!r}")
+        return value
+
+    def length(self, key: str) -> float | None:
+        return self.take(key, float) if key in self._left else None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.take(key, list, [])
+        if not all(isinstance(value, str) for value in values):
+            raise CardInvalid(f"{self._where}: {key} must be a list of texts, found {values!r}")
+        return tuple(values)
+
+    def ends(self, key: str) -> tuple[float, float]:
+        values = self.take(key, list)
+        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+        if len(values) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
+            raise CardInvalid(f"{self._where}: {key} must be [lowest, highest], found {values!r}")
+        return float(numbers[0]), float(numbers[1])
+
+    def has(self, key: str) -> bool:
+        return key in self._left
+
+    def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
+        """One of the words of an enum."""
+        if default is not None and key not in self._left:
+            return default
+        word = self.take(key, str)
+        for one in kind:
+            if one.value == word:
+                return one
+        words = ", ".join(str(one.value) for one in kind)
+        raise CardInvalid(f"{self._where}: {key} must be one of {words}; found {word!r}")
+
+    def code(self, key: str) -> Code:
+        parts = self.texts(key)
+        if len(parts) != 3:
+            raise CardInvalid(f'{self._where}: {key} must be ["value", "scheme", "meaning"], found {list(parts)}')
+        return Code(*parts)
+
+    def optional_code(self, key: str) -> Code | None:
+        return self.code(key) if key in self._left else None
+
+    def tables(self, key: str) -> list["TableReader"]:
+        return [
+            TableReader(table, f"{self._where} [[{key}]] {i}") for i, table in enumerate(self.take(key, list, []), 1)
+        ]
+
+    def table(self, key: str) -> "TableReader":
+        """The table under a key; an empty one where it is not there."""
+        return TableReader(self.take(key, dict, {}), f"{self._where} [{key}]")
+
+    def rest(self) -> Table:
+        """What is left, taken whole for somebody else to check."""
+        left, self._left = self._left, {}
+        return left
+
+    def finish(self) -> None:
+        if self._left:
+            raise CardInvalid(f"{self._where}: unknown key {min(self._left)!r}; remove it or correct it")
