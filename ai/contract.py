@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ai.device import Device
 from ai.errors import CardInvalid
@@ -14,6 +14,25 @@ from ai.volume import Inputs
 
 Predict = Callable[[Inputs], Findings]
 """One prediction. May raise ModelRefused (unsuitable input, with the reason) or ModelFailed."""
+
+Loaded = TypeVar("Loaded")
+Said = TypeVar("Said")
+
+
+@dataclass(frozen=True)
+class InParts(Generic[Loaded, Said]):
+    """A Predict in three parts, so that one study is loaded, and another finished, while the device computes a third.
+
+    Only `compute` needs the device; the others may run beside it, in other threads.
+    """
+
+    load: Callable[[Inputs], Loaded]
+    compute: Callable[[Loaded], Said]
+    finish: Callable[[Said], Findings]
+
+    def __call__(self, inputs: Inputs) -> Findings:
+        return self.finish(self.compute(self.load(inputs)))
+
 
 KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -52,21 +71,6 @@ class MeasurementCard:
     digits: int
     derivation: Code | None
     method: Code | None
-
-
-@dataclass(frozen=True)
-class MeasureCard:
-    """Features that are measured of segments (ai/measures/table.py), each of which becomes a measurement of the card.
-
-    grey_levels: into how many bins a segment's values are put for its texture. grey_level_width, grey_level_start:
-    instead of it, bins of that width from there on, in units of the image; without a start, from the smallest value.
-    """
-
-    segments: tuple[str, ...]
-    features: tuple[str, ...]
-    grey_levels: int | None
-    grey_level_width: float | None
-    grey_level_start: float | None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,6 @@ class ModelCard:
     """Steps from the inputs as read to what a network computes on; a model in code may do its own."""
     finish: Chain = ()
     """Steps from what a network computed to labels."""
-    measures: tuple[MeasureCard, ...] = ()
 
     def __post_init__(self) -> None:
         for what, keys in self._keys():
@@ -179,8 +182,6 @@ class ModelCard:
                 raise CardInvalid(f"{self.name}: every {what} must be named once; found {keys}")
         if self.reference not in {one.name for one in self.inputs}:
             raise CardInvalid(f"{self.name}: reference {self.reference!r} is not one of its inputs")
-        for key in {key for one in self.measures for key in one.segments}:
-            self.segment(key)
 
     def _keys(self) -> Iterator[tuple[str, list[str]]]:
         yield "model name", [self.name]

@@ -13,6 +13,10 @@ class ModelFailed(ModelError):
     """The model could not do its work on an input it should have coped with."""
 
 
+class OutOfMemory(ModelFailed):
+    """The model needs more memory than there is, even in its smallest steps."""
+
+
 class CardInvalid(ModelError):
     """A model's card cannot be read or contradicts itself; the message names the card, the key and the mend."""
 

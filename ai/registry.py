@@ -1,22 +1,51 @@
-"""Finds installed models by their entry points (group `isocenter.models`)."""
+"""Finds installed models: by entry points (group `isocenter.models`), and as folders whose card names a network."""
 
+import tomllib
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from ai.contract import Model
-from ai.errors import ModelUnknown
+from ai.errors import CardInvalid, ModelUnknown
+from ai.networks.model import CARD, NetworkModel
 
 GROUP = "isocenter.models"
+SHIPPED = Path(__file__).parent / "models"
 
 
-def model_names() -> list[str]:
-    """Names of every installed model, sorted."""
-    return sorted(point.name for point in entry_points(group=GROUP))
+def model_names(folder: Path | None = None) -> list[str]:
+    """Names of every installed model, sorted; `folder` holds the models of this site, one folder each."""
+    return sorted({*(point.name for point in entry_points(group=GROUP)), *_folders(folder)})
 
 
-def find_model(name: str) -> Model:
-    """The installed model of that name. Raises ModelUnknown, naming those that are installed."""
-    found: EntryPoint | None = next(iter(entry_points(group=GROUP, name=name)), None)
-    if found is None:
-        raise ModelUnknown(f"no model is called {name!r}; installed are: {', '.join(model_names()) or 'none'}")
-    model: Model = found.load()
-    return model
+def find_model(name: str, folder: Path | None = None) -> Model:
+    """The installed model of that name. Raises ModelUnknown, naming those that are installed, or CardInvalid."""
+    point: EntryPoint | None = next(iter(entry_points(group=GROUP, name=name)), None)
+    place = _folders(folder).get(name)
+    if point is not None and place is not None:
+        raise CardInvalid(f"{place}: a model that ships with the product is called {name!r}, too; rename the folder")
+    if point is not None:
+        model: Model = point.load()
+        return model
+    if place is None:
+        raise ModelUnknown(f"no model is called {name!r}; installed are: {', '.join(model_names(folder)) or 'none'}")
+    found = NetworkModel(place)
+    if found.card.name != name:
+        raise CardInvalid(f"{place / CARD}: name is {found.card.name!r}; a model's folder is called as the model is")
+    return found
+
+
+def _folders(site: Path | None) -> dict[str, Path]:
+    """Folders with a model without code, by name: those that ship with the product, then those of the site."""
+    found: dict[str, Path] = {}
+    for place in filter(None, (SHIPPED, site)):
+        for card in sorted(place.glob(f"*/{CARD}")):
+            name = card.parent.name if place == site else card.parent.name.replace("_", "-")
+            if place == site or _names_a_network(card):
+                if name in found:
+                    raise CardInvalid(f"{card.parent}: a model called {name!r} ships with the product; rename this one")
+                found[name] = card.parent
+    return found
+
+
+def _names_a_network(card: Path) -> bool:
+    return "network" in tomllib.loads(card.read_text(encoding="utf-8"))

@@ -28,7 +28,7 @@ def read_configuration(folder: Path, environment: Mapping[str, str] | None = Non
     settings = _read(folder / "node.toml", NodeSettings, _overrides(environment))
     peers = _read(folder / "peers.toml", Peers, {}).peer
     routes = _read(folder / "routes.toml", Routes, {}).route
-    found = Configuration(settings=settings, peers=peers, routes=routes)
+    found = Configuration(settings=settings, models=folder / "models", peers=peers, routes=routes)
     faults = _disagreements(found)
     if faults:
         raise ConfigurationInvalid("\n".join(faults))

@@ -201,7 +201,7 @@ class Peer(Table):
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
     negatives: bool = True
     failures: bool = False
-    proof: Literal["none", "find", "qido", "commitment"] = "none"
+    proof: Literal["none", "find", "qido"] = "none"
     query: bool = False
     study_days: Annotated[float, Field(gt=0)] | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"
@@ -289,6 +289,8 @@ class Configuration(Table):
     """Everything configured: one value that each process gets at its start."""
 
     settings: NodeSettings = NodeSettings()
+    models: Path = Path("config/models")
+    """Folder with this site's models, one folder each: `models` in the configuration folder."""
     peers: tuple[Peer, ...] = ()
     routes: tuple[Route, ...] = ()
 

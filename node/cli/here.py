@@ -30,6 +30,11 @@ def config_folder() -> Path:
     return Path(os.environ.get("ISOCENTER_CONFIG", "config"))
 
 
+def models_folder() -> Path:
+    """This site's models, one folder each."""
+    return config_folder() / "models"
+
+
 def configuration() -> Configuration:
     """The configuration of the folder that --config or ISOCENTER_CONFIG names, ./config otherwise."""
     return read_configuration(config_folder())

@@ -47,7 +47,7 @@ def run(
     from node.jobs.offline import run_model
     from node.results.wording import UNIT_WORDS
 
-    found = find_model(model)
+    found = find_model(model, here.models_folder())
     if not path.exists():
         raise NotFound(f"{path}: no such file or folder")
     if out.exists() and any(out.iterdir()):
@@ -92,7 +92,7 @@ def explain(
     if not configuration.routes:
         raise ConfigurationInvalid(f"{here.config_folder() / 'routes.toml'} names no route; add a [[route]]")
     folder = read_folder(path, _progress("reading headers"))
-    installed = installed_models()
+    installed = installed_models(configuration.models)
     peer = next((one.name for one in configuration.peers if one.ae_title == calling), None)
     came = Arrival(peer, calling, called or configuration.settings.node.ae_titles[0])
     print(f"study {folder.study_uid}: {len(folder.facts)} instances, {len(folder.stacks)} stacks")
@@ -155,7 +155,7 @@ def list_models(as_json: AsJson = False) -> None:
     """
     from node.jobs.catalogue import installed_models
 
-    cards = [model.card for model in installed_models().values()]
+    cards = [model.card for model in installed_models(here.models_folder()).values()]
     rows = [
         {
             "name": card.name,

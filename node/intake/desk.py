@@ -11,7 +11,6 @@ from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.tls import Tls
 from node.settings import Configuration, Peer
-from node.state.mailbox import Mailbox, ReportLetter, RequestLetter
 from node.state.seats import Seats
 
 
@@ -46,7 +45,6 @@ def admission_rules(configuration: Configuration) -> AdmissionRules:
                 subject=peer.certificate,
                 user=peer.user,
                 passcode=_passcode(peer),
-                may_report=peer.proof == "commitment",
             )
             for peer in configuration.peers
         ),
@@ -75,7 +73,6 @@ class Desk:
     def __init__(
         self,
         configuration: Configuration,
-        home: Path,
         door: Door,
         journal: Journal,
         seats: Seats,
@@ -89,7 +86,6 @@ class Desk:
         self.now = now
         self.limits = limits
         self.tls = tls
-        self.reports, self.requests = Mailbox(home, ReportLetter), Mailbox(home, RequestLetter)
         self.configure(configuration)
 
     def configure(self, configuration: Configuration) -> None:

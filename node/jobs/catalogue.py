@@ -1,15 +1,19 @@
 """The installed models as the node uses them: their cards, and what routing needs of each."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ai.contract import Model
 from ai.registry import find_model, model_names
 from node.core.model import ModelFacts
 
 
-def installed_models() -> dict[str, Model]:
-    """Every installed model by its card's name. Raises ai.errors.CardInvalid where a card cannot be used."""
-    return {name: find_model(name) for name in model_names()}
+def installed_models(folder: Path | None = None) -> dict[str, Model]:
+    """Every installed model by its card's name; `folder` holds those of this site.
+
+    Raises ai.errors.CardInvalid where a card cannot be used.
+    """
+    return {name: find_model(name, folder) for name in model_names(folder)}
 
 
 def model_facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:

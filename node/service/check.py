@@ -37,7 +37,7 @@ def find_faults(config: Path) -> Iterator[Fault]:
 
 def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
     try:
-        models = model_facts(installed_models())
+        models = model_facts(installed_models(configuration.models))
     except CardInvalid as error:
         yield "model-card", f"{error}; mend the card, or remove the model"
         return

@@ -40,7 +40,8 @@ def run_service(
     spool = Spool(home)
     swept = spool.open()
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
-        clock = ServiceClock(configuration, ledger, queue, spool, home, model_facts(installed_models()), now)
+        facts = model_facts(installed_models(configuration.models))
+        clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now)
         work = Work(stages={}, deliver=clock.courier.deliver)
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
         engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s)

@@ -61,7 +61,7 @@ def _run_stages(
     executor = executor_name(role, slot)
     ledger = Ledger(settings.state.url)
     _wait_for(ledger, stop)
-    models = installed_models()
+    models = installed_models(configuration.models)
     for name, model in models.items():
         for fault in doubtful_codes(model.card):
             log.warning("card-code-doubtful", model=name, fault=fault)

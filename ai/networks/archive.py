@@ -1,0 +1,86 @@
+"""Looks into and unpacks archives that strangers made: names, links and sizes are judged before anything is written."""
+
+import io
+import shutil
+import stat
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from ai.errors import CardInvalid
+
+MOST_MEMBERS = 10_000
+MOST_BYTES = 16 << 30
+BOMB_RATIO = 200
+"""Weights hardly shrink; text shrinks tenfold. What unfolds further than this is made to fill a disk."""
+SMALL_BYTES = 1 << 20
+"""Members below this may unfold as they like: a file of zeros is no attack."""
+
+
+def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
+    """The files of an archive. Raises CardInvalid for names that leave the folder, links, doubles and bombs."""
+    members = [one for one in archive.infolist() if not one.is_dir()]
+    if len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > MOST_BYTES:
+        raise CardInvalid(f"{name}: unfolds to more than {MOST_MEMBERS} files or {MOST_BYTES >> 30} GiB")
+    seen: set[str] = set()
+    for one in members:
+        path = PurePosixPath(one.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in one.filename or ":" in path.parts[0]:
+            raise CardInvalid(f"{name}: holds {one.filename!r}, a name that leads out of its folder")
+        kind = stat.S_IFMT(one.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise CardInvalid(f"{name}: {one.filename!r} is a link or a device, not a file")
+        if one.flag_bits & 0x1:
+            raise CardInvalid(f"{name}: {one.filename!r} is encrypted")
+        if one.file_size > max(SMALL_BYTES, one.compress_size * BOMB_RATIO):
+            raise CardInvalid(f"{name}: {one.filename!r} unfolds more than {BOMB_RATIO} times")
+        if path.as_posix().casefold() in seen:
+            raise CardInvalid(f"{name}: holds {one.filename!r} twice")
+        seen.add(path.as_posix().casefold())
+    return members
+
+
+def read_checked(content: bytes, name: str) -> tuple[io.BytesIO, dict[str, bytes]]:
+    """An archive made anew of the files that are judged here, and these files by name.
+
+    Whoever opens it next reads what was judged: two readers of one archive can be made to see different files in it.
+    """
+    clean, files = io.BytesIO(), {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(clean, "w", zipfile.ZIP_STORED) as copy:
+        for one in checked_members(archive, name):
+            files[one.filename] = archive.read(one)
+            copy.writestr(one.filename, files[one.filename])
+    clean.seek(0)
+    return clean, files
+
+
+def unpack(source: Path, folder: Path) -> None:
+    """Unpack a zip archive into an empty folder. Raises CardInvalid as checked_members does."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for one in checked_members(archive, source.name):
+                target = folder / one.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(one) as content, target.open("xb") as file:
+                    shutil.copyfileobj(content, file, 1 << 20)
+    except zipfile.BadZipFile as error:
+        raise CardInvalid(f"{source.name}: is not a whole zip archive: {error}") from error
+
+
+def copy_folder(source: Path, folder: Path) -> None:
+    """Copy a model's files into an empty folder. Raises CardInvalid for links and for what is no file."""
+    for one in plain_files(source):
+        target = folder / one.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(one, target, follow_symlinks=False)
+
+
+def plain_files(folder: Path) -> Sequence[Path]:
+    """Every file below a folder, in order. Raises CardInvalid for links and for what is no file."""
+    found = []
+    for one in sorted(folder.rglob("*")):
+        if one.is_symlink() or not (one.is_file() or one.is_dir()):
+            raise CardInvalid(f"{one}: is a link or a device, not a file")
+        if one.is_file():
+            found.append(one)
+    return found

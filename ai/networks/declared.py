@@ -1,0 +1,191 @@
+"""The tables [network] of a card: which file a model's network is, how it is run, and what its channels mean."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from ai.contract import ModelCard
+from ai.errors import CardInvalid
+from ai.networks.architectures import check_architecture
+from ai.tables import TableReader
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Kind(str, Enum):
+    """What the network's file is."""
+
+    SAFETENSORS = "safetensors"
+    """Weights alone; the card names the architecture and its parameters."""
+    TORCHSCRIPT = "torchscript"
+    EXPORT = "export"
+    """torch.export, a .pt2 file."""
+    ONNX = "onnx"
+    """Needs the extra `onnx`."""
+    BUNDLE = "bundle"
+    """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
+
+
+class Finds(str, Enum):
+    """What the channels of the network's output are."""
+
+    SEGMENTS = "segments"
+    CLASSIFICATIONS = "classifications"
+    MEASUREMENTS = "measurements"
+    """Regression: each channel is the value of a measurement of the card."""
+    DERIVED = "derived"
+    """Image to image, in the quantity of the input."""
+    MAPS = "maps"
+    """A quantity at every voxel."""
+    DETECTIONS = "detections"
+    """Rows of (z, y, x, z, y, x, score, class): boxes on the grid that the network saw."""
+
+
+class Activation(str, Enum):
+    """What makes probabilities of the network's output."""
+
+    SOFTMAX = "softmax"
+    """Channels exclude each other: segments are disjoint."""
+    SIGMOID = "sigmoid"
+    """Each channel stands alone: segments may overlap."""
+    NONE = "none"
+
+
+class Precision(str, Enum):
+    """In what the network computes; on a CPU always in fp32, whose results do not depend on the processor."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True)
+class WindowCard:
+    """[network.window]: voxels along (slices, rows, columns), or (rows, columns). overlap: from 0 to below 1."""
+
+    size: tuple[int, ...]
+    overlap: float
+    blend: str
+    batch: int
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """[network]. inputs: the model's inputs in the order of the network's channels.
+
+    dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
+    channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
+    label n is the card's n-th segment.
+    """
+
+    kind: Kind
+    weights: Path
+    sha256: str
+    architecture: str
+    parameters: Mapping[str, object]
+    window: WindowCard | None
+    dimensions: int
+    inputs: tuple[str, ...]
+    finds: Finds
+    channels: tuple[str, ...]
+    activation: Activation
+    precision: Precision
+    channels_last: bool
+    compile: bool
+
+
+def read_network(card: Path, model: ModelCard) -> NetworkCard:
+    """The [network] of a card. Raises CardInvalid, naming the key and the mend."""
+    top = tomllib.loads(card.read_text(encoding="utf-8"))
+    if "network" not in top:
+        raise CardInvalid(f"{card}: a model without code needs a table [network], which names its file")
+    table = TableReader({"network": top["network"]}, str(card)).table("network")
+    where = f"{card} [network]"
+    architecture, parameters = table.take("architecture", str, ""), table.table("parameters").rest()
+    window = table.table("window") if table.has("window") else None
+    finds = table.choice("finds", Finds)
+    found = NetworkCard(
+        kind=table.choice("kind", Kind),
+        weights=_inside(card.parent, table.take("weights", str), where),
+        sha256=table.take("sha256", str),
+        architecture=architecture,
+        parameters=parameters,
+        window=None if window is None else _window(window),
+        dimensions=table.take("dimensions", int, 3),
+        inputs=table.texts("inputs") or tuple(one.name for one in model.inputs),
+        finds=finds,
+        channels=table.texts("channels") or _in_order(model, finds),
+        activation=table.choice("activation", Activation, Activation.NONE),
+        precision=table.choice("precision", Precision, Precision.FP32),
+        channels_last=table.take("channels_last", bool, False),
+        compile=table.take("compile", bool, False),
+    )
+    table.finish()
+    _check(found, model, where)
+    return found
+
+
+def _inside(folder: Path, name: str, where: str) -> Path:
+    """A file of the model's own folder, by a plain relative path."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise CardInvalid(f"{where}: weights must be a file in the model's own folder, found {name!r}")
+    return folder / path
+
+
+def _window(table: TableReader) -> WindowCard:
+    sizes = table.take("size", list)
+    if not all(isinstance(one, int) and one > 0 for one in sizes) or len(sizes) not in (2, 3):
+        raise CardInvalid(f"[network.window]: size must be two or three whole numbers, found {sizes}")
+    found = WindowCard(
+        size=tuple(sizes),
+        overlap=table.take("overlap", float, 0.25),
+        blend=table.take("blend", str, "gaussian"),
+        batch=table.take("batch", int, 1),
+    )
+    table.finish()
+    if found.blend not in ("gaussian", "constant") or not 0 <= found.overlap < 1 or found.batch < 1:
+        raise CardInvalid(
+            "[network.window]: blend is gaussian or constant, overlap from 0 to below 1, batch at least 1; "
+            f"found {found.blend!r}, {found.overlap}, {found.batch}"
+        )
+    return found
+
+
+def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
+    if not SHA256.fullmatch(network.sha256):
+        raise CardInvalid(f"{where}: sha256 pins the weights: 64 hexadecimal digits in lower case, as sha256sum says")
+    if network.kind is Kind.SAFETENSORS:
+        check_architecture(network.architecture, network.parameters, where)
+    elif network.architecture or network.parameters:
+        raise CardInvalid(f"{where}: {network.kind.value} holds its own architecture; remove architecture, parameters")
+    if network.dimensions not in (2, 3) or (network.window and len(network.window.size) != network.dimensions):
+        raise CardInvalid(f"{where}: dimensions is 2 or 3, and window.size has as many numbers")
+    unknown = set(network.inputs) - {one.name for one in model.inputs}
+    if unknown:
+        raise CardInvalid(f"{where}: inputs names {min(unknown)!r}, and the card has no such [[input]]")
+    declared = _in_order(model, network.finds)
+    strange = [one for one in network.channels if one and one not in declared]
+    if strange or not declared:
+        what = f"names {strange[0]!r}" if strange else "is empty"
+        raise CardInvalid(f"{where}: finds {network.finds.value}, and channels {what}: declare it in the card")
+
+
+def _in_order(model: ModelCard, finds: Finds) -> tuple[str, ...]:
+    """Keys of everything of a kind that the card declares."""
+    match finds:
+        case Finds.SEGMENTS:
+            return tuple(one.key for one in model.segments)
+        case Finds.CLASSIFICATIONS:
+            return tuple(one.key for one in model.classifications)
+        case Finds.MEASUREMENTS:
+            return tuple(one.key for one in model.measurements)
+        case Finds.DETECTIONS:
+            return tuple(one.key for one in model.detections)
+        case Finds.MAPS:
+            return tuple(one.key for one in model.maps)
+        case Finds.DERIVED:
+            return tuple(one.key for one in model.derived)

@@ -1,0 +1,110 @@
+"""Opens a torch.export archive (.pt2) after everything in it that could run code was looked at.
+
+torch.export.load unpickles what the archive marks so, falls back to unpickling sample inputs, evaluates expressions of
+sizes, calls any function of torch that a node names, and loads compiled libraries: none of these is let in.
+"""
+
+import io
+import json
+import pickle  # its error alone: nothing is unpickled here
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ai.errors import CardInvalid
+from ai.networks.archive import read_checked
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ROOT = r"[^/]+/"
+MEMBERS = re.compile(
+    _ROOT
+    + r"(data/weights/(weight_\d+|[^/]+_weights_config\.json)|data/constants/(tensor_\d+|[^/]+_constants_config\.json)"
+    r"|data/sample_inputs/[^/]+\.pt|models/[^/]+\.json|archive_format|archive_version|byteorder|\.data/[a-z_]+|version)"
+)
+"""Weights and constants as raw bytes, graphs and sizes as JSON; no compiled code, custom class or extra file."""
+TARGETS = re.compile(
+    r"torch\.ops\.aten\.\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|getitem|eq|ne|lt|le|gt|ge|neg)|torch\.sym_\w+"
+)
+# fmt: off
+WORDS = frozenset({
+    "Symbol", "Integer", "Add", "Mul", "Pow", "FloorDiv", "CleanDiv", "Mod", "Max", "Min", "Eq", "Ne", "positive",
+    "integer", "True", "False", "L", "size", "and", "or", "not",
+})
+# fmt: on
+"""What an expression of sizes may consist of, beside symbols (s0, u3), names of inputs in quotes, and numbers."""
+TEXT = re.compile(r"'\w+'")
+WORD = re.compile(r"[A-Za-z_]\w*")
+SYMBOL = re.compile(r"[su]\d+")
+
+
+def open_exported(content: bytes, name: str) -> "nn.Module":
+    """The network. Raises CardInvalid where the archive holds what a network does not need."""
+    import torch
+
+    try:
+        archive, files = read_checked(content, name)
+        _check(files, name)
+        network: nn.Module = torch.export.load(archive).module()
+    except CardInvalid:
+        raise
+    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, AssertionError, TypeError) as error:
+        raise CardInvalid(f"{name}: is no archive that this torch can open: {error}") from error
+    return network
+
+
+def _check(files: Mapping[str, bytes], name: str) -> None:
+    import torch
+
+    for member, content in files.items():
+        if not MEMBERS.fullmatch(member):
+            raise CardInvalid(f"{name}: holds {member!r}, which no exported network needs; it is not opened")
+        if member.endswith(".json"):
+            faults = (_fault(key, value) for key, value in _pairs(json.loads(content)))
+            fault = next(filter(None, faults), None)
+            if fault:
+                raise CardInvalid(f"{name}: {member}: {fault}")
+        elif "/sample_inputs/" in member and content:
+            try:
+                torch.load(io.BytesIO(content), weights_only=True)
+            except (RuntimeError, ValueError, LookupError, EOFError, TypeError, pickle.UnpicklingError) as error:
+                raise CardInvalid(
+                    f"{name}: its sample inputs hold more than tensors; export it without them"
+                ) from error
+
+
+def _pairs(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key, inner
+            yield from _pairs(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _pairs(inner)
+
+
+def _fault(key: str, value: object) -> str | None:
+    """What is wrong with one value of the archive's JSON, None where nothing is."""
+    match key:
+        case "use_pickle" if value is not False:
+            return "holds pickled objects; save it again with torch.export.save and plain tensors"
+        case "target" if isinstance(value, str) and not TARGETS.fullmatch(value):
+            return f"calls {value!r}, which is no operation on tensors"
+        case "expr_str":
+            return _expression_fault(value)
+        case "guards_code":
+            lines = value if isinstance(value, list) else [value]
+            return next(filter(None, map(_expression_fault, lines)), None)
+        case "as_custom_obj" | "as_operator" | "as_graph":
+            return f"holds a {key}, which is not opened"
+    return None
+
+
+def _expression_fault(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"an expression is {value!r}"
+    words = WORD.findall(TEXT.sub("", value))
+    strange = [one for one in words if one not in WORDS and not SYMBOL.fullmatch(one)]
+    return f"the expression {value!r} holds {strange[0]!r}" if strange else None

@@ -1,0 +1,70 @@
+"""A model without code: a folder with a card and a network's file, run as the card says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ai.card import read_card
+from ai.contract import InParts, ModelCard, Predict
+from ai.device import Device
+from ai.findings import Findings
+from ai.networks.declared import NetworkCard, read_network
+from ai.networks.found import findings_of
+from ai.networks.opening import open_network
+from ai.networks.running import RunningNetwork
+from ai.preparation.images import Values
+from ai.preparation.pipeline import Prepared, prepare
+from ai.volume import Inputs
+
+if TYPE_CHECKING:
+    import torch
+
+CARD = "card.toml"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A study ready for the device."""
+
+    prepared: Prepared
+    image: "torch.Tensor"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the network said of it."""
+
+    prepared: Prepared
+    values: Values
+
+
+class NetworkModel:
+    """The model of a folder. Reading it opens no network: torch is imported where it is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises CardInvalid, naming file and key, where the card cannot be used."""
+        file = folder / CARD
+        self.card: ModelCard = read_card(file)
+        self.network: NetworkCard = read_network(file, self.card)
+
+    @contextmanager
+    def open(self, device: Device) -> Iterator[Predict]:
+        """Read and build the network, and keep it on its device until left. Raises CardInvalid."""
+        running = RunningNetwork(open_network(self.network), self.network, device)
+
+        def load(inputs: Inputs) -> Loaded:
+            prepared = prepare(inputs, self.card.prepare)
+            return Loaded(prepared, running.load(prepared.stacked(self.network.inputs)))
+
+        def compute(loaded: Loaded) -> Said:
+            return Said(loaded.prepared, running(loaded.image))
+
+        def finish(said: Said) -> Findings:
+            return findings_of(said.values, said.prepared, self.card, self.network)
+
+        try:
+            yield InParts(load, compute, finish)
+        finally:
+            running.close()

@@ -1,0 +1,61 @@
+"""Opens a network's file, whichever of the kinds it is, as something that maps a batch of tensors to tensors."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ai.errors import CardInvalid
+from ai.networks.architectures import build
+from ai.networks.declared import Kind, NetworkCard
+from ai.networks.exported import open_exported
+from ai.networks.scripted import open_scripted
+from ai.networks.weights import read_pinned
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def open_network(card: NetworkCard) -> "nn.Module":
+    """The network on the processor, with the weights that the card pins, ready to predict.
+
+    Raises CardInvalid where the file is another than the pinned one, or does not fit what the card says of it.
+    """
+    content = read_pinned(card.weights, card.sha256)
+    network = _OPENERS[card.kind](card, content)
+    if card.kind is not Kind.EXPORT:  # an exported network was fixed to predicting when it was exported
+        network.eval()
+    return network
+
+
+def _with_weights(card: NetworkCard, content: bytes) -> "nn.Module":
+    return load_weights(build(card.architecture, card.parameters), content, card.weights.name)
+
+
+def load_weights(network: "nn.Module", content: bytes, name: str) -> "nn.Module":
+    """Put the tensors of a safetensors file into a network: every one, and no other."""
+    import safetensors
+    import safetensors.torch
+
+    try:
+        tensors = safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
+        raise CardInvalid(f"{name}: is no whole safetensors file: {error}") from error
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise CardInvalid(f"{name}: its tensors are not those of the network that is named: {error}") from error
+    return network
+
+
+def _scripted(card: NetworkCard, content: bytes) -> "nn.Module":
+    return open_scripted(content, card.weights.name)
+
+
+def _exported(card: NetworkCard, content: bytes) -> "nn.Module":
+    return open_exported(content, card.weights.name)
+
+
+_OPENERS: "dict[Kind, Callable[[NetworkCard, bytes], nn.Module]]" = {
+    Kind.SAFETENSORS: _with_weights,
+    Kind.TORCHSCRIPT: _scripted,
+    Kind.EXPORT: _exported,
+}

@@ -1,0 +1,179 @@
+"""Runs an opened network on its device, within the memory that there is: smaller batches first, then the processor."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ai.device import Device
+from ai.errors import ModelFailed, OutOfMemory
+from ai.networks.declared import Activation, NetworkCard, Precision
+from ai.preparation.images import Values
+from ai.window import Window, predict_in_windows
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    Tensors = Callable[[torch.Tensor], torch.Tensor]
+
+CPU = Device()
+_WORDS_OF_NO_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "alloc_cpu")
+"""What torch says in a plain RuntimeError where the processor's memory ends."""
+
+
+class RunningNetwork:
+    """A network on its device. What a study needed is kept: the next one begins with the batch that worked.
+
+    A study that did not fit on the GPU is computed on the processor; the next one begins on the GPU again.
+    """
+
+    def __init__(self, network: "nn.Module", card: NetworkCard, device: Device) -> None:
+        self._card, self._device = card, device
+        self._network, self._on = network, CPU
+        self._batch = card.window.batch if card.window else 1
+        _bound_threads(device)
+        self._move(device)
+
+    def load(self, image: Values) -> "torch.Tensor":
+        """Host memory for an image, pinned where a GPU will fetch it while it computes another."""
+        import torch
+
+        tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+        return tensor.pin_memory() if self._device.kind == "cuda" else tensor
+
+    def __call__(self, image: "torch.Tensor") -> Values:
+        """What the network says of an image: float32 (channels, …). image: (channels, slices, rows, columns).
+
+        Raises OutOfMemory where not even one window fits on the processor, ModelFailed where values are not numbers.
+        """
+        for device, batch in self._rungs():
+            try:
+                self._move(device)
+                said = self._predict(image, device, batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_want_of_memory(error):
+                    raise ModelFailed(f"the network failed: {_first_line(error)}") from error
+                _give_back(device)
+                continue
+            if device == self._device:
+                self._batch = batch
+            return said
+        raise OutOfMemory("the network does not fit in the memory of this machine, even with windows one by one")
+
+    def close(self) -> None:
+        """Give the device's memory back."""
+        self._network = None  # type: ignore[assignment]
+        _give_back(self._on)
+
+    def _rungs(self) -> Iterator[tuple[Device, int]]:
+        batch = self._batch
+        while batch > 1:
+            yield self._device, batch
+            batch //= 2
+        yield self._device, 1
+        if self._device.kind != CPU.kind:
+            yield replace(CPU, threads=self._device.threads), 1
+
+    def _predict(self, image: "torch.Tensor", device: Device, batch: int) -> Values:
+        import torch
+
+        with ExitStack() as entered:
+            entered.enter_context(torch.inference_mode())
+            if device.kind == "cuda" and self._card.precision is not Precision.FP32:
+                halves = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
+                entered.enter_context(torch.autocast("cuda", halves[self._card.precision]))
+            there = image.to(_torch_device(device), non_blocking=True)
+            said = self._activated(self._blended(there, batch).float())
+            if not bool(torch.isfinite(said).all()):
+                raise ModelFailed("the network gave values that are not numbers: nothing of them becomes a result")
+            found: Values = said.cpu().numpy()
+        return found
+
+    def _blended(self, image: "torch.Tensor", batch: int) -> "torch.Tensor":
+        """The network's output for the whole image, whether it takes windows, slices or all at once."""
+        import torch
+
+        slices = [image] if self._card.dimensions == 3 else list(image.unbind(1))
+        if self._card.window is not None:
+            window = Window(self._card.window.size, self._card.window.overlap, self._card.window.blend, batch)
+            said = [predict_in_windows(self._one, one, window) for one in slices]
+        else:
+            said = [one for part in _groups(slices, batch) for one in self._one(torch.stack(part))]
+        if self._card.dimensions == 3:
+            return said[0]
+        if said[0].ndim == 3:
+            return torch.stack(said, dim=1)
+        if len(said) > 1:
+            raise ModelFailed("the network says one thing of each slice, and the input has several: take one image")
+        return said[0]
+
+    def _activated(self, said: "torch.Tensor") -> "torch.Tensor":
+        match self._card.activation:
+            case Activation.SOFTMAX:
+                return said.softmax(dim=0)
+            case Activation.SIGMOID:
+                return said.sigmoid()
+            case Activation.NONE:
+                return said
+
+    def _one(self, batch: "torch.Tensor") -> "torch.Tensor":
+        """One call of the network. A list of outputs (deep supervision) begins with the full one."""
+        import torch
+
+        if self._card.channels_last and batch.ndim in (4, 5):
+            batch = batch.to(memory_format=torch.channels_last if batch.ndim == 4 else torch.channels_last_3d)
+        said = self._network(batch)
+        first = said[0] if isinstance(said, list | tuple) else said
+        if not isinstance(first, torch.Tensor):
+            raise ModelFailed(f"the network gave a {type(first).__name__}, where a tensor was expected")
+        return first
+
+    def _move(self, device: Device) -> None:
+        if device == self._on:
+            return
+        self._network = self._network.to(_torch_device(device))
+        if self._card.compile and device.kind == "cuda":
+            self._network.compile()
+        self._on = device
+
+
+def _groups(many: "list[torch.Tensor]", count: int) -> "Iterator[list[torch.Tensor]]":
+    return (many[first : first + count] for first in range(0, len(many), count))
+
+
+def is_want_of_memory(error: BaseException) -> bool:
+    """Whether torch or numpy could not have the memory they asked for."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and any(one in words for one in _WORDS_OF_NO_MEMORY)
+
+
+def _torch_device(device: Device) -> "torch.device":
+    import torch
+
+    return torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
+
+
+def _bound_threads(device: Device) -> None:
+    """Same threads, same order of sums: on a processor the same input gives the same bits."""
+    import torch
+
+    torch.set_num_threads(device.threads)
+    torch.manual_seed(0)
+
+
+def _give_back(device: Device) -> None:
+    import torch
+
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

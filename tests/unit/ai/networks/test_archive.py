@@ -1,0 +1,92 @@
+"""Archives of strangers: nothing is written outside the folder, no link is made, and no disk is filled."""
+
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ai.errors import CardInvalid
+from ai.networks import archive
+from ai.networks.archive import copy_folder, unpack
+
+
+def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members:
+            made.writestr(name, content)
+    return path
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    found = zipfile.ZipInfo(name)
+    found.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return found
+
+
+def test_a_plain_archive_is_unpacked(tmp_path: Path) -> None:
+    unpack(zipped(tmp_path / "a.zip", ("card.toml", b"x"), ("models/model.safetensors", b"y")), tmp_path / "out")
+
+    assert (tmp_path / "out" / "models" / "model.safetensors").read_bytes() == b"y"
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        ("../outside", "leads out"),
+        ("models/../../outside", "leads out"),
+        ("/etc/outside", "leads out"),
+        ("models\\..\\outside", "leads out"),
+        ("C:/outside", "leads out"),
+        (link("models/model.pt"), "is a link"),
+    ],
+    ids=str,
+)
+def test_names_and_links_that_lead_out_are_refused(tmp_path: Path, member: str | zipfile.ZipInfo, words: str) -> None:
+    source = zipped(tmp_path / "a.zip", ("card.toml", b"x"), (member, b"/etc/passwd"))
+
+    with pytest.raises(CardInvalid, match=words):
+        unpack(source, tmp_path / "out")
+
+    assert [one.name for one in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    source = zipped(tmp_path / "a.zip", ("zeros", bytes(64 << 20)))
+
+    with pytest.raises(CardInvalid, match="unfolds more than"):
+        unpack(source, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MOST_BYTES", 100)
+
+    with pytest.raises(CardInvalid, match="unfolds to more"):
+        unpack(zipped(tmp_path / "a.zip", ("a", bytes(60)), ("b", bytes(60))), tmp_path / "out")
+
+
+def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        source = zipped(tmp_path / "a.zip", ("a", b"1"), ("a", b"2"))
+
+    with pytest.raises(CardInvalid, match="twice"):
+        unpack(source, tmp_path / "out")
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4 not really")
+
+    with pytest.raises(CardInvalid, match="not a whole zip"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "model.safetensors").symlink_to("/etc/passwd")
+
+    with pytest.raises(CardInvalid, match="is a link"):
+        copy_folder(tmp_path / "in", tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,221 @@
+"""Networks' files are opened by their kind, and nothing in them is run that is no operation on tensors."""
+
+import hashlib
+import io
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from ai.errors import CardInvalid
+from ai.networks.architectures import build
+from ai.networks.exported import open_exported
+from ai.networks.opening import load_weights
+from ai.networks.scripted import open_scripted
+from ai.networks.weights import read_pinned
+
+UNET: dict[str, object] = {
+    "spatial_dims": 3,
+    "in_channels": 1,
+    "out_channels": 2,
+    "channels": [4, 8],
+    "strides": [2],
+}
+IMAGE = torch.linspace(0, 1, 16**3).reshape(1, 1, 16, 16, 16)
+
+
+class Touch:
+    """What a hostile pickle does when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build("unet", UNET).eval()
+
+
+def exported(of: torch.nn.Module) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(
+            of, (IMAGE.repeat(2, 1, 1, 1, 1),), dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=16)},)
+        )
+        made = io.BytesIO()
+        torch.export.save(program, made)
+    return made.getvalue()
+
+
+def scripted(of: torch.nn.Module) -> bytes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = io.BytesIO()
+        torch.jit.save(torch.jit.trace(of, IMAGE), made)
+    return made.getvalue()
+
+
+def changed(content: bytes, change: Callable[[str, bytes], bytes], *extra: tuple[str, bytes]) -> bytes:
+    """The archive with members changed by name, and others added."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        for one in old.infolist():
+            new.writestr(one.filename, change(one.filename, old.read(one)))
+        root = old.infolist()[0].filename.split("/")[0]
+        for name, inner in extra:
+            new.writestr(f"{root}/{name}", inner)
+    return made.getvalue()
+
+
+def same(_name: str, content: bytes) -> bytes:
+    return content
+
+
+def test_safetensors_go_into_the_network_that_the_card_names() -> None:
+    trained = network()
+    content = safetensors.torch.save(trained.state_dict())
+
+    opened = load_weights(build("unet", UNET), content, "model.safetensors").eval()
+
+    assert torch.equal(opened(IMAGE), trained(IMAGE))
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, -1])
+def test_a_safetensors_file_that_was_cut_is_refused(length: int) -> None:
+    content = safetensors.torch.save(network().state_dict())[:length]
+
+    with pytest.raises(CardInvalid, match="no whole safetensors"):
+        load_weights(build("unet", UNET), content, "model.safetensors")
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    content = safetensors.torch.save(build("unet", {**UNET, "channels": [8, 16]}).state_dict())
+
+    with pytest.raises(CardInvalid, match="not those of the network"):
+        load_weights(build("unet", UNET), content, "model.safetensors")
+
+
+def test_a_pickle_is_never_read(tmp_path: Path) -> None:
+    for content in (pickle.dumps(Touch(tmp_path / "ran")), _torch_saved(Touch(tmp_path / "ran"))):
+        with pytest.raises(CardInvalid):
+            load_weights(network(), content, "model.pt")
+        with pytest.raises(CardInvalid):
+            open_exported(content, "model.pt")
+        with pytest.raises(CardInvalid):
+            open_scripted(content, "model.pt")
+
+    assert not (tmp_path / "ran").exists()
+
+
+def _torch_saved(value: object) -> bytes:
+    made = io.BytesIO()
+    torch.save(value, made)
+    return made.getvalue()
+
+
+def test_torchscript_and_export_predict_as_the_network_did() -> None:
+    trained = network()
+
+    for opened in (open_scripted(scripted(trained), "a.ts"), open_exported(exported(trained), "a.pt2")):
+        torch.testing.assert_close(opened(IMAGE), trained(IMAGE))
+
+
+class Reader(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.from_file("/etc/hostname", size=1)
+
+
+def test_torchscript_that_reads_files_is_refused() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = io.BytesIO()
+        torch.jit.save(torch.jit.script(Reader()), made)
+
+    with pytest.raises(CardInvalid, match="from_file"):
+        open_scripted(made.getvalue(), "a.ts")
+
+
+def test_an_export_with_compiled_code_is_refused() -> None:
+    content = changed(exported(network()), same, ("data/aotinductor/model/code.so", b"\x7fELF"))
+
+    with pytest.raises(CardInvalid, match=r"code\.so"):
+        open_exported(content, "a.pt2")
+
+
+def test_an_export_with_pickled_weights_is_refused(tmp_path: Path) -> None:
+    evil = _torch_saved(Touch(tmp_path / "ran"))
+
+    def pickled(name: str, content: bytes) -> bytes:
+        if name.endswith("weights_config.json"):
+            return content.replace(b'"use_pickle": false', b'"use_pickle": true')
+        return evil if "/weights/weight_" in name else content
+
+    with pytest.raises(CardInvalid, match="pickled"):
+        open_exported(changed(exported(network()), pickled), "a.pt2")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_export_with_hostile_sample_inputs_is_refused(tmp_path: Path) -> None:
+    evil = _torch_saved(Touch(tmp_path / "ran"))
+
+    content = changed(exported(network()), lambda name, old: evil if "/sample_inputs/" in name else old)
+
+    with pytest.raises(CardInvalid, match="sample inputs"):
+        open_exported(content, "a.pt2")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "expression", ["__import__('os').system('true')", "().__class__", "open('/etc/passwd')", "s0.func(1)"]
+)
+def test_an_export_with_a_hostile_expression_is_refused(expression: str) -> None:
+    def with_expression(name: str, content: bytes) -> bytes:
+        if "/models/" not in name:
+            return content
+        graph = json.loads(content)
+        graph["guards_code"] = [expression]
+        return json.dumps(graph).encode()
+
+    with pytest.raises(CardInvalid, match="expression"):
+        open_exported(changed(exported(network()), with_expression), "a.pt2")
+
+
+def test_an_export_that_calls_other_functions_is_refused() -> None:
+    def calling(name: str, content: bytes) -> bytes:
+        return content.replace(b"torch.ops.aten.prelu.default", b"torch.hub.load") if "/models/" in name else content
+
+    with pytest.raises(CardInvalid, match=r"torch\.hub\.load"):
+        open_exported(changed(exported(network()), calling), "a.pt2")
+
+
+def test_only_the_pinned_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"weights")
+    pinned = hashlib.sha256(b"weights").hexdigest()
+
+    assert read_pinned(path, pinned) == b"weights"
+
+    path.write_bytes(b"weightz")
+    with pytest.raises(CardInvalid, match="the card pins"):
+        read_pinned(path, pinned)
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    with pytest.raises(CardInvalid, match="is a link"):
+        read_pinned(path, pinned)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(17 << 30)  # a hole: nothing is written
+
+    with pytest.raises(CardInvalid, match="more than any network"):
+        read_pinned(tmp_path / "model.safetensors", "0" * 64)
