@@ -12,11 +12,13 @@ from ai.contract import (
     DetectionCard,
     InputCard,
     MapCard,
+    MeasureCard,
     MeasurementCard,
     ModelCard,
     SegmentCard,
 )
 from ai.errors import CardInvalid
+from ai.measures.declared import feature_cards
 from ai.postprocessing.finishing import check_order
 from ai.postprocessing.table import FINISHING
 from ai.preparation.table import PREPARATION
@@ -34,6 +36,7 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
     inputs = tuple(_input(table) for table in top.tables("input"))
+    measures = tuple(_measure(table) for table in top.tables("measure"))
     found = ModelCard(
         name=top.take("name", str),
         version=top.take("version", str),
@@ -47,11 +50,12 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         reference=top.take("reference", str),
         inputs=inputs,
         segments=tuple(_segment(table) for table in top.tables("segment")),
-        measurements=tuple(_measurement(table) for table in top.tables("measurement")),
+        measurements=(*(_measurement(table) for table in top.tables("measurement")), *feature_cards(measures, inputs)),
         classifications=tuple(_classification(table) for table in top.tables("classification")),
         detections=tuple(_detection(table) for table in top.tables("detection")),
         maps=tuple(_map(table) for table in top.tables("map")),
         derived=tuple(_derived(table) for table in top.tables("derived")),
+        measures=measures,
         digest=_digest([card, *decided_by]),
         finish=_finish(top.take("finish", list, []), f"{card} [[finish]]"),
     )
@@ -162,6 +166,18 @@ def _measurement(table: TableReader) -> MeasurementCard:
         digits=table.take("digits", int),
         derivation=table.optional_code("derivation"),
         method=table.optional_code("method"),
+    )
+    table.finish()
+    return found
+
+
+def _measure(table: TableReader) -> MeasureCard:
+    found = MeasureCard(
+        segments=table.texts("segments"),
+        features=table.texts("features"),
+        grey_levels=table.take("grey_levels", int) if table.has("grey_levels") else None,
+        grey_level_width=table.length("grey_level_width"),
+        grey_level_start=table.length("grey_level_start"),
     )
     table.finish()
     return found

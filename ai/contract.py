@@ -74,6 +74,21 @@ class MeasurementCard:
 
 
 @dataclass(frozen=True)
+class MeasureCard:
+    """Features that are measured of segments (ai/measures/table.py), each of which becomes a measurement of the card.
+
+    grey_levels: into how many bins a segment's values are put for its texture. grey_level_width, grey_level_start:
+    instead of it, bins of that width from there on, in units of the image; without a start, from the smallest value.
+    """
+
+    segments: tuple[str, ...]
+    features: tuple[str, ...]
+    grey_levels: int | None
+    grey_level_width: float | None
+    grey_level_start: float | None
+
+
+@dataclass(frozen=True)
 class ClassificationCard:
     """What one classification asserts of the study.
 
@@ -172,6 +187,7 @@ class ModelCard:
     """Steps from the inputs as read to what a network computes on; a model in code may do its own."""
     finish: Chain = ()
     """Steps from what a network computed to labels."""
+    measures: tuple[MeasureCard, ...] = ()
 
     def __post_init__(self) -> None:
         for what, keys in self._keys():
@@ -182,6 +198,8 @@ class ModelCard:
                 raise CardInvalid(f"{self.name}: every {what} must be named once; found {keys}")
         if self.reference not in {one.name for one in self.inputs}:
             raise CardInvalid(f"{self.name}: reference {self.reference!r} is not one of its inputs")
+        for key in {key for one in self.measures for key in one.segments}:
+            self.segment(key)
 
     def _keys(self) -> Iterator[tuple[str, list[str]]]:
         yield "model name", [self.name]

@@ -1,4 +1,4 @@
-"""What an operator may do to a study, a job or a delivery; commands and pages both call this."""
+"""What an operator, or a peer's report, does to a study, a job or a delivery; whoever hears of it calls this."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
 from node.errors import IsocenterError
-from node.state import arrivals, outbox, pauses, retention, schema, work
+from node.state import arrivals, commitments, outbox, pauses, retention, schema, work
 from node.state.ledger import Ledger, note
+from node.state.mailbox import Mailbox, ReportLetter
 from node.state.pauses import Pausable
 from node.state.queue import Queue
 from node.state.work import Ticket
@@ -148,3 +149,28 @@ class Operator:
                 attempt=delivery.attempt + 1,
                 priority=work.get_job(connection, delivery.job_id).priority,
             )
+
+
+def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], now: datetime) -> int:
+    """Write what receivers heard of storage commitment to the ledger, and have the deliveries judged by it at once.
+
+    Returns how many there were; doing so twice changes nothing.
+    """
+    count = 0
+    for path, letter in reports.letters():
+        with ledger.write() as connection:
+            delivery = commitments.take_report(
+                connection, letter.sender.peer, letter.transaction_uid, letter.outcomes, letter.sender.at
+            )
+            if delivery is not None and delivery.state is DeliveryState.ACCEPTED and delivery.next_at is not None:
+                outbox.renew(connection, delivery, now)
+                queue.delivery(
+                    connection,
+                    delivery.id,
+                    destination=delivery.destination,
+                    attempt=delivery.attempt + 1,
+                    priority=work.get_job(connection, delivery.job_id).priority,
+                )
+        path.unlink(missing_ok=True)
+        count += 1
+    return count

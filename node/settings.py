@@ -201,7 +201,7 @@ class Peer(Table):
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
     negatives: bool = True
     failures: bool = False
-    proof: Literal["none", "find", "qido"] = "none"
+    proof: Literal["none", "find", "qido", "commitment"] = "none"
     query: bool = False
     study_days: Annotated[float, Field(gt=0)] | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"

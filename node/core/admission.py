@@ -29,7 +29,8 @@ class KnownPeer:
     networks: where it may call from; empty means anywhere. address: where *we* call it. That one is not required of
     a caller: many systems send from another interface, or from behind a translated address, than they listen on.
     It only decides between two peers that share an AE title. subject: what its certificate's subject must have;
-    empty means that it need not use TLS. user: the name it must give, with the passcode if one is set.
+    empty means that it need not use TLS. user: the name it must give, with the passcode if one is set. may_report:
+    whether it is asked for storage commitment, may_ask: whether it may ask us.
     """
 
     name: str
@@ -40,6 +41,8 @@ class KnownPeer:
     subject: tuple[str, ...] = ()
     user: str = ""
     passcode: bytes = field(default=b"", repr=False)
+    may_report: bool = False
+    may_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,15 @@ class AdmissionRules:
 
 @dataclass(frozen=True)
 class Accepted:
-    """peer: its name, None for a caller that is not listed. may_send: whether it may store, not only verify."""
+    """peer: its name, None for a caller that is not listed. may_send: whether it may store, not only verify.
+
+    may_report, may_ask: its part in storage commitment.
+    """
 
     peer: str | None
     may_send: bool
+    may_report: bool = False
+    may_ask: bool = False
 
 
 class RejectResult(IntEnum):
@@ -128,7 +136,9 @@ def admit(caller: Caller, rules: AdmissionRules, *, free_mb: int, draining: bool
             f"only {free_mb} MB of disk are free, less than intake.refuse_associations_mb ({rules.refuse_below_mb}): "
             "make room for the node"
         )
-    return Accepted(None, may_send=True) if peer is None else Accepted(peer.name, peer.may_send)
+    if peer is None:
+        return Accepted(None, may_send=True)
+    return Accepted(peer.name, peer.may_send, peer.may_report, peer.may_ask)
 
 
 def _peer_of(caller: Caller, peers: tuple[KnownPeer, ...]) -> KnownPeer | None:

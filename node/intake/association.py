@@ -14,6 +14,7 @@ from node.intake.command import (
     read_command,
     response,
 )
+from node.intake.commitment import COMMITMENT_FIELDS, Statement
 from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.handlers import StoreRequest
 from node.intake.negotiation import VERIFICATION
@@ -24,6 +25,7 @@ from node.intake.status import STORED, SUCCESS
 from node.intake.wire import Ended, Wire
 from node.state.associations import AssociationOutcome
 from node.state.spool import Aside
+from node.state.transaction import PUSH_MODEL_CLASS
 
 log = structlog.get_logger()
 
@@ -39,7 +41,7 @@ class Association:
         self._command = bytearray()
         self._message_context = 0
         """Context id of the message that is being received, 0 between messages."""
-        self._store: StoreRequest | None = None
+        self._taking: StoreRequest | Statement | None = None
         self._request: Command | None = None
         self._prepared: Aside | None = None
 
@@ -58,8 +60,8 @@ class Association:
             self._entry.remark(given_up() or str(ended))
             return pdu.abort(AbortSource.SERVICE_PROVIDER, AbortReason.NOT_SPECIFIED)
         finally:
-            if self._store is not None:
-                self._store.close()
+            if self._taking is not None:
+                self._taking.close()
             if self._prepared is not None:
                 self._prepared.close()
             self._entry.end(outcome)
@@ -117,38 +119,42 @@ class Association:
     def _begin(self, command: Command, context: Context) -> None:
         """A request has come; perhaps its data set follows."""
         field = command.field
-        may_store = context.abstract_syntax_uid != VERIFICATION
+        may_store = context.abstract_syntax_uid not in (VERIFICATION, PUSH_MODEL_CLASS)
         if field == CommandField.C_STORE_RQ and may_store:
             missing = command.lacks(MESSAGE_ID, AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID)
             if missing:
                 raise Breach(f"a C-STORE request came without {' and '.join(missing)}")
             prepared, self._prepared = self._prepared, None
-            self._store = StoreRequest(self._desk, self._entry, command, context, prepared)
-        elif field != CommandField.C_CANCEL_RQ and not (field == CommandField.C_ECHO_RQ and not may_store):
+            self._taking = StoreRequest(self._desk, self._entry, command, context, prepared)
+        elif field in COMMITMENT_FIELDS and context.abstract_syntax_uid == PUSH_MODEL_CLASS:
+            self._taking = Statement(self._desk, self._entry, command, context, self._opened.rights)
+        elif field != CommandField.C_CANCEL_RQ and not (
+            field == CommandField.C_ECHO_RQ and context.abstract_syntax_uid == VERIFICATION
+        ):
             raise Breach(f"{_called(field)} is not served on this presentation context")
         self._request = command
 
     def _receive_data(self, fragment: memoryview, *, is_last: bool) -> None:
-        if self._store is not None:
-            self._store.write(fragment)
-            if self._store.is_oversize and not is_last:
-                raise Breach("an instance is larger than intake.max_instance_mb and still coming")
+        if self._taking is not None:
+            self._taking.write(fragment)
+            if self._taking.is_oversize and not is_last:
+                raise Breach(self._taking.oversize_words)
         if is_last and self._request is not None:
             self._finish(self._request)
 
     def _finish(self, request: Command) -> None:
         """The message is whole: answer it."""
-        context_id, store = self._message_context, self._store
-        self._request, self._store, self._message_context = None, None, 0
+        context_id, taking = self._message_context, self._taking
+        self._request, self._taking, self._message_context = None, None, 0
         if request.field == CommandField.C_CANCEL_RQ:
             return  # nothing is under way that could be cancelled, and it has no response (PS3.7 section 9.3.2.3)
         try:
-            answer = STORED if store is None else store.answer()
+            answer = STORED if taking is None else taking.answer()
             self._wire.send(pdu.p_data(context_id, COMMAND, response(request, answer), self._opened.largest_pdu))
         finally:
-            if store is not None:
-                store.close()
-        if store is not None and answer.status == SUCCESS:
+            if taking is not None:
+                taking.close()
+        if isinstance(taking, StoreRequest) and answer.status == SUCCESS:
             # The sender is busy with its next instance now, and making a file may wait for the disk.
             self._prepared = self._desk.door.prepare()
 

@@ -11,6 +11,7 @@ from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.tls import Tls
 from node.settings import Configuration, Peer
+from node.state.mailbox import Mailbox, ReportLetter, RequestLetter
 from node.state.seats import Seats
 
 
@@ -45,6 +46,7 @@ def admission_rules(configuration: Configuration) -> AdmissionRules:
                 subject=peer.certificate,
                 user=peer.user,
                 passcode=_passcode(peer),
+                may_report=peer.proof == "commitment",
             )
             for peer in configuration.peers
         ),
@@ -73,6 +75,7 @@ class Desk:
     def __init__(
         self,
         configuration: Configuration,
+        home: Path,
         door: Door,
         journal: Journal,
         seats: Seats,
@@ -86,6 +89,7 @@ class Desk:
         self.now = now
         self.limits = limits
         self.tls = tls
+        self.reports, self.requests = Mailbox(home, ReportLetter), Mailbox(home, RequestLetter)
         self.configure(configuration)
 
     def configure(self, configuration: Configuration) -> None:

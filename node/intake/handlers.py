@@ -23,6 +23,8 @@ class StoreRequest:
     What goes wrong is answered at the end of the data set, which is read and dropped until then.
     """
 
+    oversize_words = "an instance is larger than intake.max_instance_mb and still coming"
+
     def __init__(self, desk: Desk, entry: Entry, command: Command, context: Context, prepared: Aside | None) -> None:
         self._entry = entry
         self._answer: Answer | None = None

@@ -58,7 +58,7 @@ class Listener:
         self._journal = Journal(home, now)
         self._seats = Seats(home, Caps(intake.associations, intake.associations_per_address))
         self._door = Door(spool or Spool(home), intake, ring)
-        self._desk = Desk(configuration, self._door, self._journal, self._seats, now, limits, tls)
+        self._desk = Desk(configuration, home, self._door, self._journal, self._seats, now, limits, tls)
         self._open: dict[threading.Thread, Connection] = {}
         self._lock = threading.Lock()
         self._bell, self._stop_bell = socket.socketpair()

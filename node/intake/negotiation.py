@@ -6,6 +6,9 @@ from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext
 
+from node.core.admission import Accepted
+from node.state.transaction import PUSH_MODEL_CLASS
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 RETIRED_STORAGE_CLASSES = frozenset(
@@ -41,35 +44,39 @@ TRANSFER_SYNTAXES = frozenset(ALL_TRANSFER_SYNTAXES) - PIXELS_ELSEWHERE
 UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"})
 
 
-def settle(proposed: Iterable[PresentationContext], *, may_send: bool) -> list[PresentationContext]:
+def settle(proposed: Iterable[PresentationContext], rights: Accepted) -> list[PresentationContext]:
     """Choose a transfer syntax for each context of a proposal, and give what the node supports of it.
 
     Each context gets the first of *its own* syntaxes that the node knows, not the node's favourite: senders list the
     syntax in which they hold the images first, and what is kept as it lies in the archive loses nothing. The library
     knows one list for each abstract syntax; so the proposed contexts themselves are narrowed to what was chosen.
-    Storage is for those who may send, verification for everybody.
+    Storage is for those who may send, storage commitment for those who take part in it, verification for everybody.
     """
     supported: dict[str, set[str]] = {}
     for context in proposed:
-        chosen = _chosen(context, may_send=may_send)
+        chosen = _chosen(context, rights)
         if chosen is not None:
             context.transfer_syntax = [chosen]
             supported.setdefault(str(context.abstract_syntax), set()).add(chosen)
-    return [_context(abstract, sorted(chosen)) for abstract, chosen in supported.items()]
+    return [_context(abstract, sorted(chosen), rights) for abstract, chosen in supported.items()]
 
 
-def _chosen(context: PresentationContext, *, may_send: bool) -> str | None:
+def _chosen(context: PresentationContext, rights: Accepted) -> str | None:
     abstract = str(context.abstract_syntax)
     known: frozenset[str] = frozenset()
     if abstract == VERIFICATION:
         known = UNCOMPRESSED
-    elif may_send and abstract in STORAGE_CLASSES:
+    elif rights.may_send and abstract in STORAGE_CLASSES:
         known = TRANSFER_SYNTAXES
+    elif abstract == PUSH_MODEL_CLASS and (rights.may_report or rights.may_ask):
+        known = UNCOMPRESSED
     return next((str(one) for one in context.transfer_syntax if one in known), None)
 
 
-def _context(abstract_syntax: str, transfer_syntaxes: Iterable[str]) -> PresentationContext:
+def _context(abstract_syntax: str, transfer_syntaxes: Iterable[str], rights: Accepted) -> PresentationContext:
     context = PresentationContext()
     context.abstract_syntax = UID(abstract_syntax)
     context.transfer_syntax = [UID(one) for one in transfer_syntaxes]
+    if abstract_syntax == PUSH_MODEL_CLASS:
+        context.scu_role, context.scp_role = rights.may_ask, rights.may_report
     return context

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from node.core.admission import LOCAL_LIMIT_EXCEEDED, Caller, Rejected, RejectResult, RejectSource
+from node.core.admission import LOCAL_LIMIT_EXCEEDED, Accepted, Caller, Rejected, RejectResult, RejectSource
 from node.intake import pdu
 from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.journal import Entry
@@ -22,10 +22,11 @@ log = structlog.get_logger()
 class Opened:
     """An association that is accepted. contexts: by id; largest_pdu: what the peer takes, 0 for any length.
 
-    acceptance: the A-ASSOCIATE-AC, which is still to be sent.
+    rights: what its peer may do. acceptance: the A-ASSOCIATE-AC, which is still to be sent.
     """
 
     entry: Entry
+    rights: Accepted
     contexts: dict[int, Context]
     largest_pdu: int
     acceptance: bytes
@@ -65,14 +66,14 @@ def open_association(wire: Wire, desk: Desk, seat: Seat, address: str) -> Opened
     if full is not None:
         source = RejectSource.PROVIDER_PRESENTATION
         raise _turned_away(desk, caller, Rejected(RejectResult.TRANSIENT, source, LOCAL_LIMIT_EXCEEDED, full.value))
-    supported = settle(request.contexts, may_send=verdict.may_send)
+    supported = settle(request.contexts, verdict)
     results, contexts, roles = negotiate(request, supported)
     acceptance = encode_acceptance(request, results, roles, largest_pdu=desk.limits.max_pdu_bytes)
     _check_patience(wire, caller)
     entry = desk.journal.opened(caller, verdict.peer)
     if not verdict.may_send:
         log.info("only-verification", association=entry.record.id, why="its roles lack source")
-    return Opened(entry, contexts, request.largest_pdu, acceptance)
+    return Opened(entry, verdict, contexts, request.largest_pdu, acceptance)
 
 
 def _secured(wire: Wire, desk: Desk) -> tuple[str, ...] | None:

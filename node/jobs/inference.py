@@ -27,7 +27,16 @@ class Inference:
                 self._open[name] = self._closing.enter_context(self._models[name].open(self._device))
             findings = self._open[name](inputs)
         check_findings(findings, self._models[name], inputs)
-        return findings
+        return self._measured(findings, name, inputs)
+
+    def _measured(self, findings: Findings, name: str, inputs: Inputs) -> Findings:
+        """What the card wants measured beside what the model measures itself; its libraries load where one does."""
+        card = self._models[name].card
+        if not card.measures:
+            return findings
+        from ai.measures.measuring import measured
+
+        return measured(findings, card, inputs)
 
     def close(self) -> None:
         """Close every open model."""

@@ -43,14 +43,17 @@ class Association:
     """A context manager: requests the association, releases it at the end, aborts it where an error leaves the block.
 
     contexts: (abstract syntax, transfer syntax) pairs, each proposed on its own so that the peer cannot choose.
+    provided: a SOP class of which we are the provider.
     accepted: presentation context ID by such a pair. refused: PS3.8 result code by pair, None where left unanswered.
     Everything raises AssociationFailed; more than 128 contexts raise ValueError.
     """
 
-    def __init__(self, destination: Destination, contexts: Sequence[tuple[str, str]]) -> None:
+    def __init__(
+        self, destination: Destination, contexts: Sequence[tuple[str, str]], provided: str | None = None
+    ) -> None:
         self._destination = destination
         self._proposed = tuple(contexts)
-        self._opening = pdu.associate_request(destination.our_ae_title, destination.ae_title, self._proposed)
+        self._opening = pdu.associate_request(destination.our_ae_title, destination.ae_title, self._proposed, provided)
         self._fragment_length = 0
         self._last_message_id = 0
         self._fragments: deque[tuple[int, int, bytes]] = deque()
@@ -133,10 +136,13 @@ class Association:
         """The next response with its data set, which is empty where there is none."""
         deadline = time.monotonic() + self._destination.response_timeout_s
         try:
-            response = self._expected(pdu.read_response(self._part(context_id, pdu.COMMAND_BIT, deadline)))
+            response = self._expected(pdu.read_response(self._command(context_id, deadline)))
         except Malformed as error:
             raise self._failed(Interruption.NOT_DICOM) from error
         return response, self._part(context_id, 0, deadline) if response.has_data_set else b""
+
+    def _command(self, context_id: int, deadline: float) -> bytes:
+        return self._part(context_id, pdu.COMMAND_BIT, deadline)
 
     def _part(self, context_id: int, kind: int, deadline: float) -> bytes:
         """The fragments of one command set or data set, put together."""

@@ -73,13 +73,15 @@ class Destination:
 class Terms:
     """What a destination gets, and what may be asked of it.
 
-    is_proof_due: whether it is asked if everything arrived. is_patient_checked: whether it is asked, before anything is
+    is_proof_due: whether it is asked if everything arrived, is_commitment_asked: by storage commitment, not by a query.
+    is_patient_checked: whether it is asked, before anything is
     sent for the first time, whose study it takes this for.
     """
 
     destination: Destination
     renditions: frozenset[str]
     is_proof_due: bool = False
+    is_commitment_asked: bool = False
     is_patient_checked: bool = False
 
 

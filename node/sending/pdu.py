@@ -21,6 +21,7 @@ COMMAND_BIT, LAST_BIT = 0x01, 0x02
 """Message control header (PS3.8 annex E.2)."""
 
 NO_DATA_SET = 0x0101
+N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
 
 
 class Malformed(Exception):
@@ -43,6 +44,7 @@ class Tag(IntEnum):
     """Command elements of group 0000 that are written or read (PS3.7 annex E)."""
 
     AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
@@ -52,6 +54,9 @@ class Tag(IntEnum):
     OFFENDING_ELEMENT = 0x0901
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+    EVENT_TYPE_ID = 0x1002
+    ACTION_TYPE_ID = 0x1008
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,12 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def associate_request(calling: str, called: str, contexts: Sequence[tuple[str, str]]) -> bytes:
+def associate_request(
+    calling: str, called: str, contexts: Sequence[tuple[str, str]], provided: str | None = None
+) -> bytes:
     """An A-ASSOCIATE-RQ with one presentation context per (abstract syntax, transfer syntax), IDs 1, 3, 5 … in order.
 
+    provided: a SOP class of which we are the provider though we ask for the association (PS3.7 section D.3.3.4).
     Raises ValueError for more than 128 contexts: their IDs are odd and one byte long (PS3.8 section 9.3.2.2).
     """
     if len(contexts) > 128:
@@ -100,6 +108,8 @@ def associate_request(calling: str, called: str, contexts: Sequence[tuple[str, s
         + _item(0x52, IMPLEMENTATION_CLASS_UID.encode())
         + _item(0x55, IMPLEMENTATION_VERSION_NAME.encode())
     )
+    if provided is not None:
+        user_information += _item(0x54, struct.pack(">H", len(provided)) + provided.encode() + bytes((0, 1)))
     titles = struct.pack(">H2x16s16s32x", 1, called.ljust(16).encode("ascii"), calling.ljust(16).encode("ascii"))
     application_context = _item(0x10, APPLICATION_CONTEXT.encode())
     return _pdu(PduType.ASSOCIATE_RQ, titles + application_context + proposed + _item(0x50, user_information))
@@ -170,8 +180,39 @@ class Response:
     comment: str
 
 
+@dataclass(frozen=True)
+class Event:
+    """What is read of an N-EVENT-REPORT request, which a peer may make on an association of ours."""
+
+    message_id: int
+    has_data_set: bool
+
+
+def read_event(data: bytes) -> Event | None:
+    """An N-EVENT-REPORT request's command set; None where it is another message. Raises Malformed."""
+    elements = _elements(data)
+    message_id = _number(elements, Tag.MESSAGE_ID)
+    if _number(elements, Tag.COMMAND_FIELD) != N_EVENT_REPORT_RQ or message_id is None:
+        return None
+    return Event(message_id, _number(elements, Tag.COMMAND_DATA_SET_TYPE) != NO_DATA_SET)
+
+
 def read_response(data: bytes) -> Response:
     """A response's command set. Raises Malformed."""
+    elements = _elements(data)
+    offending = elements.get(Tag.OFFENDING_ELEMENT, b"")
+    return Response(
+        message_id=_number(elements, Tag.MESSAGE_ID_BEING_RESPONDED_TO),
+        status=_number(elements, Tag.STATUS),
+        has_data_set=_number(elements, Tag.COMMAND_DATA_SET_TYPE) not in (NO_DATA_SET, None),
+        offending_elements=tuple(
+            group << 16 | element for group, element in struct.iter_unpack("<HH", offending[: len(offending) // 4 * 4])
+        ),
+        comment=_text(elements.get(Tag.ERROR_COMMENT, b"")),
+    )
+
+
+def _elements(data: bytes) -> dict[int, bytes]:
     elements: dict[int, bytes] = {}
     position = 0
     while position < len(data):
@@ -184,16 +225,7 @@ def read_response(data: bytes) -> Response:
             raise Malformed("a command element is wrong")
         elements[element] = data[position : position + length]
         position += length
-    offending = elements.get(Tag.OFFENDING_ELEMENT, b"")
-    return Response(
-        message_id=_number(elements, Tag.MESSAGE_ID_BEING_RESPONDED_TO),
-        status=_number(elements, Tag.STATUS),
-        has_data_set=_number(elements, Tag.COMMAND_DATA_SET_TYPE) not in (NO_DATA_SET, None),
-        offending_elements=tuple(
-            group << 16 | element for group, element in struct.iter_unpack("<HH", offending[: len(offending) // 4 * 4])
-        ),
-        comment=_text(elements.get(Tag.ERROR_COMMENT, b"")),
-    )
+    return elements
 
 
 def _number(elements: Mapping[int, bytes], tag: Tag) -> int | None:

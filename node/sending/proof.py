@@ -1,21 +1,23 @@
-"""Proves that results arrived: asks the destination what it holds, and records what that means."""
+"""Proves that results arrived: asks the destination to commit to them, or what it holds, and records what follows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from node.core.commitment import LookThere
 from node.core.job import DeliveryEvent
 from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
 from node.core.retry import GiveUp, after_send_failed
 from node.sending import qido, query
+from node.sending.commitment import Committing
 from node.sending.destination import QueryRefused, Terms
 from node.sending.outcome import NotReached
 from node.settings import SendingTable
 from node.state import arrivals, outbox, work
 from node.state.ledger import Ledger
 from node.state.queue import Queue
-from node.state.rows import DeliveryRow
+from node.state.rows import DeliveryRow, ResultRow
 
 
 class Prover:
@@ -23,33 +25,54 @@ class Prover:
 
     def __init__(self, ledger: Ledger, queue: Queue, settings: SendingTable, clock: Callable[[], datetime]) -> None:
         self._ledger, self._queue, self._settings, self._clock = ledger, queue, settings, clock
+        self._committing = Committing(ledger, clock)
 
     def prove(self, delivery: DeliveryRow, terms: Terms) -> None:
-        """Look once. A destination that cannot be reached is asked again for as long as one that cannot be sent to."""
+        """Look or ask once. A destination that cannot be reached is asked again as long as it would be sent to."""
         with self._ledger.read() as connection:
             results = outbox.results_of(connection, delivery.job_id, delivery.run)
             study_id = work.get_job(connection, delivery.job_id).study_id
             study_uid = arrivals.get_study(connection, study_id).study_uid
-        sent = {one.sop_uid: one.series_uid for one in results if one.kind in terms.renditions}
-        asked = query.instances_held if terms.destination.web is None else qido.instances_held
+        sent = [one for one in results if one.kind in terms.renditions]
         try:
-            held = asked(terms.destination, study_uid, sorted(set(sent.values())))
+            verdict, words = self._verdict(delivery, terms, study_uid, sent)
         except QueryRefused as refused:
             self._change(delivery, DeliveryEvent.PARKED, f'{refused}; or set its proof to "none"')
             return
         except NotReached as failed:
             self._postpone(delivery, f"its arrival is not proven yet: {failed}")
             return
-        now = self._clock()
-        verdict = judge(sent=sent, held=held, accepted_at=delivery.changed_at, lacking=delivery.lacking, now=now)
         if isinstance(verdict, Proven):
-            self._change(delivery, DeliveryEvent.PROVEN, f"{len(sent)} objects are listed there")
+            self._change(delivery, DeliveryEvent.PROVEN, words)
         elif isinstance(verdict, Doubtful):
             self._change(delivery, DeliveryEvent.PARKED, verdict.why)
         elif isinstance(verdict, LookAgain):
             self._look_again(delivery, verdict.why, verdict.after)
         else:
             self._send_again(delivery, verdict)
+
+    def _verdict(
+        self, delivery: DeliveryRow, terms: Terms, study_uid: str, sent: Sequence[ResultRow]
+    ) -> tuple[Proven | LookAgain | SendAgain | Doubtful, str]:
+        """What is to be done, with what proves it. Raises AssociationFailed and QueryRefused."""
+        listed = f"{len(sent)} objects are listed there"
+        if not terms.is_commitment_asked:
+            return self._listed(delivery, terms, study_uid, sent), listed
+        verdict = self._committing.verdict(delivery, terms, sent)
+        if not isinstance(verdict, LookThere):
+            return verdict, f"it has committed to keep {len(sent)} objects"
+        try:
+            return self._listed(delivery, terms, study_uid, sent), f"{listed}, but {verdict.why}"
+        except QueryRefused as refused:
+            raise QueryRefused(f"{verdict.why}, and {refused}") from refused
+
+    def _listed(
+        self, delivery: DeliveryRow, terms: Terms, study_uid: str, sent: Sequence[ResultRow]
+    ) -> Proven | LookAgain | SendAgain | Doubtful:
+        asked = query.instances_held if terms.destination.web is None else qido.instances_held
+        held = asked(terms.destination, study_uid, sorted({one.series_uid for one in sent}))
+        uids, now = [one.sop_uid for one in sent], self._clock()
+        return judge(sent=uids, held=held, accepted_at=delivery.changed_at, lacking=delivery.lacking, now=now)
 
     def _change(self, delivery: DeliveryRow, happened: DeliveryEvent, message: str) -> None:
         with self._ledger.write() as connection:

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from node.actions import keep_reports
 from node.admin.health import Health
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
@@ -26,6 +27,7 @@ from node.state import schema
 from node.state.associations import Associations
 from node.state.counts import count_states
 from node.state.ledger import Ledger
+from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.retention import Periods, retain
 from node.state.spool import Spool
@@ -63,6 +65,7 @@ class ServiceClock:
         )
         self._home = home
         self._associations = Associations(home)
+        self._reports = Mailbox(home, ReportLetter)
         self._wake = Wake(home)
         routes = [(route, compile_route(route, models)) for route in configuration.routes]
         rules = Rules(configuration, routes, models, settings_digest(series_base=SERIES_BASE))
@@ -128,6 +131,7 @@ class ServiceClock:
 
     def _keep_callers(self) -> None:
         keep_ended(self._ledger, self._associations)
+        keep_reports(self._ledger, self._queue, self._reports, self._now())
 
     def _is_association_open(self, association_id: str) -> bool:
         return any(one.id == association_id and one.is_open for one in self._associations.records())

@@ -34,6 +34,7 @@ def destinations_of(configuration: Configuration) -> dict[str, Terms]:
             destination_of(peer, ours),
             kinds_for(peer),
             is_proof_due=peer.proof != "none",
+            is_commitment_asked=peer.proof == "commitment",
             is_patient_checked=peer.query,
         )
         for peer in configuration.peers

@@ -95,6 +95,22 @@ def opened(path: Path, tags: list[BaseTag | int], *, inflated_bytes: int = HEADE
         yield found
 
 
+def read_attributes(content: bytes, transfer_syntax_uid: str, keywords: str) -> Attributes:
+    """Named attributes of a data set that is no file, such as a message's, in an uncompressed syntax.
+
+    Raises Unreadable.
+    """
+    limited = cast(BinaryIO, _LimitedReader(BytesIO(content), len(content)))
+    implicit = transfer_syntax_uid == uid.ImplicitVRLittleEndian
+    try:
+        found = Attributes(read_dataset(limited, implicit, True, specific_tags=tags_of(keywords)))
+    except PARSE_ERRORS as error:
+        raise Unreadable(f"the data set cannot be parsed: {_in_words(error)}") from error
+    if found.is_cut_short:
+        raise Unreadable("the data set is truncated: its last value is shorter than declared")
+    return found
+
+
 def _in_words(error: Exception) -> str:
     """What broke, without the file's content: library messages may quote values, and values may name a patient."""
     if isinstance(error, RecursionError):

@@ -130,7 +130,8 @@ def forget(connection: sa.Connection, study_id: str) -> None:
     """Remove every fact about a study."""
     jobs = sa.select(schema.job.c.id).where(schema.job.c.study_id == study_id)
     deliveries = sa.select(schema.delivery.c.id).where(schema.delivery.c.job_id.in_(jobs))
-    connection.execute(schema.sent.delete().where(schema.sent.c.delivery_id.in_(deliveries)))
+    for table in (schema.sent, schema.commitment):
+        connection.execute(table.delete().where(table.c.delivery_id.in_(deliveries)))
     connection.execute(schema.event.delete().where(schema.event.c.job_id.in_(jobs)))
     for table in (schema.delivery, schema.result, schema.attempt, schema.run):
         connection.execute(table.delete().where(table.c.job_id.in_(jobs)))

@@ -177,6 +177,18 @@ sent = sa.Table(
     Column("at", UtcTime, nullable=False),
 )
 
+commitment = sa.Table(
+    "iso_commitment",
+    metadata,
+    Column("transaction_uid", Text, primary_key=True),
+    Column("delivery_id", Text, sa.ForeignKey("iso_delivery.id"), nullable=False, index=True),
+    Column("accepted_at", UtcTime, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("asked_at", UtcTime),
+    Column("reported_at", UtcTime),
+    Column("outcomes", Text),
+)
+
 association = sa.Table(
     "iso_association",
     metadata,

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydicom.uid import UID
 from pynetdicom import AllStoragePresentationContexts
 
+from node.core.commitment import FAILURES, NOT_NAMED, OF_THE_VENDOR, Remedy
 from node.intake.negotiation import RETIRED_STORAGE_CLASSES, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from node.results.carried import SHARED
 from node.results.stamp import SERIES_WORDS
@@ -43,7 +44,27 @@ def carried() -> str:
     return "\n".join(["| module | attributes |", "|---|---|", *rows])
 
 
-PARTS = {"sent": sent, "received": received, "syntaxes": syntaxes, "series": series, "carried": carried}
+def commitment() -> str:
+    """Failure Reasons of storage commitment, and what follows."""
+    follows = {
+        Remedy.ASK: "it is asked again",
+        Remedy.SEND: "those are sent once more, then a person is asked",
+        Remedy.PERSON: "a person is asked",
+    }
+    reasons = [(f"{reason:04X}", failure) for reason, failure in FAILURES.items()]
+    named = [*reasons, ("any other", OF_THE_VENDOR), ("none, not named", NOT_NAMED)]
+    rows = [f"| {reason} | {failure.words} | {follows[failure.remedy]} |" for reason, failure in named]
+    return "\n".join(["| Failure Reason | taken as | what follows |", "|---|---|---|", *rows])
+
+
+PARTS = {
+    "commitment": commitment,
+    "sent": sent,
+    "received": received,
+    "syntaxes": syntaxes,
+    "series": series,
+    "carried": carried,
+}
 
 
 def with_parts(page: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
     "sqlalchemy": "sqlalchemy", "cel-expr-python": "cel_expr_python", "pillow": "PIL",
-    "prometheus-client": "prometheus_client", "simpleitk": "SimpleITK",
+    "prometheus-client": "prometheus_client", "simpleitk": "SimpleITK", "scikit-image": "skimage",
 }  # fmt: skip
 PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}
 """Decoders that pydicom finds by itself: jobs/pixels.py names one for each transfer syntax."""

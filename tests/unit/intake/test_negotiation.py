@@ -4,6 +4,7 @@ import pytest
 from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context
 
+from node.core.admission import Accepted
 from node.intake.negotiation import VERIFICATION, settle
 from tests.makers.elements import BIG_ENDIAN, CT_IMAGE, DEFLATED, EXPLICIT, IMPLICIT, JPEG_LOSSLESS
 
@@ -19,7 +20,7 @@ def proposed(*contexts: tuple[str, list[str]]) -> list[PresentationContext]:
 
 def settled(*contexts: tuple[str, list[str]], may_send: bool = True) -> tuple[dict[str, list[str]], list[list[str]]]:
     proposal = proposed(*contexts)
-    supported = settle(proposal, may_send=may_send)
+    supported = settle(proposal, Accepted("ct1", may_send))
     return {str(one.abstract_syntax): one.transfer_syntax for one in supported}, [
         one.transfer_syntax for one in proposal
     ]

@@ -1,0 +1,1 @@
+"""Measurements of segments after the definitions of the Image Biomarker Standardisation Initiative (IBSI)."""
