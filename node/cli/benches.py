@@ -27,6 +27,9 @@ def benches() -> None:
 def kills(
     kills: Annotated[int, typer.Option(min=1, help="How often to kill.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the moments and victims; they depend on the machine, too.")] = 1,
+    database_url: Annotated[
+        str, typer.Option(help="Of an empty PostgreSQL database for the ledger; without it, an SQLite file.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Kill a node's processes (kill -9) at random moments under load, and count what was lost or done twice.
@@ -34,12 +37,14 @@ def kills(
     The node, its PACS and its senders are made for this and removed at the end. Exit code 1: something was.
 
     Example: isocenter bench kills --kills 20
+
+    Example: isocenter bench kills --database-url postgresql://isocenter@localhost/kills
     """
     from node.bench.kills import run_kills
 
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="isocenter-kills-") as folder, console.status("starting a node") as shown:
-        report = run_kills(Path(folder), kills, seed, shown.update)
+        report = run_kills(Path(folder), kills, seed, shown.update, database_url)
     rows = report.as_json()
     print(json.dumps(rows, indent=1) if as_json else "\n".join(f"{name}: {value}" for name, value in rows.items()))
     raise typer.Exit(0 if report.ok else 1)

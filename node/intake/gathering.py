@@ -1,7 +1,7 @@
 """Watches studies arrive, decides when one is complete, and makes the jobs its routes ask for."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -67,17 +67,17 @@ class Gathering:
         rules: Rules,
         *,
         is_pending: Callable[[str], bool],
-        is_association_open: Callable[[str], bool],
+        open_associations: Callable[[], Collection[str]],
         clock: Callable[[], datetime],
         steady: Callable[[], float] = time.monotonic,
         is_lacking: Callable[[StudyRow], bool] = lambda _study: False,
     ) -> None:
         """is_pending: whether the spool holds instances of a Study Instance UID that are not in the ledger yet.
-        is_association_open: whether the association of that id is still open. steady: seconds by a clock that nobody
-        sets. is_lacking: whether a study's source holds images of its series that did not arrive yet; asked where the
+        open_associations: ids of those that are open now, asked once in each look. steady: seconds by a clock that
+        nobody sets. is_lacking: whether a study's source holds images of its series that did not arrive yet; asked where the
         quiet time is over."""
         self._ledger, self._queue, self.rules = ledger, queue, rules
-        self._is_pending, self._is_association_open, self._clock = is_pending, is_association_open, clock
+        self._is_pending, self._open_associations, self._clock = is_pending, open_associations, clock
         self._steady, self._is_lacking = steady, is_lacking
         self._since = self._looked_at = clock()
         self._looked_steady = steady()
@@ -87,7 +87,10 @@ class Gathering:
         self._notice_step()
         with self._ledger.read() as connection:
             studies = arrivals.gathering_studies(connection)
-        return min((one for one in map(self._look_at, studies) if one is not None), default=None)
+        if not studies:
+            return None
+        opened = self._open_associations()
+        return min((one for study in studies if (one := self._look_at(study, opened)) is not None), default=None)
 
     def _notice_step(self) -> None:
         """Where somebody set the clock, nothing that happened before tells how long a study has been quiet."""
@@ -97,13 +100,13 @@ class Gathering:
             self._since = now
         self._looked_at, self._looked_steady = now, steady
 
-    def _look_at(self, study: StudyRow) -> datetime | None:
+    def _look_at(self, study: StudyRow, opened: Collection[str]) -> datetime | None:
         now = self._clock()
         activity = Activity(
             first_at=study.first_at if study.completed_at is None else max(study.first_at, study.completed_at),
             # While the node was down nobody could send: its own silence is not the sender's.
             last_at=max(study.last_at if study.last_at <= now else self._since, self._since),
-            association_open=self._is_association_open(study.association_id),
+            association_open=study.association_id in opened,
             pending=self._is_pending(study.study_uid),
             ordered=study.ordered,
         )

@@ -39,6 +39,8 @@ SWEEP_S = 2.0
 """The indexer looks at the spool at least so often, should a ring of the bell be lost."""
 RECONCILE_S = 30
 RETAIN_S = 3600
+WORKFLOWS_KEPT = timedelta(days=1)
+"""The ledger has the history; what the engine still knows of finished work helps for a day, when it misbehaved."""
 CALLERS_S = 2
 SERIES_BASE = 9001
 
@@ -75,7 +77,7 @@ class ServiceClock:
             queue,
             rules,
             is_pending=lambda uid: spool.holds(StudyUID(uid)),
-            is_association_open=self._is_association_open,
+            open_associations=self._open_associations,
             clock=now,
             is_lacking=self._source_count.is_lacking,
         )
@@ -126,15 +128,16 @@ class ServiceClock:
 
     def _retain(self) -> None:
         forgotten = retain(self._ledger, self._home, periods_of(self._configuration), self._now())
-        if any(vars(forgotten).values()):
-            log.info("kept-for-their-time", **vars(forgotten))
+        workflows = self._queue.forget(self._now() - WORKFLOWS_KEPT)
+        if any(vars(forgotten).values()) or workflows:
+            log.info("kept-for-their-time", **vars(forgotten), workflows=workflows)
 
     def _keep_callers(self) -> None:
         keep_ended(self._ledger, self._associations)
         keep_reports(self._ledger, self._queue, self._reports, self._now())
 
-    def _is_association_open(self, association_id: str) -> bool:
-        return any(one.id == association_id and one.is_open for one in self._associations.records())
+    def _open_associations(self) -> frozenset[str]:
+        return frozenset(one.id for one in self._associations.records() if one.is_open)
 
     def health(self) -> Health:
         """What /ready and /metrics say."""

@@ -1,6 +1,6 @@
 """Enqueues stages and deliveries inside the ledger's own transaction: truth and queue change together, or neither."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
@@ -19,6 +19,10 @@ QUEUE_OF: dict[str, str] = {
     DELIVER: "deliver",
 }
 """Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
+
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+FORGOTTEN_AT_ONCE = 200
+"""So many workflows are removed in one transaction: a long one would make stages wait."""
 
 
 class Queue:
@@ -76,6 +80,23 @@ class Queue:
         """Whether that workflow waits, is delayed or runs."""
         found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
         return any(one.status in ("ENQUEUED", "PENDING", "DELAYED") for one in found)
+
+    def forget(self, before: datetime) -> int:
+        """Remove the engine's rows of workflows that ended before then, never of one that waits or runs; returns how
+        many. An id that were used again would be refused by the ledger's compare-and-set, as a stale one is."""
+        count = 0
+        while True:
+            found = self._client.list_workflows(
+                status=ENDED,
+                completed_before=before.isoformat(),
+                limit=FORGOTTEN_AT_ONCE,
+                load_input=False,
+                load_output=False,
+            )
+            if not found:
+                return count
+            self._client.delete_workflows([one.workflow_id for one in found])
+            count += len(found)
 
     def _options(self, name: str, workflow_id: str, priority: Priority, after: timedelta) -> EnqueueOptions:
         options: EnqueueOptions = {

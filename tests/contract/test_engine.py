@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -185,4 +186,55 @@ def test_an_executor_that_was_frozen_and_thaws_after_its_work_was_done_elsewhere
 
     assert sorted(one for one in attempts(found) if one[2] == "done") == [
         (stage, "other", "done") for stage in ("encode", "infer", "prepare")
+    ]
+
+
+ENGINES_TABLES = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
+
+
+def engine_rows(found: Books) -> dict[str, int]:
+    """How much the engine holds in each of its tables."""
+    schema_name = None if found.ledger.engine.dialect.name == "sqlite" else "dbos"
+    with found.ledger.read() as connection:
+        count = {
+            name: sa.select(sa.func.count()).select_from(sa.table(name, schema=schema_name)) for name in ENGINES_TABLES
+        }
+        return {name: connection.execute(query).scalar_one() for name, query in count.items()}
+
+
+def test_what_has_ended_is_forgotten_and_what_waits_is_not(found: Books) -> None:
+    """Else the engine's tables would grow for ever."""
+    queue_job(found, 1)
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    worker.terminate()
+    worker.wait(30)
+    waiting = queue_job(found, 2)
+    before = engine_rows(found)
+    early = found.queue.forget(datetime.now(UTC) - timedelta(minutes=5))
+    done = found.queue.forget(datetime.now(UTC) + timedelta(minutes=5))
+    again = found.queue.forget(datetime.now(UTC) + timedelta(minutes=5))
+
+    assert before["workflow_status"] == 4
+    assert (early, done, again) == (0, 3, 0)
+    left = engine_rows(found)
+    assert left["workflow_status"] == 1
+    assert all(count <= 1 for count in left.values())
+    assert found.queue.is_live(found.queue.stage_id(waiting, 1, Stage.PREPARE, 1))
+
+
+def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> None:
+    """The ledger tells stale ones, not the engine's memory."""
+    job_id = queue_job(found, 1)
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    found.queue.forget(datetime.now(UTC) + timedelta(minutes=5))
+    with found.ledger.write() as connection:
+        found.queue.stage(connection, job_id, run=1, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
+    wait_until(lambda: not found.queue.is_live(found.queue.stage_id(job_id, 1, Stage.INFER, 1)))
+    worker.terminate()
+    worker.wait(30)
+
+    assert [one for one in attempts(found) if one[2] == "done"] == [
+        (stage, "w0", "done") for stage in ("prepare", "infer", "encode")
     ]

@@ -24,6 +24,7 @@ class Scene:
         self.books = found
         self.pending: set[str] = set()
         self.open_associations: set[str] = set()
+        self.looks_at_associations = 0
         self.is_lacking = False
         configuration = Configuration(settings=settings or NodeSettings(), peers=(PACS, SCANNER), routes=routes)
         rules = Rules(configuration, [(one, compile_route(one, MODELS)) for one in routes], MODELS, "settings")
@@ -32,11 +33,15 @@ class Scene:
             found.queue,
             rules,
             is_pending=lambda uid: uid in self.pending,
-            is_association_open=lambda one: one in self.open_associations,
+            open_associations=self._look_at_associations,
             clock=found.clock,
             steady=found.clock.steady,
             is_lacking=lambda _study: self.is_lacking,
         )
+
+    def _look_at_associations(self) -> set[str]:
+        self.looks_at_associations += 1
+        return self.open_associations
 
     def jobs(self) -> list[work.JobRow]:
         with self.books.ledger.read() as connection:

@@ -135,3 +135,12 @@ def test_the_preferred_stack_is_chosen_whatever_came_first(tmp_path: Path, datab
         (job,) = scene.jobs()
 
         assert job.inputs["ct"].kernel == "B30f"
+
+
+def test_open_associations_are_asked_for_once_in_each_look(scene: Scene) -> None:
+    """Each asking reads a file for every association; a hundred studies may be gathering."""
+    for study in ("one", "two", "three"):
+        scene.books.arrive(ct_slice(1, study=study))
+    scene.gathering.look()
+
+    assert scene.looks_at_associations == 1
