@@ -5,7 +5,7 @@ IsocenterError
 ├── NotFound                    the study, job, peer or route that was named does not exist
 ├── NotRunning                  the command needs a running node
 ├── AlreadyRunning              another node has this home or this port
-├── LedgerUnusable              the database cannot be opened or is of another version
+├── LedgerUnusable              the database cannot be opened, is full, locked or gone, or is of another version
 ├── IntakeError                 an instance that is not taken; intake/status.py has a row for each
 │   ├── SpoolFull               no room, or the disk failed
 │   ├── NodeDraining            the node is being stopped
@@ -70,7 +70,7 @@ class AlreadyRunning(IsocenterError):
 
 
 class LedgerUnusable(IsocenterError):
-    """The database cannot be opened, or was written by another version."""
+    """The database cannot be opened, is full, locked or gone, or was written by another version."""
 
 
 class IntakeError(IsocenterError):

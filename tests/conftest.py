@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pydicom.config
 import pytest
 
+from tests.makers.disks import can_mount
+
 if TYPE_CHECKING:
     from tests.makers.postgres import Postgres
 
@@ -22,6 +24,7 @@ PROGRAMS = {
     "chromium": "chromium",
     "postgresql": "psql",
     "strace": "strace",
+    "gdcm": "gdcmscu",
 }
 
 
@@ -34,6 +37,8 @@ def _missing(part: str) -> str | None:
         return None
     if part == "namespaces":
         return None if os.geteuid() == 0 and shutil.which("ip") else "network namespaces need root and iproute2"
+    if part == "mounts":
+        return None if os.geteuid() == 0 and can_mount() else "mounting a small disk needs root, and its capabilities"
     program = PROGRAMS[part]
     # pip puts dcmqi's programs beside Python's own, which need not be on PATH.
     places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])

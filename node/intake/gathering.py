@@ -74,8 +74,8 @@ class Gathering:
     ) -> None:
         """is_pending: whether the spool holds instances of a Study Instance UID that are not in the ledger yet.
         open_associations: ids of those that are open now, asked once in each look. steady: seconds by a clock that
-        nobody sets. is_lacking: whether a study's source holds images of its series that did not arrive yet; asked where the
-        quiet time is over."""
+        nobody sets. is_lacking: whether a study's source holds images of its series that did not arrive yet; asked
+        where the quiet time is over."""
         self._ledger, self._queue, self.rules = ledger, queue, rules
         self._is_pending, self._open_associations, self._clock = is_pending, open_associations, clock
         self._steady, self._is_lacking = steady, is_lacking

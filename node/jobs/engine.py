@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
+from node.errors import LedgerUnusable
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
+log = structlog.get_logger()
+
+LEDGER_PAUSE_S = 2.0
 RECOVERY_LIMIT = 1000
 """Attempts are counted in the ledger, where an operator sees them; the engine's own limit must never be met first."""
 
@@ -93,14 +98,27 @@ class Engine:
 
 
 class _Running:
-    """How many bodies run at this moment."""
+    """Runs bodies, and knows how many run at this moment."""
 
     def __init__(self) -> None:
         self._count = 0
         self._changed = threading.Condition()
+        self._stopping = threading.Event()
+
+    def do(self, body: Callable[[], None]) -> None:
+        """Run a body until the ledger takes what it says, or the process stops. Every body may run twice; the engine's
+        tables lie beside ours, and what ended in an error while they cannot be written would be stranded."""
+        with self._counted():
+            while True:
+                try:
+                    return body()
+                except LedgerUnusable as error:
+                    log.warning("ledger-unusable", why=str(error))
+                    if self._stopping.wait(LEDGER_PAUSE_S):
+                        raise
 
     @contextmanager
-    def counted(self) -> Iterator[None]:
+    def _counted(self) -> Iterator[None]:
         with self._changed:
             self._count += 1
         try:
@@ -111,22 +129,21 @@ class _Running:
                 self._changed.notify_all()
 
     def wait_until_idle(self, limit_s: float) -> None:
+        self._stopping.set()
         with self._changed:
             self._changed.wait_for(lambda: self._count == 0, limit_s)
 
 
 def _stage_workflow(body: Callable[[str, int, int], None], running: _Running) -> Callable[[str, int, int], None]:
     def workflow(job_id: str, run: int, turn: int) -> None:
-        with running.counted():
-            body(job_id, run, turn)
+        running.do(lambda: body(job_id, run, turn))
 
     return workflow
 
 
 def _delivery_workflow(body: Callable[[str, int], None], running: _Running) -> Callable[[str, int], None]:
     def workflow(delivery_id: str, attempt: int) -> None:
-        with running.counted():
-            body(delivery_id, attempt)
+        running.do(lambda: body(delivery_id, attempt))
 
     return workflow
 

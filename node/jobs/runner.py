@@ -12,18 +12,21 @@ import structlog
 from ai.errors import ModelError, ModelRefused
 from node.core.job import NEXT_STAGE, JobEvent, Stage
 from node.core.retry import GiveUp, TryAgain, after_stage_failed
-from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused
+from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
 from node.jobs.choice import Choice
 from node.jobs.watchdog import Watchdog
 from node.settings import JobsTable
 from node.state import work
 from node.state.artefacts import discard, make_durable, new_folder
+from node.state.disk import room_needed
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from node.state.rows import JobRow
 from node.state.work import Ticket
 
 log = structlog.get_logger()
+
+NO_ROOM_PAUSE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -77,28 +80,35 @@ class Runner:
             return
         assignment, ticket, attempt_id = started
         with structlog.contextvars.bound_contextvars(job=ticket.job_id, stage=stage.value):
-            log.info("stage-started", attempt=attempt_id)
-            try:
-                with Watchdog(self._stages[stage].timeout_s(assignment.job), self._too_long(ticket, attempt_id)):
-                    self._stages[stage].do(assignment)
+            self._attempt(ticket, attempt_id, assignment)
+
+    def _attempt(self, ticket: Ticket, attempt_id: int, assignment: Assignment) -> None:
+        log.info("stage-started", attempt=attempt_id)
+        try:
+            timeout_s = self._stages[ticket.stage].timeout_s(assignment.job)
+            with room_needed(), Watchdog(timeout_s, self._too_long(ticket, attempt_id)):
+                self._stages[ticket.stage].do(assignment)
                 make_durable(assignment.folder, self._home)
-            except Refused as refused:
-                self._refuse(ticket, attempt_id, refused.reason, str(refused))
-            except ModelRefused as refused:
-                self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, str(refused))
-            except ProcessEnded as ended:
-                outcome = "crashed" if ended.reason is ReasonCode.UNDECODABLE else "error"
-                self._error(ticket, attempt_id, ended.reason, str(ended), outcome)
-            except MemoryError:
-                self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, "there was not enough memory")
-            except (IsocenterError, ModelError) as error:
-                log.warning("stage-failed", error=type(error).__name__)
-                self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, str(error))
-            except Exception as error:
-                log.exception("stage-failed")
-                self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, f"{type(error).__name__}: {error}")
-            else:
-                self._adopt(ticket, attempt_id, assignment)
+        except Refused as refused:
+            self._refuse(ticket, attempt_id, refused.reason, str(refused))
+        except ModelRefused as refused:
+            self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, str(refused))
+        except ProcessEnded as ended:
+            self._error(ticket, attempt_id, ended.reason, str(ended), _outcome(ended.reason))
+        except MemoryError:
+            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, "there was not enough memory")
+        except SpoolFull as full:
+            self._postpone(ticket, attempt_id, str(full))
+        except LedgerUnusable:
+            raise  # the stage is done again once the ledger can be used
+        except (IsocenterError, ModelError) as error:
+            log.warning("stage-failed", error=type(error).__name__)
+            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, str(error))
+        except Exception as error:
+            log.exception("stage-failed")
+            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, f"{type(error).__name__}: {error}")
+        else:
+            self._adopt(ticket, attempt_id, assignment)
 
     def _start(self, offered: Ticket) -> tuple[Assignment, Ticket, int] | None:
         now = self._clock()
@@ -116,7 +126,12 @@ class Runner:
                 work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=verdict.why)
                 return None
             run = work.get_run(connection, ticket.job_id, ticket.run)
-        folder = new_folder(self._home, ticket, attempt_id)
+        try:
+            with room_needed():
+                folder = new_folder(self._home, ticket, attempt_id)
+        except SpoolFull as full:
+            self._postpone(ticket, attempt_id, str(full))
+            return None
         prepared, findings = (None if one is None else self._home / one for one in (run.prepared, run.findings))
         return Assignment(job, run.started_at, prepared, findings, folder), ticket, attempt_id
 
@@ -147,6 +162,17 @@ class Runner:
                 work.end_job(connection, job, JobEvent.REFUSED, now, reason=reason, message=message)
         log.info("stage-refused", reason=reason.value)
         self._unanalysed(ticket.job_id)
+
+    def _postpone(self, ticket: Ticket, attempt_id: int, message: str) -> None:
+        """The disk has no room: that is nobody's failure, and the stage is tried until there is room."""
+        now = self._clock()
+        log.warning("no-room", why=message)
+        with self._ledger.write() as connection:
+            job = work.get_job(connection, ticket.job_id)
+            work.end_attempt(connection, attempt_id, "no-room", now, message=message)
+            again = work.next_turn(connection, job, ticket, now) if work.is_due(job, ticket) else None
+            if again is not None:
+                self._queue_again(connection, job, again, NO_ROOM_PAUSE)
 
     def _error(self, ticket: Ticket, attempt_id: int, reason: ReasonCode, message: str, outcome: str = "error") -> None:
         """Record the failure, and try the stage again later or give up."""
@@ -191,6 +217,11 @@ class Runner:
             self._error(ticket, attempt_id, ReasonCode.TIMEOUT, f"the stage took longer than {timeout_s:.0f} s")
 
         return record
+
+
+def _outcome(reason: ReasonCode) -> str:
+    """How an attempt counts whose process ended for this reason."""
+    return "crashed" if reason is ReasonCode.UNDECODABLE else "error"
 
 
 def _peak_mb() -> int:

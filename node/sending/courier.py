@@ -10,6 +10,7 @@ import structlog
 from node.core.job import DeliveryEvent, DeliveryState
 from node.core.proof import FIRST_LOOK
 from node.core.retry import GiveUp, after_send_failed
+from node.errors import LedgerUnusable
 from node.sending.destination import (
     Destination,
     ObjectOutcome,
@@ -76,6 +77,8 @@ class Courier:
                 report = failed
             except QueryRefused as refused:
                 report = f"{refused}; or set its query to false"
+            except LedgerUnusable:
+                raise  # tried again once the ledger can be used: nobody need look at the delivery
             except Exception as error:
                 log.exception("delivery-failed")
                 report = f"{type(error).__name__}: {error}"

@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from node.service.asking import why_not_ready
 from node.service.locks import claimed
-from node.settings import Configuration
+from node.settings import Configuration, NodeSettings
+from node.state.disk import free_mb
 
 Told = Iterator[tuple[str, str]]
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "glusterfs"})
@@ -44,7 +46,7 @@ def faults(configuration: Configuration) -> Told:
             f"only {files} files may be open: raise the limit to {FEWEST_FILES} (LimitNOFILE, ulimit -n)",
         )
     if is_running(home):
-        yield from _processes(home)
+        yield from _processes(home, settings)
     else:
         yield "not-running", "no node runs in this home: start it with `isocenter serve`"
         yield from _port(settings.node.bind, settings.node.port, "node.port")
@@ -73,12 +75,13 @@ def file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
 
 
 def _room(home: Path, reserve_mb: int, refuse_mb: int) -> Told:
-    disk = os.statvfs(home)
-    free_mb = disk.f_bavail * disk.f_frsize >> 20
-    if free_mb <= reserve_mb:
-        yield "disk-full", f"{free_mb} MB are free, the reserve is {reserve_mb}: images are refused (A700); make room"
-    elif free_mb <= refuse_mb:
-        yield "disk-low", f"{free_mb} MB are free, less than {refuse_mb}: associations are refused; make room"
+    disk, free = os.statvfs(home), free_mb(home)
+    if free <= reserve_mb:
+        yield "disk-full", f"{free} MB are free, the reserve is {reserve_mb}: images are refused (A700); make room"
+    elif free <= refuse_mb:
+        yield "disk-low", f"{free} MB are free, less than {refuse_mb}: associations are refused; make room"
+    if disk.f_flag & os.ST_RDONLY:
+        yield "read-only", f"the disk of {home} is read-only: images are refused (A700); check it, mount it anew"
     if disk.f_files and disk.f_favail < FEWEST_INODES:
         yield "inodes", f"only {disk.f_favail} files can still be made on the disk of {home}: make room"
 
@@ -105,12 +108,16 @@ def _older(folder: Path, than_s: float) -> int:
     return sum(entry.stat().st_ctime < before for entry in os.scandir(folder) if entry.is_file())
 
 
-def _processes(home: Path) -> Told:
+def _processes(home: Path, settings: NodeSettings) -> Told:
     for folder in claimed(home):
         told = folder / "processes.json"
         for one in json.loads(told.read_text())["processes"] if told.exists() else ():
             if one["state"] != "ready":
                 yield "process", f"{one['role']} {one['slot']} is {one['state']}: if it stays, look into the log"
+            elif one["role"] == "service" and free_mb(home) > settings.intake.disk_reserve_mb:
+                why = why_not_ready(settings.admin)
+                if why:
+                    yield "not-ready", f"the service cannot work: {why}"
 
 
 def _port(bind: str, port: int, setting: str) -> Told:

@@ -13,6 +13,7 @@ from node.admin.health import Health
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
 from node.core.provenance import settings_digest
+from node.errors import LedgerUnusable, SpoolFull
 from node.intake.callers import keep_ended
 from node.intake.gathering import Gathering, Rules
 from node.intake.indexer import Indexer
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 
 SWEEP_S = 2.0
 """The indexer looks at the spool at least so often, should a ring of the bell be lost."""
+UNUSABLE_PAUSE_S = 2.0
+"""Before the ledger is tried again that was full, locked or gone."""
 RECONCILE_S = 30
 RETAIN_S = 3600
 WORKFLOWS_KEPT = timedelta(days=1)
@@ -95,24 +98,41 @@ class ServiceClock:
 
     def every(self, seconds: float, look: Callable[[], None]) -> None:
         """Do this too, at intervals, while the clock runs."""
-        self._scheduler.add_job(look, "interval", seconds=seconds, coalesce=True, max_instances=1)
+        name = getattr(look, "__qualname__", repr(look))
+        self._scheduler.add_job(
+            self._unless_unusable, "interval", [look], name=name, seconds=seconds, coalesce=True, max_instances=1
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop: index what arrives, complete what is complete."""
-        self._scheduler.add_job(self._keep_callers, "interval", seconds=CALLERS_S, coalesce=True, max_instances=1)
-        self._scheduler.add_job(self._reconcile, "interval", seconds=RECONCILE_S, coalesce=True, max_instances=1)
-        self._scheduler.add_job(self._retain, "interval", seconds=RETAIN_S, coalesce=True, max_instances=1)
+        self.every(CALLERS_S, self._keep_callers)
+        self.every(RECONCILE_S, self._reconcile)
+        self.every(RETAIN_S, self._retain)
         self._scheduler.start()
-        self._reconcile()
+        self._unless_unusable(self._reconcile)
         threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()
         try:
             while not stop.is_set():
-                self.indexer.drain()
-                self._wake.wait(self._pause_s(self.gathering.look()))
+                try:
+                    self.indexer.drain()
+                    until = self.gathering.look()
+                except (LedgerUnusable, SpoolFull) as error:
+                    log.warning("waiting-for-room", why=str(error))
+                    stop.wait(UNUSABLE_PAUSE_S)  # not for the bell, which the receivers go on ringing
+                else:
+                    self._wake.wait(self._pause_s(until))
         finally:
             self._scheduler.shutdown(wait=True)
             self._source_count.close()
             self._wake.close()
+
+    @staticmethod
+    def _unless_unusable(look: Callable[[], None]) -> None:
+        """What is done at intervals is left out while the ledger cannot be used; the next time comes."""
+        try:
+            look()
+        except LedgerUnusable as error:
+            log.warning("ledger-unusable", why=str(error))
 
     def _ring_when(self, stop: threading.Event) -> None:
         stop.wait()
@@ -143,11 +163,16 @@ class ServiceClock:
         """What /ready and /metrics say."""
         free_mb = self._spool.free_mb()
         reserve_mb = self._configuration.settings.intake.disk_reserve_mb
-        with self._ledger.read() as connection:
-            counts = [count_states(connection, table) for table in (schema.study, schema.job, schema.delivery)]
-        ready = free_mb > reserve_mb
-        why = "" if ready else f"only {free_mb} MB of disk are free, less than intake.disk_reserve_mb ({reserve_mb})"
-        return Health(ready, why, studies=counts[0], jobs=counts[1], deliveries=counts[2], disk_free_mb=free_mb)
+        why = self._ledger.fault
+        counts: list[dict[str, int]] = [{}, {}, {}]
+        try:
+            with self._ledger.read() as connection:
+                counts = [count_states(connection, table) for table in (schema.study, schema.job, schema.delivery)]
+        except LedgerUnusable as error:
+            why = str(error)
+        if free_mb <= reserve_mb:
+            why = f"only {free_mb} MB of disk are free, less than intake.disk_reserve_mb ({reserve_mb})"
+        return Health(not why, why, studies=counts[0], jobs=counts[1], deliveries=counts[2], disk_free_mb=free_mb)
 
 
 def periods_of(configuration: Configuration) -> Periods:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
 import structlog
 
+from node.errors import LedgerUnusable
 from node.service.executor import now
 from node.state.heartbeats import beat
 from node.state.ledger import Ledger
@@ -38,8 +38,8 @@ def _keep_beating(ledger: Ledger, executor: str, pause_s: float, stop: threading
     while not stop.wait(pause_s):
         try:
             _beat(ledger, executor)
-        except sa.exc.DBAPIError as error:
-            log.warning("heartbeat-failed", error=type(error.orig).__name__)
+        except LedgerUnusable as error:
+            log.warning("heartbeat-failed", why=str(error))
 
 
 def _beat(ledger: Ledger, executor: str) -> None:

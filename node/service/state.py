@@ -1,14 +1,17 @@
 """What a node says of itself to another process on the same machine."""
 
 import json
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.errors import LedgerUnusable
+from node.service.asking import why_not_ready
 from node.service.locks import TOLD, claimed
 from node.settings import Configuration
 from node.state.counts import queue_lengths
+from node.state.disk import free_mb
 from node.state.ledger import Ledger
-from node.state.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,22 @@ def read_status(configuration: Configuration) -> NodeStatus:
     processes = tuple(one for folder in claimed(home) for one in _processes(folder))
     queues: dict[str, int] = {}
     if state.database_url or (home / "ledger.sqlite").exists():
-        ledger = Ledger(state.url)
-        if ledger.is_ready():
-            with ledger.read() as connection:
-                queues = queue_lengths(connection)
-        ledger.close()
-    free_mb = Spool(home).free_mb() if (home / "spool").exists() else 0
+        with closing(Ledger(state.url)) as ledger, suppress(LedgerUnusable):  # the service says why
+            if ledger.is_ready():
+                with ledger.read() as connection:
+                    queues = queue_lengths(connection)
+    room_mb = free_mb(home / "spool") if (home / "spool").exists() else 0
+    return NodeStatus(not (why := _why_not(processes, configuration)), why, processes, queues, room_mb)
+
+
+def _why_not(processes: tuple[ProcessStatus, ...], configuration: Configuration) -> str:
+    """Why the node does not work; empty where it does."""
+    if not processes:
+        return "no node runs in this home"
     starting = [f"{one.role} {one.slot} is {one.state}" for one in processes if one.state != "ready"]
-    why = "" if processes else "no node runs in this home"
-    return NodeStatus(bool(processes) and not starting, why or ", ".join(starting), processes, queues, free_mb)
+    if starting or not any(one.role == "service" for one in processes):
+        return ", ".join(starting)
+    return why_not_ready(configuration.settings.admin)
 
 
 def _processes(folder: Path) -> list[ProcessStatus]:

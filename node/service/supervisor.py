@@ -170,8 +170,11 @@ class Supervisor:
         if target.exists() and target.read_text() == text:
             return
         aside = target.with_suffix(".part")
-        aside.write_text(text)
-        aside.replace(target)
+        try:
+            aside.write_text(text)
+            aside.replace(target)
+        except OSError as error:  # of a full disk; it is told anew once there is room
+            log.warning("processes-not-told", why=error.strerror)
 
 
 def open_listening(bind: str, port: int, setting: str) -> socket.socket:

@@ -5,12 +5,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import structlog
 
 from ai.device import Device
 from node.core.job import Stage
+from node.errors import LedgerUnusable
 from node.jobs.catalogue import installed_models
 from node.jobs.confined import warm_up
 from node.jobs.engine import Engine, Work
@@ -101,6 +102,9 @@ def _body(runner: Runner, stage: Stage) -> Callable[[str, int, int], None]:
 def _wait_for(ledger: Ledger, stop: threading.Event) -> None:
     """Wait for the tables, which the service process makes."""
     deadline = time.monotonic() + LEDGER_WAIT_S
-    while not ledger.is_ready() and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        with suppress(LedgerUnusable):
+            if ledger.is_ready():
+                return
         if stop.wait(0.1):
             return

@@ -1,8 +1,10 @@
 """What the operating system says of a disk, in the node's own words."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from node.errors import SpoolFull
 
@@ -14,6 +16,15 @@ DISK_ERRNOS = frozenset(
 )  # fmt: skip
 """What the operating system says where it has no room, or no sound disk, for one more file: all are tried again."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Of these, what says nothing about who wanted to write: it goes on once somebody makes room."""
+
+
+def free_mb(folder: Path) -> int:
+    """Room that is left on a folder's disk, in MiB."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize >> 20
+
 
 @contextmanager
 def disk_faults() -> Iterator[None]:
@@ -24,3 +35,14 @@ def disk_faults() -> Iterator[None]:
         if error.errno not in DISK_ERRNOS:
             raise
         raise SpoolFull(f"the spool cannot be written: {error.strerror}; make room, or check the disk") from error
+
+
+@contextmanager
+def room_needed() -> Iterator[None]:
+    """That a disk is full or read-only, as SpoolFull; every other fault as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise SpoolFull(f"there is no room to work ({error.strerror}): make room on the disk") from error

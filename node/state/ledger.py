@@ -1,5 +1,6 @@
 """The ledger: one door to the database, for transactions that read and for transactions that write."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,12 +12,16 @@ from node.state import schema
 from node.state.database import is_current, migrate, open_engine, reading, writing
 
 MESSAGE_LIMIT = 1000
+FAULT_TOLD_S = 15.0
+UNUSABLE = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError)
+"""What a database raises that is full, locked, read-only or gone; not what it says of a wrong statement."""
 
 
 class Ledger:
     """Facts in SQL. Functions in arrivals, work and outbox take the connection of one transaction."""
 
     def __init__(self, url: str) -> None:
+        self._fault, self._fault_s = "", -FAULT_TOLD_S
         self.engine = open_engine(url)
         self._writing, self._reading = writing(self.engine), reading(self.engine)
 
@@ -28,23 +33,47 @@ class Ledger:
             raise LedgerUnusable(f"the ledger cannot be opened at {self._place()}: {error.orig}") from error
 
     def is_ready(self) -> bool:
-        """Whether the tables are there, of this version: processes that do not migrate wait for this."""
-        return is_current(self.engine)
+        """Whether the tables are there, of this version: processes that do not migrate wait for this. Raises as `read`
+        does."""
+        try:
+            return is_current(self.engine)
+        except UNUSABLE as error:
+            raise LedgerUnusable(self._words("read", error)) from error
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that sees one state of the ledger."""
-        with self._reading.connect() as connection, connection.begin():
-            yield connection
+        """A transaction that sees one state of the ledger. Raises LedgerUnusable where it is full, locked or gone."""
+        try:
+            with self._reading.connect() as connection, connection.begin():
+                yield connection
+        except UNUSABLE as error:
+            raise LedgerUnusable(self._words("read", error)) from error
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that is durable when the block ends, or leaves nothing behind where it raises."""
-        with self._writing.begin() as connection:
-            yield connection
+        """A transaction that is durable when the block ends, or leaves nothing behind where it raises.
+
+        Raises LedgerUnusable where the database is full, locked or gone: everything may be tried again.
+        """
+        try:
+            with self._writing.begin() as connection:
+                yield connection
+        except UNUSABLE as error:
+            self._fault, self._fault_s = self._words("written", error), time.monotonic()
+            raise LedgerUnusable(self._fault) from error
+
+    @property
+    def fault(self) -> str:
+        """Why a transaction could not be written lately; empty where all could. That a small one could since then does
+        not tell that there is room for others."""
+        return self._fault if time.monotonic() - self._fault_s < FAULT_TOLD_S else ""
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def _words(self, verb: str, error: sa.exc.DBAPIError) -> str:
+        first_line = str(error.orig).partition("\n")[0]
+        return f"the ledger at {self._place()} cannot be {verb} ({first_line}): make room there, or mend the database"
 
     def _place(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from node.errors import Unreadable
+from node.state.disk import disk_faults
 
 STRIKES = 3
 """So often a file may take the process down; a process that is killed by chance must not cost a file its reading."""
@@ -20,11 +21,13 @@ class Suspects:
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
-        """Note that `name` is read. Raises Unreadable where reading it has ended the process too often."""
+        """Note that `name` is read. Raises Unreadable where reading it has ended the process too often, SpoolFull where
+        there is no room for the note."""
         strikes = self._strikes if name == self._name else 0
         if strikes >= STRIKES:
             raise Unreadable(f"reading its header ended the process {strikes} times: it is kept, and read no more")
-        self._note.write_text(f"{strikes}\n{name}")
+        with disk_faults():
+            self._note.write_text(f"{strikes}\n{name}")
         try:
             yield
         finally:

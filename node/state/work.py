@@ -110,7 +110,7 @@ def waiting_jobs(connection: sa.Connection, stage: Stage) -> list[JobRow]:
         attempt.c.job_id == table.c.id,
         attempt.c.run == table.c.run,
         attempt.c.stage == table.c.stage,
-        sa.or_(attempt.c.ended_at.is_(None), attempt.c.outcome == "error"),
+        sa.or_(attempt.c.ended_at.is_(None), attempt.c.outcome.in_(["error", "no-room"])),
     )
     query = sa.select(table).where(table.c.stage == stage.value, table.c.state == STATE_BEFORE[stage].value, ~tried)
     return [JobRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
@@ -180,7 +180,7 @@ def end_attempt(
     message: str = "",
     peak_mb: int | None = None,
 ) -> None:
-    """Record how an attempt ended: done, refused, error, or stale where its job had moved on."""
+    """Record how an attempt ended: done, refused, error, no-room, or stale where its job had moved on."""
     table = schema.attempt
     values = {"ended_at": now, "outcome": outcome, "message": message[:1000], "peak_mb": peak_mb}
     connection.execute(table.update().where(table.c.id == attempt_id).values(**values))

@@ -43,9 +43,11 @@ def queue_job(found: Books, number: int, priority: Priority = Priority.ROUTINE) 
     return job.id
 
 
-def start(found: Books, slot: str, stage_s: float = 0.05) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.makers.worker", str(found.home), found.url, slot, str(stage_s)]
-    return subprocess.Popen(command)
+def start(found: Books, slot: str, stage_s: float = 0.05, *, changed: str = "") -> subprocess.Popen[bytes]:
+    """A worker. changed: Python that it runs first, to break something."""
+    program = f"import sys; from pathlib import Path; from tests.makers.worker import main\n{changed}\n"
+    program += "main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))"
+    return subprocess.Popen([sys.executable, "-c", program, str(found.home), found.url, slot, str(stage_s)])
 
 
 def states(found: Books) -> dict[str, JobState]:
@@ -168,25 +170,59 @@ def test_the_work_of_a_dead_executor_is_done_by_another_once_it_is_recovered(fou
     ]
 
 
-@pytest.mark.slow
-def test_an_executor_that_was_frozen_and_thaws_after_its_work_was_done_elsewhere_changes_nothing(found: Books) -> None:
+def freeze_and_thaw(found: Books, changed: str = "") -> None:
+    """One worker is frozen within a stage, another does the work to its end, and the first one thaws."""
     queue_job(found, 1)
-    frozen = start(found, "frozen", stage_s=1.5)
+    frozen = start(found, "frozen", stage_s=1.5, changed=changed)
     wait_until(lambda: running_attempt(found) == "frozen")
     frozen.send_signal(signal.SIGSTOP)
     other = start(found, "other")
     with recovering(found) as engine:
         engine.recover("frozen")
         wait_until_encoded(found)
+        before = len(notes(found))
         frozen.send_signal(signal.SIGCONT)
-        wait_until(lambda: ("prepare", "frozen", "stale") in attempts(found))
+        wait_until(lambda: ("prepare", "frozen", "stale") in attempts(found) or len(notes(found)) > before)
     for worker in (frozen, other):
         worker.terminate()
         worker.wait(30)
 
+
+def notes(found: Books) -> list[str]:
+    """What happened to jobs, in order."""
+    with found.ledger.read() as connection:
+        query = sa.select(schema.event.c.name).where(schema.event.c.job_id.is_not(None)).order_by(schema.event.c.id)
+        return list(connection.execute(query).scalars())
+
+
+@pytest.mark.slow
+def test_an_executor_that_was_frozen_and_thaws_after_its_work_was_done_elsewhere_changes_nothing(found: Books) -> None:
+    freeze_and_thaw(found)
+
     assert sorted(one for one in attempts(found) if one[2] == "done") == [
         (stage, "other", "done") for stage in ("encode", "infer", "prepare")
     ]
+    assert notes(found) == ["job-queued", "job-prepared", "job-inferred", "job-encoded"]
+
+
+WITHOUT_COMPARING = """
+from node.state import schema, work
+
+def set_only(connection, job, ticket, values, now):
+    connection.execute(schema.job.update().where(schema.job.c.id == job.id).values(**values, changed_at=now))
+    return True
+
+work._compare_and_set = set_only
+"""
+
+
+@pytest.mark.slow
+def test_without_the_compare_and_set_the_same_proof_fails(found: Books) -> None:
+    """The control: a worker that sets without comparing walks a finished job back."""
+    freeze_and_thaw(found, WITHOUT_COMPARING)
+
+    assert ("prepare", "frozen", "done") in attempts(found)
+    assert notes(found)[:5] == ["job-queued", "job-prepared", "job-inferred", "job-encoded", "job-prepared"]
 
 
 ENGINES_TABLES = ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")

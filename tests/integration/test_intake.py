@@ -1,18 +1,11 @@
 """The door as senders see it: DCMTK and hostile peers against the real receiver."""
 
 import gc
-import os
-import random
 import re
-import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pydicom
@@ -21,7 +14,7 @@ import structlog
 
 from node.settings import Configuration
 from node.state.associations import AssociationOutcome
-from node.state.spool import Spool, read_meta
+from node.state.spool import read_meta
 from tests.makers.bare import rejection, request
 from tests.makers.elements import CT_IMAGE, EXPLICIT, IMPLICIT, INSTANCE, STUDY, ct, element
 from tests.makers.part10 import data_set_of, part10
@@ -442,132 +435,3 @@ def test_nothing_of_the_patient_is_logged(door: Door, tmp_path: Path) -> None:
 
     assert len(logs) >= 2
     assert not re.search("SECRETWORD|Test.Patient", repr(logs))
-
-
-# Proofs
-
-
-RECEIVER = """if True:
-    import json, signal, socket, sys, threading
-    from pathlib import Path
-    from node.intake.listener import run_receiver
-    from node.settings import Configuration
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    configuration = Configuration.model_validate(json.loads(sys.argv[2]))
-    listening = socket.socket(fileno=int(sys.argv[3]))
-    run_receiver(configuration, listening, Path(sys.argv[1]), stop, lambda: print("ready", flush=True))
-"""
-
-
-@contextmanager
-def receiver(home: Path, listening: socket.socket, *before: str) -> Iterator[subprocess.Popen[str]]:
-    """A receiver as a process of its own; `before`: a program that starts it."""
-    configuration = Configuration.model_validate(CONFIGURATION).model_dump_json(by_alias=True)
-    command = [*before, sys.executable, "-c", RECEIVER, home, configuration, str(listening.fileno())]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, pass_fds=[listening.fileno()], start_new_session=True
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            while process.stdout.readline() not in ("ready\n", ""):
-                pass
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-@pytest.mark.real("dcmtk", "strace")
-def test_every_acknowledgement_comes_after_the_instance_is_durable(tmp_path: Path) -> None:
-    """Write, sync, link, sync of the folder, and only then the response: seen by strace, for every instance."""
-    files = [part10(tmp_path / f"{n}.dcm", ct(instance=f"1.2.3.{n}"), instance=f"1.2.3.{n}") for n in range(5)]
-    trace = tmp_path / "trace"
-    strace = ("strace", "-f", "-y", "-s", "16", "-o", str(trace), "-e", "trace=openat,write,fsync,link,linkat,sendto")
-    with socket.create_server(("127.0.0.1", 0)) as listening, receiver(tmp_path / "home", listening, *strace):
-        port = str(listening.getsockname()[1])
-        assert run("dcmsend", "-aet", "SENDER", "-aec", "ISOCENTER", "127.0.0.1", port, *files).returncode == 0
-
-    steps = []
-    for line in trace.read_text().splitlines():
-        for step, pattern in {
-            "write": r"write\(\d+<\S+/aside/\w+\.part>",
-            "sync file": r"fsync\(\d+<\S+/aside/\w+\.part>",
-            "name": r"link\w*\(.*instances/\S+\.dcm",
-            "sync folder": rf"fsync\(\d+<\S+/instances/{re.escape(STUDY)}>",
-            "sync parent": r"fsync\(\d+<\S+/instances>",
-            "respond": r'sendto\(\d+<\S+>, "\\4',
-        }.items():
-            if re.search(pattern, line):
-                steps.append(step)
-    responses = " ".join(steps).split("respond")[:-1]
-    assert len(responses) == 5
-    for before in responses:
-        assert re.search(r"write( write)* sync file .*name .*sync folder", before), before
-    assert "sync parent" in responses[0]
-
-
-@pytest.mark.real("dcmtk")
-def test_nothing_acknowledged_is_lost_when_the_receiver_is_killed(tmp_path: Path) -> None:
-    """SIGKILL in the middle of sending, again and again: what storescu saw acknowledged is there, byte by byte."""
-    sent = {}
-    for number in range(60):
-        instance = f"1.2.3.{number}"
-        data_set = ct(instance=instance, pixels=random.Random(number).randbytes(50_000))
-        sent[str(part10(tmp_path / f"{number}.dcm", data_set, instance=instance))] = (instance, data_set)
-    home = tmp_path / "home"
-    acknowledged: set[str] = set()
-
-    def send(port: int) -> subprocess.CompletedProcess[str]:
-        done = run("storescu", "-v", "-aet", "SENDER", "-aec", "ISOCENTER", "127.0.0.1", str(port), *sent)
-        current = ""
-        for line in (done.stdout + done.stderr).splitlines():
-            current = line.removeprefix("I: Sending file: ") if "Sending file" in line else current
-            if "Received Store Response (Success)" in line:
-                acknowledged.add(current)
-        return done
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        for kill_at in (7, 23, 41):
-            with receiver(home, listening) as process:
-                assert not list((home / "spool" / "aside").iterdir())
-                sender = threading.Thread(target=send, args=(port,))
-                sender.start()
-                wait_for(lambda at=kill_at: len(list(home.rglob("instances/*/*.dcm"))) >= at)
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                sender.join()
-            kept = {data_set_of(path) for path in home.rglob("instances/*/*.dcm")}
-            assert {sent[file][1] for file in acknowledged} <= kept
-            assert kept <= {data_set for _, data_set in sent.values()}
-        assert len(acknowledged) >= 30
-        with receiver(home, listening):
-            assert send(port).returncode == 0
-
-    assert {data_set_of(path) for path in home.rglob("instances/*/*.dcm")} == {one for _, one in sent.values()}
-    assert len(list(home.rglob("instances/*/*.dcm"))) == len(list(Spool(home).arrivals())) == 60
-
-
-def test_a_full_disk_is_answered_a700_and_taken_up_again(tmp_path: Path) -> None:
-    """A disk of 6 MB: refused without a partial file while it is full, taken after room was made, without a restart."""
-    home = tmp_path / "home"
-    home.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "isocenter-test", home], capture_output=True
-    ).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        with opened(home) as door, association(door) as sender:
-            file = part10(tmp_path / "one.dcm", ct(pixels=bytes(900_000)))
-            ballast = home / "ballast"
-            ballast.write_bytes(bytes(5_500_000))
-            refused = sender.send_c_store(file)
-            assert (code(refused), door.files()) == (0xA700, [])
-            assert list((home / "spool" / "aside").iterdir()) == []
-            assert rejection(door, request()) == (2, 3, 1)
-            ballast.unlink()
-            assert code(sender.send_c_store(file)) == 0x0000
-    finally:
-        subprocess.run(["umount", home], check=True)

@@ -28,10 +28,11 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Postgres:
-    """A cluster that runs. address: where it listens."""
+    """A cluster that runs. address: where it listens. folder: a place that its server can reach."""
 
     address: str
     port: int
+    folder: Path
 
     def url(self, name: str = "postgres") -> str:
         """What `state.database_url` says of one of its databases."""
@@ -42,6 +43,17 @@ class Postgres:
         name = f"test_{next(_numbers)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def new_in_tablespace(self, place: Path) -> str:
+        """The URL of a new database whose files lie in an empty folder of their own, which is made."""
+        place.mkdir()
+        if os.geteuid() == 0:
+            shutil.chown(place, USER, USER)
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE TABLESPACE \"{name}\" LOCATION '{place}'")
+            connection.execute(f'CREATE DATABASE "{name}" TABLESPACE "{name}"')
         return self.url(name)
 
     def new_with_tables(self) -> str:
@@ -76,8 +88,8 @@ def running_postgres(address: str = "127.0.0.1") -> Iterator[Postgres]:
             command = [*_as_server(), programs / "postgres", "-D", cluster, *options]
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
-            _wait_for(Postgres("127.0.0.1", port), server)
-            yield Postgres(address, port)
+            _wait_for(Postgres("127.0.0.1", port, Path(folder)), server)
+            yield Postgres(address, port, Path(folder))
         finally:
             server.send_signal(signal.SIGQUIT)  # at once, without tidying up
             server.wait()

@@ -1,5 +1,6 @@
 """One stage of one job: adopted once, tried again, refused or given up, always with its reason."""
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from ai.errors import ModelRefused
 from node.core.job import JobState, Priority, Stage
-from node.errors import ReasonCode, Refused
+from node.errors import LedgerUnusable, ReasonCode, Refused
 from node.jobs.runner import Assignment, Runner, StageWork
 from node.settings import JobsTable
 from node.state import arrivals, schema, work
@@ -160,3 +161,25 @@ def test_analysis_start_is_written_once_per_run(bench: Bench) -> None:
     bench.run(Stage.INFER)
 
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_failure_of_the_job(bench: Bench, code: int) -> None:
+    """However often it is met: the stage is done once there is room."""
+    bench.do = failing(OSError(code, "No space left on device"))
+    for turn in range(1, 8):
+        assert bench.run(turn=turn).state is JobState.QUEUED
+    bench.do = lambda _assignment: None
+
+    assert bench.run(turn=8).state is JobState.PREPARED
+    assert bench.outcomes() == [*["no-room"] * 7, "done"]
+
+
+def test_a_ledger_that_cannot_be_used_is_no_failure_of_the_job(bench: Bench) -> None:
+    """The engine has the body run again."""
+    bench.do = failing(LedgerUnusable("full"))
+    with pytest.raises(LedgerUnusable):
+        bench.run()
+    bench.do = lambda _assignment: None
+
+    assert bench.run().state is JobState.PREPARED

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from node.core.job import Priority, StudyEvent, StudyState
+from node.errors import LedgerUnusable
 from node.state import arrivals, database, schema, work
 from node.state.ledger import Ledger
 from node.state.work import NewJob
@@ -100,7 +101,7 @@ def test_a_writer_that_falls_silent_does_not_keep_the_others_out(
                 arrivals.add_instance(connection, silent.received(ct_slice(1)), arrivals.Conflict.NONE, START)
                 other.arrive(ct_slice(1, study="another"))
 
-        with pytest.raises(sa.exc.DBAPIError):
+        with pytest.raises(LedgerUnusable):
             fall_silent()
 
         assert time.monotonic() - started < 3
