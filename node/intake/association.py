@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from node.intake import pdu
+from node.intake.advice import Cause, advised
 from node.intake.command import (
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
@@ -29,7 +30,8 @@ from node.state.transaction import PUSH_MODEL_CLASS
 
 log = structlog.get_logger()
 
-ABORT_SOURCES = {0: "its application", 2: "its DICOM layer"}
+ABORT_SOURCES = {0: Cause.BY_APPLICATION, 2: Cause.BY_DICOM_LAYER}
+"""By the source field of an A-ABORT (PS3.8 table 9-26)."""
 
 
 class Association:
@@ -78,8 +80,8 @@ class Association:
             elif kind == PduType.RELEASE_RQ:
                 return pdu.RELEASE_RP
             elif kind == PduType.ABORT:
-                source = ABORT_SOURCES.get(body[2] if len(body) > 2 else 0, "the sender")
-                self._entry.remark(f"the sender aborted: {source} did not want to go on; its own log says why")
+                cause = ABORT_SOURCES.get(body[2] if len(body) > 2 else 0, Cause.BY_APPLICATION)
+                self._entry.remark(advised("the sender aborted", cause))
                 return b""
             elif kind in set(PduType):
                 raise Breach(f"a PDU of type {kind} has no place in an association", AbortReason.UNEXPECTED_PDU)
@@ -111,7 +113,7 @@ class Association:
         self._command.clear()
         context = self._opened.contexts.get(context_id)
         if context is None:
-            raise Breach("a message came on a presentation context that was not accepted")
+            raise Breach("a message came on a presentation context that was not accepted", cause=Cause.NOT_SERVED)
         self._begin(command, context)
         if not command.has_data_set:
             self._finish(command)
@@ -131,14 +133,14 @@ class Association:
         elif field != CommandField.C_CANCEL_RQ and not (
             field == CommandField.C_ECHO_RQ and context.abstract_syntax_uid == VERIFICATION
         ):
-            raise Breach(f"{_called(field)} is not served on this presentation context")
+            raise Breach(f"{_called(field)} is not served on this presentation context", cause=Cause.NOT_SERVED)
         self._request = command
 
     def _receive_data(self, fragment: memoryview, *, is_last: bool) -> None:
         if self._taking is not None:
             self._taking.write(fragment)
             if self._taking.is_oversize and not is_last:
-                raise Breach(self._taking.oversize_words)
+                raise Breach(self._taking.oversize_words, cause=Cause.TOO_LARGE)
         if is_last and self._request is not None:
             self._finish(self._request)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from node.core.admission import Caller
+from node.intake.advice import ADVICE, Cause
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations, Receiver
 
 log = structlog.get_logger()
@@ -21,7 +22,6 @@ REJECTION_TOLD_EVERY_S = 60.0
 REJECTIONS_TOLD = 1000
 """A caller that is turned away usually comes again and again; nobody may fill the disk by asking."""
 TEXT_LENGTH = 64
-ABORTED_BY_SENDER = "the sender closed its connection without releasing the association: its own log says why"
 
 
 def told(text: str) -> str:
@@ -73,7 +73,7 @@ class Entry:
         with self._lock:
             if not self._record.is_open:
                 return
-            why = self._why or (ABORTED_BY_SENDER if outcome is AssociationOutcome.ABORTED else "")
+            why = self._why or (ADVICE[Cause.CLOSED] if outcome is AssociationOutcome.ABORTED else "")
             self._record = replace(self._record, outcome=outcome, why=why, ended_at=self._journal.now())
             self._journal.tell(self._record)
         log.info(
@@ -101,13 +101,13 @@ class Journal:
         log.info("association-opened", association=record.id, **_names(caller), peer=peer)
         return Entry(self, record)
 
-    def rejected(self, caller: Caller, why: str) -> None:
-        """An association was rejected. Told once a minute for each caller, and within a bound for all of them."""
-        log.warning("association-rejected", **_names(caller), why=why)
+    def rejected(self, caller: Caller, why: str, outcome: AssociationOutcome = AssociationOutcome.REJECTED) -> None:
+        """No association came about. Told once a minute for each caller, and within a bound for all of them."""
+        log.warning("association-refused", **_names(caller), outcome=outcome.value, why=why)
         if not self._may_tell(Caller(caller.calling_ae, caller.called_ae, caller.address)):
             return
         record = self._record(f"r{secrets.token_hex(5)}", caller, None)
-        self.tell(replace(record, outcome=AssociationOutcome.REJECTED, why=why, ended_at=record.started_at))
+        self.tell(replace(record, outcome=outcome, why=why, ended_at=record.started_at))
 
     def tell(self, record: AssociationRecord) -> None:
         """Write a record for the other processes."""

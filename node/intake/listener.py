@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from node.errors import ConfigurationInvalid
+from node.intake.advice import ADVICE, Cause
 from node.intake.connection import Connection
 from node.intake.desk import Desk, Limits
 from node.intake.door import Door
@@ -85,7 +86,7 @@ class Listener:
         """Abort what is left, and end."""
         self._stop_accepting()
         for connection in self._connections().values():
-            connection.give_up("the node is being stopped")
+            connection.give_up(ADVICE[Cause.STOPPED])
         self._join(ABORT_S)
         self._journal.close()
         self._seats.close()

@@ -6,9 +6,10 @@ import structlog
 
 from node.core.admission import LOCAL_LIMIT_EXCEEDED, Accepted, Caller, Rejected, RejectResult, RejectSource
 from node.intake import pdu
+from node.intake.advice import Cause, advised
 from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.journal import Entry
-from node.intake.negotiation import settle
+from node.intake.negotiation import STORAGE_CLASSES, settle
 from node.intake.pdu import AbortReason, Breach, PduType
 from node.intake.request import Context, encode_acceptance, negotiate, read_request
 from node.intake.tls import subject_of
@@ -48,7 +49,7 @@ def open_association(wire: Wire, desk: Desk, seat: Seat, address: str) -> Opened
     )
     if kind != PduType.ASSOCIATE_RQ:
         known = kind in set(PduType)
-        raise Breach("no association was requested", _reason(known=known))
+        raise Breach("no association was requested", _reason(known=known), Cause.NO_ASSOCIATION)
     request = read_request(bytes(body))
     identity = request.identity
     caller = Caller(
@@ -71,8 +72,10 @@ def open_association(wire: Wire, desk: Desk, seat: Seat, address: str) -> Opened
     acceptance = encode_acceptance(request, results, roles, largest_pdu=desk.limits.max_pdu_bytes)
     _check_patience(wire, caller)
     entry = desk.journal.opened(caller, verdict.peer)
-    if not verdict.may_send:
-        log.info("only-verification", association=entry.record.id, why="its roles lack source")
+    if not verdict.may_send and STORAGE_CLASSES.intersection(str(one.abstract_syntax) for one in request.contexts):
+        entry.remark(advised(f"peer {verdict.peer} wanted to send, and its roles lack source", Cause.MAY_NOT_SEND))
+    elif not contexts:
+        entry.remark(advised("the sender proposed nothing that this node takes", Cause.NOTHING_TAKEN))
     return Opened(entry, verdict, contexts, request.largest_pdu, acceptance)
 
 
@@ -91,7 +94,7 @@ def _check_patience(wire: Wire, caller: Caller) -> None:
     log.warning("peer-did-not-wait", calling_ae=ascii(caller.calling_ae), address=caller.address, pdu=early)
     if early in (0, PduType.ABORT):
         raise Ended
-    raise Breach("the peer sent before it was accepted", _reason(known=early in set(PduType)))
+    raise Breach("the peer sent before it was accepted", _reason(known=early in set(PduType)), Cause.NOT_WAITING)
 
 
 def _reason(*, known: bool) -> AbortReason:

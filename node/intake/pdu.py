@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 
+from node.intake.advice import Cause, advised
+
 HEAD = struct.Struct(">BxI")
 _VALUE_HEAD = struct.Struct(">IBB")
 _FOUR_BYTES = struct.Struct(">BxI4B")
@@ -42,8 +44,10 @@ class AbortReason(IntEnum):
 class Breach(Exception):
     """The peer broke the protocol: the association ends with A-ABORT. The message is for the journal."""
 
-    def __init__(self, why: str, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> None:
-        super().__init__(why)
+    def __init__(
+        self, why: str, reason: AbortReason = AbortReason.NOT_SPECIFIED, cause: Cause = Cause.PROTOCOL
+    ) -> None:
+        super().__init__(advised(why, cause))
         self.reason = reason
 
 

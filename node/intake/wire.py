@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from node.intake.advice import Cause, advised
 from node.intake.pdu import HEAD, Breach
 
 BUFFER_BYTES: Final = 1 << 18
@@ -18,6 +19,10 @@ SEND_TIMEOUT_S = 30.0
 
 class Ended(Exception):
     """The connection is over: the peer closed it, or let a deadline pass. The message is empty for a plain close."""
+
+    def __init__(self, why: str = "", cause: Cause = Cause.BROKEN) -> None:
+        super().__init__(advised(why, cause) if why else "")
+        self.cause = cause
 
 
 class Wire:
@@ -51,9 +56,9 @@ class Wire:
             self._socket = secured
             secured.do_handshake()
         except TimeoutError as error:
-            raise Ended(f"the TLS handshake was not done within {timeout_s:g} s") from error
+            raise Ended(f"the TLS handshake was not done within {timeout_s:g} s", Cause.TLS_SLOW) from error
         except (OSError, ValueError) as error:  # a reset before the wrapping is a ValueError
-            raise Ended(f"the TLS handshake failed: {_tls_reason(error)}") from error
+            raise Ended(f"the TLS handshake failed ({_tls_reason(error)})", Cause.TLS) from error
         return secured
 
     def read_pdu(self, *, wait_s: float, largest: int) -> tuple[int, memoryview]:
@@ -65,7 +70,8 @@ class Wire:
         self._fill(HEAD.size, wait_s)
         kind, length = HEAD.unpack_from(self._buffer, self._start)
         if length > largest:
-            raise Breach(f"a PDU of {length} bytes is longer than the {largest} that are taken")
+            why = f"a PDU of {length} bytes is longer than the {largest} that are taken"
+            raise Breach(why, cause=Cause.PDU_TOO_LONG)
         self._fill(HEAD.size + length, wait_s)
         body = self._view[self._start + HEAD.size : self._start + HEAD.size + length]
         self._start += HEAD.size + length
@@ -90,7 +96,7 @@ class Wire:
         try:
             self._socket.sendall(content)
         except OSError as error:
-            raise Ended("the connection broke before the answer was sent") from error
+            raise Ended("the connection broke before the answer was sent", Cause.DEAF) from error
 
     def interrupt(self) -> None:
         """Let the reading thread see an end of the stream; what it is doing it finishes first."""
@@ -127,31 +133,31 @@ class Wire:
             self._start, self._end = 0, len(rest)
             self._view[: self._end] = rest
         if self._end == self._start:
-            self._read_some(wait_s, f"nothing came for {wait_s:g} s")
+            self._read_some(wait_s, f"nothing came for {wait_s:g} s", Cause.IDLE)
         deadline = time.monotonic() + self._pdu_deadline_s
         while (have := self._end - self._start) < size:
             why = f"a PDU ended, or stayed out, after {have} of {size} bytes"
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                raise Ended(why)
-            self._read_some(left_s, why)
+                raise Ended(why, Cause.STALLED)
+            self._read_some(left_s, why, Cause.STALLED)
 
     def _set_timeout(self, timeout_s: float) -> None:
         if timeout_s != self._timeout_s:  # it is a system call
             self._timeout_s = timeout_s
             self._socket.settimeout(timeout_s)
 
-    def _read_some(self, timeout_s: float, why: str) -> None:
+    def _read_some(self, timeout_s: float, why: str, cause: Cause) -> None:
         within = self._end > self._start
         self._set_timeout(timeout_s)
         try:
             got = self._socket.recv_into(self._view[self._end :])
         except TimeoutError as error:
-            raise Ended(why) from error
+            raise Ended(why, cause) from error
         except OSError as error:
             raise Ended(why if within else "the connection broke") from error
         if not got:
-            raise Ended(why if within else "")
+            raise Ended(why if within else "", cause)
         self._end += got
 
 

@@ -97,6 +97,13 @@ def test_who_may_not_send_gets_no_storage_context(door: Door) -> None:
     """A destination's association is open for verification alone."""
     with association(door, {CT_IMAGE: [EXPLICIT], VERIFICATION: [IMPLICIT]}, calling="PACS") as sender:
         assert [one.abstract_syntax for one in sender.accepted_contexts] == [VERIFICATION]
+    assert "add source to the peer's roles in peers.toml" in door.ended().why
+
+
+def test_who_proposes_nothing_that_is_taken_is_told(door: Door) -> None:
+    with association(door, {"1.2.840.10008.5.1.4.31": [IMPLICIT]}) as sender:
+        assert sender.is_aborted
+    assert "proposed nothing that this node takes" in door.ended().why
 
 
 # What arrives
@@ -338,7 +345,10 @@ def test_a_long_pdu_is_refused_unread(door: Door) -> None:
         sender.dul.socket.socket.sendall(struct.pack(">BBI", 4, 0, 0xFFFFFFFF) + bytes(10))
         wait_for(lambda: not sender.is_established)
 
-    assert "longer than" in door.ended().why
+    wait_for(lambda: len([one for one in door.records() if not one.is_open]) == 2)
+    for told in door.records():
+        assert "longer than" in told.why
+        assert "set the sender's PDU length" in told.why
 
 
 def test_connections_without_a_request_leave_nothing(door: Door) -> None:
@@ -423,7 +433,7 @@ def test_stopping_ends_what_is_open(door: Door) -> None:
         door.listener.stop()
         wait_for(lambda: sender.is_aborted)
 
-    assert door.ended().why == "the node is being stopped"
+    assert "the node was stopped" in door.ended().why
 
 
 def test_nothing_of_the_patient_is_logged(door: Door, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from node.errors import ConfigurationInvalid
 from node.intake import tls
 from node.intake.tls import Tls, not_after
 from node.settings import TlsTable
+from node.state.associations import AssociationOutcome
 from tests.makers.certificates import Authority, Signed
 from tests.makers.elements import ct
 from tests.makers.part10 import part10
@@ -95,11 +96,14 @@ def test_a_peer_is_who_its_certificate_says(door: Door, authority: Authority) ->
 def test_certificates_that_are_not_trusted_end_the_handshake(
     door: Door, authority: Authority, stranger: Signed
 ) -> None:
-    """Of another authority, expired, or missing: no association, and no record of a patient's sender."""
+    """Of another authority, expired, or missing: no association; the list says what to change."""
     expired = authority.sign("/O=Hospital/CN=ct1", days=-1)
     for more in (options(stranger, authority), options(expired, authority), ("+tla", "-ic")):
         assert echo(door, *more)
-    assert door.records() == []
+    (told,) = door.records()  # once a minute from one address
+    assert (told.outcome, told.address, told.calling_ae) == (AssociationOutcome.ABORTED, "127.0.0.1", "")
+    assert "the TLS handshake failed" in told.why
+    assert "tls.authorities in node.toml" in told.why
     assert echo(door, calling="PLAIN") == ""
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from node.core.admission import Caller
 from node.intake import journal
+from node.intake.advice import ADVICE, Cause
 from node.intake.journal import Journal, told
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
 
@@ -75,7 +76,7 @@ def test_why_an_association_was_aborted_is_told(tmp_path: Path) -> None:
 
     assert {record.why for record in Associations(tmp_path).records()} == {
         "a PDU is too long",
-        journal.ABORTED_BY_SENDER,
+        ADVICE[Cause.CLOSED],
     }
 
 
