@@ -57,7 +57,7 @@ def open_association(wire: Wire, desk: Desk, seat: Seat, address: str) -> Opened
         called_ae=request.called_ae,
         address=address,
         subject=subject,
-        user=None if identity is None else identity.name.decode("utf-8", "replace"),
+        user=None if identity is None else identity.user,
         passcode=b"" if identity is None else identity.passcode,
     )
     verdict = desk.admit(caller)

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
@@ -19,6 +19,8 @@ from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 from node.intake.pdu import HEAD, AbortReason, Breach, PduType
 from node.state.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
+NAME, NAME_AND_PASSCODE = 1, 2
+"""Kinds of User Identity that can be checked here; the others are tokens."""
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 """PS3.7 section A.2.1: the only one there is."""
 DECODING_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError, struct.error)
@@ -30,9 +32,14 @@ class UserIdentity:
     """What a User Identity item says (PS3.7 section D.3.3.7). kind: 1 name, 2 name and passcode, 3 and more tokens."""
 
     kind: int
-    name: bytes
-    passcode: bytes
+    name: bytes = field(repr=False)
+    passcode: bytes = field(repr=False)
     wants_response: bool
+
+    @property
+    def user(self) -> str | None:
+        """The name; None where a token came instead, which nobody here can check."""
+        return self.name.decode("utf-8", "replace") if self.kind in (NAME, NAME_AND_PASSCODE) else None
 
 
 @dataclass(frozen=True)
