@@ -1,31 +1,35 @@
 """Our side of the model: kept open and warm, one prediction at a time on its device."""
 
-import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 
-from ai.contract import Model, Predict
+from ai.contract import InParts, Model
 from ai.device import Device
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Findings
 from ai.volume import Inputs
+from ai.warm import WarmModels
 
 
 class Inference:
-    """The models of one process. Loading of one study's input overlaps with computing of another's."""
+    """The models of one process, of which one computes at a time.
+
+    Two studies may be under way in two threads: while the device computes one, the other is loaded or finished.
+    """
 
     def __init__(self, models: Mapping[str, Model], device: Device) -> None:
-        self._models, self._device = models, device
-        self._open: dict[str, Predict] = {}
-        self._closing = contextlib.ExitStack()
-        self._lock = threading.Lock()
+        self._models = models
+        self._warm = WarmModels(models, device)
+        self._device = threading.Lock()
 
     def predict(self, name: str, inputs: Inputs) -> Findings:
         """Findings of one model. Raises ModelRefused, or ModelFailed also where they do not fit the model's card."""
-        with self._lock:
-            if name not in self._open:
-                self._open[name] = self._closing.enter_context(self._models[name].open(self._device))
-            findings = self._open[name](inputs)
+        with self._warm.held(name) as predict:
+            parts = predict if isinstance(predict, InParts) else InParts(lambda one: one, predict, lambda found: found)
+            loaded = parts.load(inputs)
+            with self._device, self._warm.measured(name):
+                said = parts.compute(loaded)
+            findings = parts.finish(said)
         check_findings(findings, self._models[name], inputs)
         return self._measured(findings, name, inputs)
 
@@ -40,7 +44,7 @@ class Inference:
 
     def close(self) -> None:
         """Close every open model."""
-        self._closing.close()
+        self._warm.close()
 
 
 def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:

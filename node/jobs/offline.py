@@ -1,16 +1,17 @@
 """A model run on a folder: the same stages as the node's, without ledger, queue or network."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from ai.contract import Model
 from ai.device import Device
-from ai.errors import ModelFailed, ModelRefused
+from ai.errors import ModelFailed, ModelRefused, OutOfMemory
 from ai.findings import Findings
 from ai.volume import Inputs
 from node.core.provenance import input_digest, job_key, settings_digest
@@ -71,6 +72,8 @@ def run_model(
         return _ended(report, out, "refused", refused.reason, str(refused))
     except ModelRefused as refused:
         return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, str(refused))
+    except OutOfMemory as failed:
+        return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, str(failed))
     except ModelFailed as failed:
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
     with _timed(report, "encode", say):
@@ -91,9 +94,9 @@ def _predict(
         }
         inputs, grid = read_inputs(chosen, siblings, model.card, folder.paths, folder.study_uid)
     with _timed(report, "infer", say):
-        inference = Inference({model.card.name: model}, Device())
-        findings = inference.predict(model.card.name, inputs)
-        inference.close()
+        inference = Inference({model.card.name: model}, Device(threads=os.cpu_count() or 1))
+        with closing(inference):
+            findings = inference.predict(model.card.name, inputs)
     return inputs, grid, findings
 
 

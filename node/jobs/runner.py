@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from ai.errors import ModelError, ModelRefused
+from ai.errors import ModelError, ModelRefused, OutOfMemory
 from node.core.job import NEXT_STAGE, JobEvent, Stage
 from node.core.retry import GiveUp, TryAgain, after_stage_failed
 from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
@@ -97,6 +97,8 @@ class Runner:
             self._error(ticket, attempt_id, ended.reason, str(ended), _outcome(ended.reason))
         except MemoryError:
             self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, "there was not enough memory")
+        except OutOfMemory as error:
+            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, str(error))
         except SpoolFull as full:
             self._postpone(ticket, attempt_id, str(full))
         except LedgerUnusable:

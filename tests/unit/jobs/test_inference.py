@@ -1,0 +1,55 @@
+"""One study is loaded while another is computed, and never are two computed at once."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+
+from ai.contract import InParts, ModelCard, Predict
+from ai.device import Device
+from ai.findings import Findings
+from ai.models.lung_ct import MODEL
+from ai.volume import Inputs, Volume
+from node.jobs.inference import Inference
+
+INPUTS = Inputs({"ct": Volume(np.zeros((1, 1, 1)), None, None)}, "ct")
+
+
+class Watched:
+    """Its first study computes until the second is loaded; without overlap neither would end."""
+
+    def __init__(self) -> None:
+        self.card: ModelCard = MODEL.card
+        self.loaded = threading.Semaphore(0)
+        self.computing = 0
+        self.most = 0
+
+    @contextmanager
+    def open(self, _device: Device) -> Iterator[Predict]:
+        yield InParts(self.load, self.compute, lambda _said: Findings())
+
+    def load(self, inputs: Inputs) -> Inputs:
+        self.loaded.release()
+        return inputs
+
+    def compute(self, _loaded: Inputs) -> None:
+        self.computing += 1
+        self.most = max(self.most, self.computing)
+        for _ in range(2):
+            assert self.loaded.acquire(timeout=20)
+        self.loaded.release(2)
+        self.computing -= 1
+
+
+def test_the_next_study_is_loaded_while_the_device_computes() -> None:
+    model = Watched()
+    inference = Inference({"lung-ct": model}, Device())
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(inference.predict, "lung-ct", INPUTS) for _ in range(2)]
+        assert [one.result(timeout=30) for one in both] == [Findings(), Findings()]
+
+    assert model.most == 1
+    inference.close()
