@@ -43,6 +43,7 @@ class NodeTable(Table):
     receivers: Annotated[int, Field(ge=1, le=16)] = 1
     cpu_workers: Annotated[int, Field(ge=1, le=64)] = 1
     model_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    model_device: Literal["auto", "cpu"] = "auto"
 
 
 class IntakeTable(Table):

@@ -10,6 +10,7 @@ from node.errors import ConfigurationInvalid, LedgerUnusable
 from node.jobs.catalogue import installed_models, model_facts
 from node.service import check_ledger, check_machine, check_settings
 from node.service.executor import now
+from node.service.isolation import can_leave_network, needs_network
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
@@ -42,6 +43,24 @@ def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield "model-card", f"{error}; mend the card, or remove the model"
         return
     yield from check_settings.route_faults(configuration, models)
+    if any(configuration.models.glob("*/card.toml")):
+        yield from _of_network(configuration.settings.state.database_url)
+
+
+def _of_network(database_url: str) -> Iterator[tuple[str, str]]:
+    """Model workers run networks of other people: they should reach nobody."""
+    if needs_network(database_url):
+        yield (
+            "model-network",
+            "model workers keep the network, because the database is reached over it: let state.database_url name "
+            "PostgreSQL's socket (?host=/var/run/postgresql), or forbid their host to reach anything else",
+        )
+    elif not can_leave_network():
+        yield (
+            "model-network",
+            "model workers keep the network, because this system lets nobody leave it: allow user namespaces "
+            "(kernel.unprivileged_userns_clone, or the container's security options), or forbid it in a firewall",
+        )
 
 
 def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import structlog
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid
 from node.logs import configure_logs
+from node.service.isolation import leave_network, needs_network
 from node.settings import Configuration
 
 log = structlog.get_logger()
@@ -71,6 +72,10 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
     configuration = read_configuration(Path(os.environ["ISOCENTER_CONFIG"]))
     configure_logs(configuration.settings.log.level, role=role)
+    if role == "model":  # before any thread is started
+        state = configuration.settings.state
+        alone = not needs_network(state.database_url) and leave_network()
+        log.info("model-network", reachable=not alone)
     line = Line(line_descriptor, stop)
     if role == "receiver":
         _receive(configuration, int(arguments[3]), line, stop)

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 
 import structlog
 
-from ai.device import Device
+from ai.device import Device, best_device
 from node.core.job import Stage
 from node.errors import LedgerUnusable
 from node.jobs.catalogue import installed_models
@@ -66,7 +66,7 @@ def _run_stages(
     for name, model in models.items():
         for fault in doubtful_codes(model.card):
             log.warning("card-code-doubtful", model=name, fault=fault)
-    inference = Inference(models, Device(kind="cpu", threads=os.cpu_count() or 1)) if role == "model" else None
+    inference = Inference(models, _device(settings.node.model_device, slot)) if role == "model" else None
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
         memory_mb = settings.jobs.decode_memory_mb
         peers = {peer.name: peer for peer in configuration.peers}
@@ -93,6 +93,12 @@ def _run_stages(
             engine.stop(DRAIN_S)
         if inference is not None:
             inference.close()
+
+
+def _device(wanted: str, slot: int) -> Device:
+    """What this model worker computes on."""
+    processor = Device(threads=os.cpu_count() or 1)
+    return processor if wanted == "cpu" else best_device(slot, processor)
 
 
 def _body(runner: Runner, stage: Stage) -> Callable[[str, int, int], None]:
