@@ -144,6 +144,11 @@ def _groups(many: "list[torch.Tensor]", count: int) -> "Iterator[list[torch.Tens
     return (many[first : first + count] for first in range(0, len(many), count))
 
 
+def import_torch() -> None:
+    """Load what running a network needs, before the first study waits for it."""
+    import torch  # noqa: F401
+
+
 def is_want_of_memory(error: BaseException) -> bool:
     """Whether torch or numpy could not have the memory they asked for."""
     import torch

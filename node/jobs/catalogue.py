@@ -1,6 +1,6 @@
 """The installed models as the node uses them: their cards, and what routing needs of each."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ai.contract import Model
@@ -8,12 +8,12 @@ from ai.registry import find_model, model_names
 from node.core.model import ModelFacts
 
 
-def installed_models(folder: Path | None = None) -> dict[str, Model]:
-    """Every installed model by its card's name; `folder` holds those of this site.
+def installed_models(folder: Path | None = None, only: Collection[str] | None = None) -> dict[str, Model]:
+    """Every installed model by its card's name, or those asked for; `folder` holds those of this site.
 
     Raises ai.errors.CardInvalid where a card cannot be used.
     """
-    return {name: find_model(name, folder) for name in model_names(folder)}
+    return {name: find_model(name, folder) for name in model_names(folder) if only is None or name in only}
 
 
 def model_facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:

@@ -78,7 +78,8 @@ class Stages:
         siblings = {
             name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in job.inputs.items()
         }
-        card = self._models[job.model].card
+        # The chains are the model worker's; their steps are functions, which do not travel between processes.
+        card = replace(self._models[job.model].card, prepare=(), finish=())
         run_confined(
             prepare_inputs,
             (job.inputs, siblings, card, paths, study_uid, assignment.folder),

@@ -109,7 +109,7 @@ def running_node(
     """
     port, admin_port = free_ports(2)
     config = folder / "config"
-    config.mkdir(parents=True)
+    config.mkdir(parents=True, exist_ok=True)  # models may lie there already
     (config / "peers.toml").write_text(peers)
     (config / "routes.toml").write_text(routes)
     chosen = {

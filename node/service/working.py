@@ -10,6 +10,8 @@ from contextlib import closing, suppress
 import structlog
 
 from ai.device import Device, best_device
+from ai.networks.model import NetworkModel
+from ai.networks.running import import_torch
 from node.core.job import Stage
 from node.errors import LedgerUnusable
 from node.jobs.catalogue import installed_models
@@ -45,6 +47,9 @@ def run_worker(configuration: Configuration, slot: int, ready: Callable[[], None
 
 def run_model(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
     """A model worker: keeps models warm and predicts."""
+    routed = {route.model for route in configuration.routes if route.enabled}
+    if any(isinstance(model, NetworkModel) for model in installed_models(configuration.models, routed).values()):
+        import_torch()  # takes seconds, which no job's time should hold
     _run_stages(configuration, "model", slot, ready, stop, lambda stages: stages.of_model())
 
 
