@@ -95,10 +95,8 @@ class Runner:
             self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, str(refused))
         except ProcessEnded as ended:
             self._error(ticket, attempt_id, ended.reason, str(ended), _outcome(ended.reason))
-        except MemoryError:
-            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, "there was not enough memory")
-        except OutOfMemory as error:
-            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, str(error))
+        except (MemoryError, OutOfMemory) as error:
+            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, str(error) or "there was not enough memory")
         except SpoolFull as full:
             self._postpone(ticket, attempt_id, str(full))
         except LedgerUnusable:
