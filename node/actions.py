@@ -150,6 +150,18 @@ class Operator:
                 priority=work.get_job(connection, delivery.job_id).priority,
             )
 
+    def drop(self, delivery_id: str, reason: str, now: datetime) -> None:
+        """Give a delivery up that waits or is parked; the reason is kept in the history."""
+        words = " ".join(reason.split())
+        if not words:
+            raise NotPossible("say why it is dropped: whoever looks for these results will ask")
+        with self.ledger.write() as connection:
+            delivery = outbox.get_delivery(connection, delivery_id)
+            if not outbox.change_delivery(connection, delivery, DeliveryEvent.DROPPED, now, message=words):
+                raise NotPossible(
+                    f"delivery {delivery.id} is {delivery.state.value}; only one that waits or is parked can be dropped"
+                )
+
 
 def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], now: datetime) -> int:
     """Write what receivers heard of storage commitment to the ledger, and have the deliveries judged by it at once.

@@ -137,6 +137,7 @@ class AdminTable(Table):
 
     bind: str = "127.0.0.1"
     port: Port = 8080
+    viewer_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
 
 
 class LogTable(Table):

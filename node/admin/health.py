@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 
@@ -19,26 +19,23 @@ class Health:
     disk_free_mb: int
 
 
-def health_app(look: Callable[[], Health]) -> FastAPI:
-    """The web application; `look` is asked at every request but /live."""
-    app = FastAPI(title="Isocenter", docs_url=None, redoc_url=None, openapi_url=None)
+def add_to(router: APIRouter, look: Callable[[], Health]) -> None:
+    """The routes; `look` is asked at every request but /live."""
 
-    @app.get("/live")
+    @router.get("/live")
     def live() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/ready")
+    @router.get("/ready")
     def ready(response: Response) -> dict[str, str]:
         health = look()
         if not health.ready:
             response.status_code = 503
         return {"status": "ready" if health.ready else "not ready", "why": health.why}
 
-    @app.get("/metrics")
+    @router.get("/metrics")
     def metrics() -> Response:
         return Response(_metrics(look()), media_type=CONTENT_TYPE_LATEST)
-
-    return app
 
 
 def _metrics(health: Health) -> bytes:

@@ -70,7 +70,8 @@ def main(arguments: list[str]) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
-    configuration = read_configuration(Path(os.environ["ISOCENTER_CONFIG"]))
+    folder = Path(os.environ["ISOCENTER_CONFIG"])
+    configuration = read_configuration(folder)
     configure_logs(configuration.settings.log.level, role=role)
     if role == "model":  # before any thread is started
         state = configuration.settings.state
@@ -84,7 +85,7 @@ def main(arguments: list[str]) -> None:
         from node.service.serving import run_service
 
         with socket.socket(fileno=int(arguments[3])) as listening:
-            run_service(configuration, slot, listening, line.ready, stop)
+            run_service(configuration, folder, slot, listening, line.ready, stop)
     else:
         from node.service.working import run_model, run_worker
 

@@ -5,16 +5,19 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import structlog
 
+from node.admin.disk import EVERY_S as DISK_EVERY_S
 from node.jobs.catalogue import installed_models, model_facts
 from node.jobs.engine import Engine, Work, prepare_engine
 from node.service.clock import ServiceClock
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.service.reaper import Reaper
-from node.service.web import serve_health
+from node.service.web import serving_window
+from node.service.window import window_of
 from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -25,6 +28,7 @@ log = structlog.get_logger()
 
 def run_service(
     configuration: Configuration,
+    config_folder: Path,
     slot: int,
     listening: socket.socket,
     ready: Callable[[], None],
@@ -48,7 +52,9 @@ def run_service(
         engine.start()
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
         clock.every(reaper.every_s, reaper.look)
-        with beating(ledger, executor, dead_after_s), serve_health(listening, clock.health):
+        window = window_of(configuration, config_folder, ledger, queue, clock.health, now)
+        clock.every(DISK_EVERY_S, window.disk.look)
+        with beating(ledger, executor, dead_after_s), serving_window(listening, window):
             ready()
             log.info("service-ready", swept=swept)
             clock.run(stop)

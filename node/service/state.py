@@ -50,7 +50,7 @@ def read_status(configuration: Configuration) -> NodeStatus:
     """The node's state from its home: who runs, what waits, what room is left."""
     state = configuration.settings.state
     home = state.home.absolute()
-    processes = tuple(one for folder in claimed(home) for one in _processes(folder))
+    processes = running_processes(home)
     queues: dict[str, int] = {}
     if state.database_url or (home / "ledger.sqlite").exists():
         with closing(Ledger(state.url)) as ledger, suppress(LedgerUnusable):  # the service says why
@@ -69,6 +69,11 @@ def _why_not(processes: tuple[ProcessStatus, ...], configuration: Configuration)
     if starting or not any(one.role == "service" for one in processes):
         return ", ".join(starting)
     return why_not_ready(configuration.settings.admin)
+
+
+def running_processes(home: Path) -> tuple[ProcessStatus, ...]:
+    """The processes of every supervisor that runs in this home, on whichever host."""
+    return tuple(one for folder in claimed(home) for one in _processes(folder))
 
 
 def _processes(folder: Path) -> list[ProcessStatus]:

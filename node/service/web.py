@@ -3,19 +3,32 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+import structlog
 import uvicorn
 
-from node.admin.health import Health, health_app
+from node.admin.accounts import FirstUser
+from node.admin.app import window_app
+from node.admin.window import Window
+
+log = structlog.get_logger()
 
 
 @contextlib.contextmanager
-def serve_health(listening: socket.socket, look: Callable[[], Health]) -> Iterator[None]:
-    """Serve on a listening socket until the block is left."""
-    server = uvicorn.Server(uvicorn.Config(health_app(look), log_level="warning", access_log=False, lifespan="off"))
+def serving_window(listening: socket.socket, window: Window) -> Iterator[None]:
+    """Serve on a listening socket until the block is left. Where nobody can sign in yet, the log tells how to."""
+    first_user = FirstUser(window.ledger)
+    settings = uvicorn.Config(
+        window_app(window, first_user), log_level="warning", access_log=False, lifespan="off", server_header=False
+    )
+    server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="admin", daemon=True)
     thread.start()
+    if first_user.is_due():
+        host, port = listening.getsockname()[:2]
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
+        log.warning("no-user-yet", open_once=f"http://{shown}:{port}/first?code={first_user.code}")
     try:
         yield
     finally:

@@ -107,6 +107,8 @@ def add_instance(connection: sa.Connection, one: Received, conflict: Conflict, n
             why=one.why,
         )
     )
+    if kind is InstanceKind.IMAGE and one.facts and one.facts.modality:
+        _add_modality(connection, study, one.facts.modality)
     if kind is InstanceKind.OWN:
         note(connection, now, "own-result-came-back", one.sop_uid, study_id=study.id)
     elif kind is InstanceKind.UNREADABLE:
@@ -118,6 +120,14 @@ def add_instance(connection: sa.Connection, one: Received, conflict: Conflict, n
     elif kind is InstanceKind.IMAGE and conflict is Conflict.NONE:
         change_study(connection, study, StudyEvent.ARRIVED, now, association_id=one.association_id, last_at=now)
     return study
+
+
+def _add_modality(connection: sa.Connection, study: StudyRow, modality: str) -> None:
+    known = study.modalities.split()
+    word = "-".join(modality.split())  # what a stranger wrote: a blank would be read as two
+    if word not in known:
+        words = " ".join(sorted([*known, word]))
+        connection.execute(schema.study.update().where(schema.study.c.id == study.id).values(modalities=words))
 
 
 def _study_for(connection: sa.Connection, one: Received, now: datetime) -> StudyRow:

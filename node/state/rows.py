@@ -16,7 +16,8 @@ NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A study as the ledger knows it. association_id: the association that brought its last instance."""
+    """A study as the ledger knows it. modalities: of its images, with blanks between them. association_id: the
+    association that brought its last instance."""
 
     id: str
     study_uid: str
@@ -25,6 +26,7 @@ class StudyRow:
     accession: str | None
     study_date: str | None
     description: str | None
+    modalities: str
     state: StudyState
     why: str
     peer: str | None

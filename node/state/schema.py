@@ -35,6 +35,7 @@ study = sa.Table(
     Column("accession", Text),
     Column("study_date", Text),
     Column("description", Text),
+    Column("modalities", Text, nullable=False, default="", server_default=""),
     Column("state", Text, nullable=False, index=True),
     Column("why", Text, nullable=False, default=""),
     Column("peer", Text),
@@ -232,3 +233,51 @@ process = sa.Table(
     Column("beat_at", UtcTime, nullable=False),
     Column("dead_since_beat", Integer),
 )
+
+user = sa.Table(
+    "iso_user",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("sees_names", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+session = sa.Table(
+    "iso_session",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    Column("user", Text, sa.ForeignKey("iso_user.name"), nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)
+
+token = sa.Table(
+    "iso_token",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token_sha256", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+
+# What the operator's window asks, by index: studies from the newest down, alone and under each condition of the search;
+# what is under way; what happened lately.
+for _name, *_columns in (
+    ("ix_iso_study_newest", study.c.last_at, study.c.id),
+    ("ix_iso_study_patient", study.c.patient_id, study.c.last_at),
+    ("ix_iso_study_accession", study.c.accession, study.c.last_at),
+    ("ix_iso_study_date", study.c.study_date, study.c.last_at),
+    ("ix_iso_study_caller", study.c.calling_ae, study.c.last_at),
+    ("ix_iso_study_lately", study.c.state, study.c.last_at),
+    ("ix_iso_job_route", job.c.route, job.c.changed_at),
+    ("ix_iso_job_model", job.c.model, job.c.changed_at),
+    ("ix_iso_job_lately", job.c.state, job.c.changed_at),
+    ("ix_iso_delivery_lately", delivery.c.state, delivery.c.changed_at),
+    ("ix_iso_event_delivery", event.c.delivery_id),
+    ("ix_iso_event_at", event.c.at),
+    ("ix_iso_association_outcome", association.c.outcome, association.c.started_at),
+):
+    sa.Index(_name, *_columns)

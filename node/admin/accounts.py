@@ -1,0 +1,104 @@
+"""Who may come in: passwords, the first user, and tokens for programs."""
+
+import hashlib
+import re
+import secrets
+import threading
+from datetime import datetime
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from node.core.role import Role
+from node.errors import ConfigurationInvalid
+from node.state import accounts
+from node.state.accounts import TokenRow, UserRow
+from node.state.ledger import Ledger
+
+USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+LEAST_CHARACTERS, MOST_CHARACTERS = 12, 256
+TOKEN_PREFIX = "isocenter_"  # noqa: S105  what every token begins with, so that scanners for secrets find them
+
+_HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash(secrets.token_hex(16))
+"""What a password is compared with where there is no such user: the answer takes as long as for one that exists."""
+
+
+def digest(secret: str) -> str:
+    """Under which a session or token is kept: who reads the ledger cannot use what it holds."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def add_user(
+    ledger: Ledger, name: str, password: str, role: Role, now: datetime, *, sees_names: bool = False
+) -> UserRow:
+    """Add a user, or give an existing one a new password and role. Raises ConfigurationInvalid."""
+    if not USER_NAME.fullmatch(name):
+        raise ConfigurationInvalid("a user's name has 1 to 64 letters, digits or . _ @ -, and begins with a letter")
+    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        raise ConfigurationInvalid(f"a password has {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters")
+    if password.casefold() == name.casefold():
+        raise ConfigurationInvalid("the password must not be the user's name")
+    user = UserRow(name, _HASHER.hash(password), role, sees_names, now)
+    with ledger.write() as connection:
+        accounts.put_user(connection, user)
+    return user
+
+
+def remove_user(ledger: Ledger, name: str) -> None:
+    """Remove a user. Raises NotFound, and ConfigurationInvalid for the last admin."""
+    with ledger.write() as connection:
+        admins = [one.name for one in accounts.users(connection) if one.role is Role.ADMIN]
+        if admins == [name]:
+            raise ConfigurationInvalid(f"{name} is the only admin: make another one first")
+        accounts.remove_user(connection, name)
+
+
+def check_password(ledger: Ledger, name: str, password: str) -> UserRow | None:
+    """The user whose name and password these are, or None."""
+    with ledger.read() as connection:
+        user = accounts.find_user(connection, name)
+    try:
+        _HASHER.verify(_NOBODY if user is None else user.password_hash, password[:MOST_CHARACTERS])
+    except (VerificationError, InvalidHashError):
+        return None
+    return user
+
+
+def new_token(ledger: Ledger, name: str, role: Role, created_by: str, now: datetime) -> str:
+    """Make a token for a program; it is told this once and kept as its digest alone. Raises ConfigurationInvalid."""
+    if not USER_NAME.fullmatch(name):
+        raise ConfigurationInvalid("a token's name has 1 to 64 letters, digits or . _ @ -, and begins with a letter")
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with ledger.write() as connection:
+        if any(one.name == name for one in accounts.tokens(connection)):
+            raise ConfigurationInvalid(f"there is a token {name!r} already: remove it first, or choose another name")
+        accounts.add_token(connection, TokenRow(name, digest(secret), role, now, created_by))
+    return secret
+
+
+class FirstUser:
+    """The one-time code with which the first admin is made, as long as there is no user at all."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._lock = ledger, threading.Lock()
+        self._has_users = False
+        self.code = secrets.token_urlsafe(24)
+
+    def is_due(self) -> bool:
+        """Whether nobody can sign in yet. Once there was a user, the node never comes back to this without a start."""
+        if not self._has_users:
+            with self._ledger.read() as connection:
+                self._has_users = accounts.has_users(connection)
+        return not self._has_users
+
+    def is_code(self, code: str) -> bool:
+        """Whether this is the code that was printed, and it can still be used."""
+        return self.is_due() and secrets.compare_digest(code.encode(), self.code.encode())
+
+    def make(self, code: str, name: str, password: str, now: datetime) -> UserRow:
+        """Make the first admin. Raises ConfigurationInvalid."""
+        with self._lock:
+            if not self.is_code(code):
+                raise ConfigurationInvalid("this link was used already, or is not the one that was printed last")
+            return add_user(self._ledger, name, password, Role.ADMIN, now)

@@ -1,0 +1,84 @@
+"""The operator's window as one application: pages, API and health, each behind the guard."""
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from node import __version__
+from node.actions import NotPossible
+from node.admin import health
+from node.admin.accounts import FirstUser
+from node.admin.pages import door, downloads, overview, steering, studies
+from node.admin.rendering import STATIC, Pages, is_fragment
+from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
+from node.admin.window import Window
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+
+BODY_LIMIT = 1 << 20
+STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (NotSignedIn, 401),
+    (NotAllowed, 403),
+    (NotFound, 404),
+    (NotPossible, 409),
+    (ConfigurationInvalid, 422),
+    (IsocenterError, 500),
+)
+"""What an error means in HTTP; the first class that fits counts."""
+
+
+def window_app(window: Window, first_user: FirstUser) -> FastAPI:
+    """The application. It holds nothing that must survive: facts are in the ledger, and files in the home."""
+    app = FastAPI(
+        title="Isocenter",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(Guard(window, first_user))],
+    )
+    pages = Pages(window)
+    router = app.router
+    health.add_to(router, window.look)
+    door.add_to(router, window, pages, first_user)
+    overview.add_to(router, window, pages)
+    studies.add_to(router, window, pages)
+    steering.add_to(router, window)
+    downloads.add_to(router, window)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={}, static="/static/")
+    _add_answers_to_errors(app, pages)
+    return app
+
+
+def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
+    @app.exception_handler(IsocenterError)
+    def known(request: Request, error: IsocenterError) -> Response:
+        status = next(code for kind, code in STATUS if isinstance(error, kind))
+        if isinstance(error, NotSignedIn) and not _is_api(request):
+            if is_fragment(request):
+                return Response(status_code=200, headers={"HX-Redirect": "/sign-in"})
+            return RedirectResponse("/sign-in", 303)
+        return _told(request, pages, status, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def unusable(request: Request, error: RequestValidationError) -> Response:
+        fields = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
+        return _told(request, pages, 422, f"this cannot be used: {fields}")
+
+    @app.exception_handler(HTTPException)
+    def other(request: Request, error: HTTPException) -> Response:
+        return _told(request, pages, error.status_code, str(error.detail))
+
+
+def _told(request: Request, pages: Pages, status: int, why: str) -> Response:
+    """An error in words: JSON for programs, a line for htmx, a page for people."""
+    if _is_api(request):
+        return JSONResponse({"why": why}, status)
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = None
+    return pages.page(request, "_fault.html" if is_fragment(request) else "fault.html", status=status, why=why)
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/") or request.url.path in ("/live", "/ready", "/metrics")

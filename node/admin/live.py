@@ -1,0 +1,96 @@
+"""The present as the overview shows it, computed once for all who look."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from node.admin import concerns
+from node.admin.charts import Chart, chart_of
+from node.admin.concerns import Concern
+from node.admin.health import Health
+from node.admin.window import Process, Window
+from node.core.turnaround import turnaround
+from node.state.overview import Journey, finished, journey
+
+FRESH_S, CHARTS_S = 1.5, 60.0
+"""How old what is shown may be: the counts, and the charts, which are over hours and days."""
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Station:
+    """One stop of the journey: how much is there now, and how much left the way there. path: where it is listed."""
+
+    words: str
+    count: int
+    path: str
+    astray: int = 0
+    astray_words: str = ""
+    astray_path: str = ""
+
+
+@dataclass(frozen=True)
+class Present:
+    """Everything on the overview."""
+
+    journey: Journey
+    stations: tuple[Station, ...]
+    concerns: tuple[Concern, ...]
+    health: Health
+    processes: tuple[Process, ...]
+    full_in: timedelta | None
+    total_mb: int
+    charts: tuple[Chart, ...]
+
+
+class Live:
+    """Looks at most once in FRESH_S, however many ask."""
+
+    def __init__(self, window: Window) -> None:
+        self._window, self._lock = window, threading.Lock()
+        self._present: tuple[float, Present] | None = None
+        self._charts: tuple[float, tuple[Chart, ...]] | None = None
+
+    def present(self) -> Present:
+        """What is, at most FRESH_S ago."""
+        with self._lock:
+            if self._present is None or time.monotonic() - self._present[0] > FRESH_S:
+                self._present = (time.monotonic(), self._look())
+            return self._present[1]
+
+    def _look(self) -> Present:
+        window, now = self._window, self._window.now()
+        health, processes, full_in = window.look(), tuple(window.processes()), window.disk.full_in()
+        with window.ledger.read() as connection:
+            counts = journey(connection, now)
+        of_machine: Sequence[Concern] = list(concerns.of_machine(health, processes, full_in))
+        found = (*of_machine, *concerns.of_ledger(window.ledger, now))
+        return Present(
+            counts, stations_of(counts), found, health, processes, full_in, window.disk.total_mb(), self._drawn(now)
+        )
+
+    def _drawn(self, now: datetime) -> tuple[Chart, ...]:
+        if self._charts is None or time.monotonic() - self._charts[0] > CHARTS_S:
+            with self._window.ledger.read() as connection:
+                done = finished(connection, now - WEEK)
+            charts = (
+                chart_of("Last 24 hours", turnaround(done, now, HOUR, 24), "%H:%M"),
+                chart_of("Last 7 days", turnaround(done, now, DAY / 4, 28), "%a %H:%M"),
+            )
+            self._charts = (time.monotonic(), charts)
+        return self._charts[1]
+
+
+def stations_of(now: Journey) -> tuple[Station, ...]:
+    """The journey in the order in which a study makes it."""
+    of = "/studies?outcome="
+    return (
+        Station("arriving", now.gathering, of + "gathering", now.held, "held", of + "held"),
+        Station("reading", now.prepare, of + "working"),
+        Station("analysing", now.infer, of + "working", now.failed, "failed", of + "failed"),
+        Station("writing results", now.encode, of + "working"),
+        Station("sending", now.sending, "/outbox", now.parked, "parked", "/outbox"),
+        Station("proving arrival", now.proving, "/outbox"),
+    )

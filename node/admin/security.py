@@ -1,0 +1,168 @@
+"""Lets in who may come in: every request passes the guard, and every answer carries the same strict headers."""
+
+import ipaddress
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from node.admin.accounts import FirstUser
+from node.admin.rights import DOOR, PUBLIC, RIGHTS
+from node.admin.sessions import COOKIE, Visitor, visitor_of_session, visitor_of_token
+from node.admin.window import Window
+from node.core.role import Role
+from node.errors import IsocenterError
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FIELD, HEADER = "csrf", "X-CSRF-Token"
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers say "Origin: null" of our own forms
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+"""No script, style or address but our own: what came over the network stays text even where escaping were forgotten."""
+
+NOT_KEPT = "no-store"
+"""Cache-Control of everything but the static files: pages show patients."""
+
+
+class NotSignedIn(IsocenterError):
+    """The request comes from nobody we know."""
+
+
+class NotAllowed(IsocenterError):
+    """Who asks is known, and may not do this."""
+
+
+class Guard:
+    """A dependency of every route: knows who asks, and whether RIGHTS lets them."""
+
+    def __init__(self, window: Window, first: FirstUser) -> None:
+        self._window, self._first = window, first
+
+    async def __call__(self, request: Request) -> None:
+        """Sets request.state.visitor. Raises NotSignedIn or NotAllowed."""
+        needed = RIGHTS.get(request.scope["route"].name)
+        if needed is None:
+            raise NotAllowed("nobody may do this: rights.py has no row for it")
+        if request.method not in SAFE:
+            _check_origin(request)
+        request.state.visitor = None
+        if needed is PUBLIC:
+            return
+        await run_in_threadpool(self._check_local, request)
+        if needed is DOOR:
+            return
+        visitor = await run_in_threadpool(self._visitor, request)
+        if not isinstance(needed, Role) or not visitor.role.may(needed):
+            raise NotAllowed(f"this needs the role {needed.value}; {visitor.name} is {visitor.role.value}")
+        if visitor.csrf and request.method not in SAFE:
+            await _check_csrf(request, visitor)
+        request.state.visitor = visitor
+
+    def _check_local(self, request: Request) -> None:
+        """Until there is a user, only who sits at this machine gets further. Raises NotAllowed."""
+        if self._first.is_due() and not is_loopback(request):
+            raise NotAllowed(
+                "this node has no user yet: open the link that it printed at its start on the machine itself, "
+                "or run `isocenter users add NAME --role admin` there"
+            )
+
+    def _visitor(self, request: Request) -> Visitor:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            visitor = visitor_of_token(self._window.ledger, token.strip())
+        else:
+            secret = request.cookies.get(COOKIE, "")
+            visitor = visitor_of_session(self._window.ledger, secret, self._window.now()) if secret else None
+        if visitor is None:
+            raise NotSignedIn("sign in first, or send a token: Authorization: Bearer …")
+        return visitor
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who asks; for routes that need a sign-in."""
+    visitor = request.state.visitor
+    assert isinstance(visitor, Visitor)  # noqa: S101  the guard saw to it
+    return visitor
+
+
+def is_loopback(request: Request) -> bool:
+    """Whether the request comes from this machine itself."""
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_origin(request: Request) -> None:
+    """A browser says from which site a request comes; another one's is refused. Programs say nothing."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    origin = request.headers.get("Origin", "")
+    host = request.headers.get("Host", "")
+    if site not in ("none", "same-origin") or (origin and origin.partition("://")[2] != host):
+        raise NotAllowed("the request comes from another site")
+
+
+async def _check_csrf(request: Request, visitor: Visitor) -> None:
+    given = request.headers.get(HEADER, "")
+    if not given and "form" in request.headers.get("Content-Type", ""):
+        field = (await request.form()).get(FIELD, "")
+        given = field if isinstance(field, str) else ""
+    if not secrets.compare_digest(given.encode(), visitor.csrf.encode()):
+        raise NotAllowed("the form is too old or not ours: load the page again")
+
+
+class Shell:
+    """Around the whole application: bounds what is taken in, and puts the headers on what goes out."""
+
+    def __init__(self, app: ASGIApp, *, body_limit: int, uploads: dict[str, int], static: str) -> None:
+        """body_limit: bytes of a request; uploads: by path, where more may come. static: what may be cached."""
+        self._app, self._limit, self._uploads, self._static = app, body_limit, uploads, static
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        limit = self._uploads.get(path, self._limit)
+        taken = 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                return {"type": "http.disconnect"}
+            return message
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                given = {name.lower() for name, _ in headers}
+                added = {**HEADERS, "Cache-Control": "max-age=3600" if path.startswith(self._static) else NOT_KEPT}
+                for name, value in added.items():
+                    if name.lower().encode() not in given:
+                        headers.append((name.lower().encode(), value.encode()))
+            await send(message)
+
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > limit:
+            await dressed({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._app(scope, bounded, dressed)

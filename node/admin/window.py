@@ -1,0 +1,41 @@
+"""What the window looks at and what it can ask for: everything it is handed by the process that serves it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from node.actions import Operator
+from node.admin.disk import DiskRecord
+from node.admin.health import Health
+from node.settings import Configuration
+from node.state.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the node as its supervisor tells it. state: waiting, starting, ready or stopped."""
+
+    host: str
+    role: str
+    slot: int
+    pid: int | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """A node as the window sees it.
+
+    configuration: what the node runs with now. look: its health. processes: what runs. disk: how much room there was.
+    """
+
+    ledger: Ledger
+    operator: Operator
+    home: Path
+    config_folder: Path
+    configuration: Callable[[], Configuration]
+    look: Callable[[], Health]
+    processes: Callable[[], Sequence[Process]]
+    disk: DiskRecord
+    now: Callable[[], datetime]

@@ -1,0 +1,90 @@
+"""The operator's window on a real ledger, asked as a browser on this machine asks it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from node.actions import Operator
+from node.admin.accounts import FirstUser, add_user, new_token
+from node.admin.app import window_app
+from node.admin.disk import DiskRecord
+from node.admin.health import Health
+from node.admin.sessions import COOKIE, csrf_of
+from node.admin.window import Process, Window
+from node.core.role import Role
+from node.settings import Configuration
+from tests.makers.ledger import Books, books
+
+PASSWORD = "a long pass phrase"  # noqa: S105  of users that tests make
+BASE = "http://127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A window with the ledger that it shows."""
+
+    books: Books
+    window: Window
+    first_user: FirstUser
+
+    def stranger(self, address: str = "127.0.0.1") -> TestClient:
+        """A browser that is not signed in."""
+        app = window_app(self.window, self.first_user)
+        return TestClient(app, base_url=BASE, client=(address, 50000), follow_redirects=False)
+
+    def user(self, role: Role = Role.ADMIN, *, sees_names: bool = False) -> "Browser":
+        """A browser in which a user of that role is signed in."""
+        name = f"{role.value}{'-names' if sees_names else ''}"
+        add_user(self.books.ledger, name, PASSWORD, role, self.window.now(), sees_names=sees_names)
+        client = self.stranger()
+        answer = client.post("/sign-in", data={"name": name, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return Browser(client)
+
+    def program(self, role: Role) -> TestClient:
+        """A program that comes with a token."""
+        token = new_token(self.books.ledger, f"program-{role.value}", role, "test", self.window.now())
+        client = self.stranger()
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A signed-in browser: it sends what a form of a page would send."""
+
+    client: TestClient
+
+    def see(self, path: str) -> str:
+        """A page's text; it must be there."""
+        answer = self.client.get(path)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text)
+        return answer.text
+
+    def submit(self, path: str, **fields: str) -> Response:
+        """Submit a form."""
+        secret = self.client.cookies[COOKIE]
+        return self.client.post(path, data={**fields, "csrf": csrf_of(secret)})
+
+
+@contextmanager
+def opened(folder: Path, configuration: Configuration | None = None) -> Iterator[Opened]:
+    """A window on a new ledger in a folder."""
+    with books(folder) as found:
+        configured = configuration or Configuration()
+        window = Window(
+            ledger=found.ledger,
+            operator=Operator(found.ledger, found.queue),
+            home=folder,
+            config_folder=folder / "config",
+            configuration=lambda: configured,
+            look=lambda: Health(True, "", {}, {}, {}, 500_000),
+            processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
+            disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
+            now=found.clock,
+        )
+        yield Opened(found, window, FirstUser(found.ledger))

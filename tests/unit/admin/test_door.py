@@ -1,0 +1,167 @@
+"""Coming in: the first user, passwords, sessions, and how often one may be wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.admin.accounts import FirstUser, add_user, check_password, remove_user
+from node.admin.patience import FAILURES, PERIOD_S, Patience
+from node.admin.sessions import COOKIE
+from node.core.role import Role
+from node.errors import ConfigurationInvalid
+from node.state import accounts
+from tests.makers.window import PASSWORD, Opened, opened
+
+FIRST = {"name": "ada", "password": PASSWORD, "again": PASSWORD}
+
+
+@pytest.fixture
+def window(tmp_path: Path) -> Iterator[Opened]:
+    with opened(tmp_path) as found:
+        yield found
+
+
+def test_the_printed_link_makes_the_first_admin_and_works_once(window: Opened) -> None:
+    client, code = window.stranger(), window.first_user.code
+
+    assert "12 characters" in client.get(f"/first?code={code}").text
+    assert client.post("/first", data={**FIRST, "code": code}).status_code == 303
+    assert "Overview" in client.get("/").text
+    other = window.stranger()
+    assert other.post("/first", data={**FIRST, "name": "eve", "code": code}).status_code == 422
+    assert "12 characters" not in other.get(f"/first?code={code}").text
+
+
+@pytest.mark.parametrize("code", ["", "wrong"])
+def test_no_other_link_makes_a_user(window: Opened, code: str) -> None:
+    assert window.stranger().post("/first", data={**FIRST, "code": code}).status_code == 422
+    with window.books.ledger.read() as connection:
+        assert not accounts.has_users(connection)
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/first?code={code}", "/studies"])
+def test_until_there_is_a_user_only_this_machine_gets_in(window: Opened, path: str) -> None:
+    far = window.stranger("192.0.2.7")
+
+    assert far.get(path.format(code=window.first_user.code)).status_code == 403
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    assert far.get("/sign-in").status_code == 200
+
+
+def test_health_is_told_to_everybody(window: Opened) -> None:
+    far = window.stranger("192.0.2.7")
+
+    assert [far.get(path).status_code for path in ("/live", "/ready", "/metrics")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("name", "password"), [("ada", "short"), ("", PASSWORD), ("a b", PASSWORD), ("ada", "x" * 257)]
+)
+def test_weak_passwords_and_odd_names_are_refused(window: Opened, name: str, password: str) -> None:
+    with pytest.raises(ConfigurationInvalid):
+        add_user(window.books.ledger, name, password, Role.VIEWER, window.window.now())
+
+
+def test_passwords_are_kept_as_argon2_and_sessions_as_digests(window: Opened) -> None:
+    client = window.user(Role.ADMIN).client
+    with window.books.ledger.read() as connection:
+        user = accounts.find_user(connection, "admin")
+    text = (window.books.home / "ledger.sqlite").read_bytes() + (window.books.home / "ledger.sqlite-wal").read_bytes()
+
+    assert user is not None
+    assert user.password_hash.startswith("$argon2id$")
+    assert PASSWORD.encode() not in text
+    assert client.cookies[COOKIE].encode() not in text
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(window: Opened) -> None:
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    answer = window.stranger().post("/sign-in", data={"name": "ada", "password": PASSWORD})
+
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+
+
+def test_a_session_that_was_there_before_does_not_become_the_users(window: Opened) -> None:
+    """Session fixation: what an attacker put into the cookie is worth nothing after the sign-in."""
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    client = window.stranger()
+    client.cookies.set(COOKIE, "chosen-by-eve")
+    answer = client.post("/sign-in", data={"name": "ada", "password": PASSWORD})
+
+    assert "chosen-by-eve" not in answer.headers["set-cookie"]
+    eve = window.stranger()
+    eve.cookies.set(COOKIE, "chosen-by-eve")
+    assert eve.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("hours", [{"hours": 2.1}, {"hours": 13}])
+def test_a_session_ends_when_it_is_not_used(window: Opened, hours: dict[str, float]) -> None:
+    client = window.user().client
+    window.books.clock.forward(**hours)
+
+    assert client.get("/").status_code == 303
+
+
+def test_a_session_ends_after_half_a_day_though_it_is_used(window: Opened) -> None:
+    client = window.user().client
+    for _ in range(11):
+        window.books.clock.forward(hours=1)
+        assert client.get("/").status_code == 200
+    window.books.clock.forward(hours=1.1)
+
+    assert client.get("/").status_code == 303
+
+
+def test_signing_out_ends_the_session_for_good(window: Opened) -> None:
+    browser = window.user()
+    secret = browser.client.cookies[COOKIE]
+    assert browser.submit("/sign-out").status_code == 303
+    browser.client.cookies.set(COOKIE, secret)
+
+    assert browser.client.get("/").status_code == 303
+
+
+def test_a_new_password_signs_out_everywhere(window: Opened) -> None:
+    client = window.user(Role.ADMIN).client
+    add_user(window.books.ledger, "admin", PASSWORD + "!", Role.ADMIN, window.window.now())
+
+    assert client.get("/").status_code == 303
+    assert check_password(window.books.ledger, "admin", PASSWORD) is None
+
+
+def test_after_a_few_wrong_passwords_even_the_right_one_must_wait(window: Opened) -> None:
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    client = window.stranger()
+    for _ in range(FAILURES):
+        assert client.post("/sign-in", data={"name": "ada", "password": "wrong"}).status_code == 403
+
+    assert client.post("/sign-in", data={"name": "ADA", "password": PASSWORD}).status_code == 429
+
+
+def test_patience_comes_back_and_knows_names_from_addresses() -> None:
+    patience = Patience()
+    for second in range(FAILURES):
+        patience.failed(("name ada", "address a"), float(second))
+
+    assert patience.wait_s(("name ada", "address b"), 10.0) > 0
+    assert patience.wait_s(("name eve", "address a"), 10.0) > 0
+    assert patience.wait_s(("name eve", "address b"), 10.0) == 0
+    assert patience.wait_s(("name ada", "address a"), PERIOD_S + 5.0) == 0
+
+
+def test_the_only_admin_cannot_be_removed(window: Opened) -> None:
+    ledger, now = window.books.ledger, window.window.now()
+    add_user(ledger, "ada", PASSWORD, Role.ADMIN, now)
+    with pytest.raises(ConfigurationInvalid, match="only admin"):
+        remove_user(ledger, "ada")
+    add_user(ledger, "bob", PASSWORD, Role.ADMIN, now)
+    remove_user(ledger, "ada")
+
+    assert check_password(ledger, "ada", PASSWORD) is None
+
+
+def test_each_start_prints_another_code(window: Opened) -> None:
+    assert FirstUser(window.books.ledger).code != window.first_user.code
