@@ -25,6 +25,7 @@ PROGRAMS = {
     "postgresql": "psql",
     "strace": "strace",
     "gdcm": "gdcmscu",
+    "faketime": "faketime",
 }
 
 

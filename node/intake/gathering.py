@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from node.core import completeness, routing
+from node.core.clock_step import StepWatch
 from node.core.completeness import Activity, Complete, GatheringPolicy, Wait
 from node.core.identity import InstanceUID
 from node.core.job import JobEvent, Priority, Stage, StudyEvent, StudyState, priority_of
@@ -25,9 +26,6 @@ from node.state.rows import StudyRow
 from node.state.work import NewJob
 
 log = structlog.get_logger()
-
-STEP_S = 30.0
-"""A clock that differs from a steady one by more than this between two looks was set, not slewed."""
 
 LACKING_PAUSE = timedelta(seconds=1)
 
@@ -78,27 +76,20 @@ class Gathering:
         where the quiet time is over."""
         self._ledger, self._queue, self.rules = ledger, queue, rules
         self._is_pending, self._open_associations, self._clock = is_pending, open_associations, clock
-        self._steady, self._is_lacking = steady, is_lacking
-        self._since = self._looked_at = clock()
-        self._looked_steady = steady()
+        self._is_lacking = is_lacking
+        self._since = clock()
+        self._steps = StepWatch(clock, steady)
 
     def look(self) -> datetime | None:
         """Complete what is complete; returns when to look again, None where no study is gathering."""
-        self._notice_step()
+        if self._steps.look():  # nothing that happened before tells how long a study has been quiet
+            self._since = self._clock()
         with self._ledger.read() as connection:
             studies = arrivals.gathering_studies(connection)
         if not studies:
             return None
         opened = self._open_associations()
         return min((one for study in studies if (one := self._look_at(study, opened)) is not None), default=None)
-
-    def _notice_step(self) -> None:
-        """Where somebody set the clock, nothing that happened before tells how long a study has been quiet."""
-        now, steady = self._clock(), self._steady()
-        if abs((now - self._looked_at).total_seconds() - (steady - self._looked_steady)) > STEP_S:
-            log.warning("clock-was-set", by_s=round((now - self._looked_at).total_seconds()))
-            self._since = now
-        self._looked_at, self._looked_steady = now, steady
 
     def _look_at(self, study: StudyRow, opened: Collection[str]) -> datetime | None:
         now = self._clock()

@@ -1,6 +1,7 @@
 """The service's clock: indexes when woken, looks at gathering studies when due, and puts back what was stranded."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.actions import keep_reports
 from node.admin.health import Health
+from node.core.clock_step import NO_STEP, StepWatch
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
 from node.core.provenance import settings_digest
@@ -27,7 +29,7 @@ from node.settings import Configuration
 from node.state import schema
 from node.state.associations import Associations
 from node.state.counts import count_states
-from node.state.ledger import Ledger
+from node.state.ledger import UNUSABLE, Ledger
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.retention import Periods, retain
@@ -95,6 +97,7 @@ class ServiceClock:
             clock=now,
         )
         self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._steps = StepWatch(now, time.monotonic)
 
     def every(self, seconds: float, look: Callable[[], None]) -> None:
         """Do this too, at intervals, while the clock runs."""
@@ -113,6 +116,7 @@ class ServiceClock:
         threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()
         try:
             while not stop.is_set():
+                self._after_step(self._steps.look())
                 try:
                     self.indexer.drain()
                     until = self.gathering.look()
@@ -126,13 +130,23 @@ class ServiceClock:
             self._source_count.close()
             self._wake.close()
 
+    def _after_step(self, step: timedelta) -> None:
+        """Somebody set the clock. What was to come at a time of day would come so much later where it was set back."""
+        if not step:
+            return
+        log.warning("clock-was-set", by_s=round(step.total_seconds()))
+        if step < NO_STEP:
+            for one in self._scheduler.get_jobs():
+                one.modify(next_run_time=self._now())
+            self._unless_unusable(lambda: self._queue.hasten(-step))
+
     @staticmethod
     def _unless_unusable(look: Callable[[], None]) -> None:
         """What is done at intervals is left out while the ledger cannot be used; the next time comes."""
         try:
             look()
-        except LedgerUnusable as error:
-            log.warning("ledger-unusable", why=str(error))
+        except (LedgerUnusable, *UNUSABLE) as error:
+            log.warning("ledger-unusable", why=str(error).partition("\n")[0])
 
     def _ring_when(self, stop: threading.Event) -> None:
         stop.wait()

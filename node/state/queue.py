@@ -81,6 +81,13 @@ class Queue:
         found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
         return any(one.status in ("ENQUEUED", "PENDING", "DELAYED") for one in found)
 
+    def hasten(self, by: timedelta) -> None:
+        """What is delayed is due so much earlier: the clock by which it waits was set back."""
+        for one in self._client.list_workflows(status="DELAYED", load_input=False, load_output=False):
+            if one.delay_until_epoch_ms is not None:
+                due_ms = one.delay_until_epoch_ms - int(by.total_seconds() * 1000)
+                self._client.set_workflow_delay(one.workflow_id, delay_until_epoch_ms=max(due_ms, 0))
+
     def forget(self, before: datetime) -> int:
         """Remove the engine's rows of workflows that ended before then, never of one that waits or runs; returns how
         many. An id that were used again would be refused by the ledger's compare-and-set, as a stale one is."""

@@ -274,3 +274,19 @@ def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> 
     assert [one for one in attempts(found) if one[2] == "done"] == [
         (stage, "w0", "done") for stage in ("prepare", "infer", "encode")
     ]
+
+
+def test_a_delay_is_shortened_when_the_clock_was_set_back(found: Books) -> None:
+    """Else what should be tried again in a minute would wait for an hour and a minute."""
+    job_id = queue_job(found, 1)
+    with found.ledger.write() as connection:
+        ticket = work.Ticket(job_id, 1, Stage.PREPARE, 1)
+        again = work.next_turn(connection, work.get_job(connection, job_id), ticket, START)
+        assert again is not None
+        wait = {"priority": Priority.ROUTINE, "after": timedelta(hours=1, seconds=1)}
+        found.queue.stage(connection, job_id, run=1, stage=Stage.PREPARE, turn=again.turn, **wait)
+    found.queue.hasten(timedelta(hours=1))
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    worker.terminate()
+    worker.wait(30)
