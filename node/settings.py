@@ -24,8 +24,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Priority = Literal["stat", "urgent", "routine"]
-Rendition = Literal["seg", "sr", "text", "summary"]
-RENDITIONS: tuple[Rendition, ...] = ("seg", "sr", "text", "summary")
+Rendition = Literal["seg", "sr", "text", "summary", "pdf", "ko", "rtstruct", "gsps", "map", "derived"]
+RENDITIONS: tuple[Rendition, ...] = ("seg", "sr", "text", "summary", "gsps", "map", "derived")
 
 
 class Table(BaseModel):
@@ -199,6 +199,7 @@ class Peer(Table):
     cap_s: Seconds | None = None
     renditions: tuple[Rendition, ...] = RENDITIONS
     sr: Literal["comprehensive", "comprehensive3d"] = "comprehensive"
+    coordinates: Literal["image", "patient"] = "image"
     segmentation: Literal["binary", "labelmap"] = "binary"
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
     negatives: bool = True
@@ -233,6 +234,12 @@ class Peer(Table):
             raise ValueError('proof "qido" asks a DICOMweb server: set its url, or use proof = "find"')
         if self.proof not in ("none", "qido") and self.url:
             raise ValueError(f'a peer with a url is asked by QIDO-RS: use proof = "qido" instead of "{self.proof}"')
+        return self
+
+    @model_validator(mode="after")
+    def _three_dimensional(self) -> "Peer":
+        if self.coordinates == "patient" and self.sr != "comprehensive3d":
+            raise ValueError('coordinates = "patient" needs sr = "comprehensive3d": no other report holds them')
         return self
 
     def quiet_time_s(self, default_s: float) -> float:

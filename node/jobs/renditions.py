@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from node.core.identity import InstanceUID
-from node.results.profile import Predecessor, Profile, ReportClass, SegmentationType
+from node.results.profile import Coordinates, Predecessor, Profile, ReportClass, SegmentationType
 from node.results.uids import RenditionKind
 from node.settings import Peer
 from node.state.rows import ResultRow
@@ -15,12 +15,23 @@ def profile_of(peer: Peer | None) -> Profile:
     """The profile a peer asks for; the usual one for a peer that is configured no more."""
     if peer is None:
         return Profile()
-    return Profile(ReportClass(peer.sr), SegmentationType(peer.segmentation), peer.series_base)
+    renditions = frozenset(RenditionKind(one) for one in peer.renditions)
+    return Profile(
+        report=ReportClass(peer.sr),
+        segmentation=SegmentationType(peer.segmentation),
+        series_base=peer.series_base,
+        coordinates=Coordinates(peer.coordinates),
+        outlines=RenditionKind.GSPS in renditions and RenditionKind.SEG not in renditions,
+        renditions=renditions,
+    )
 
 
 def profiles_of(destinations: Iterable[str], peers: Mapping[str, Peer]) -> list[Profile]:
     """The profiles that a run must be encoded in so that every destination gets what it asks for, each once."""
-    return list(dict.fromkeys(profile_of(peers.get(name)) for name in destinations))
+    found: dict[Profile, Profile] = {}
+    for asked in (profile_of(peers.get(name)) for name in destinations):
+        found[asked] = found.get(asked, asked).with_more(asked.renditions)
+    return list(found.values())
 
 
 def kinds_for(peer: Peer) -> frozenset[str]:

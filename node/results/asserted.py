@@ -9,12 +9,17 @@ from pydicom.sr.codedict import codes
 from ai.contract import ClassificationCard, Code, DetectionCard
 from ai.findings import Classification, Detection, Shape
 from node.results.coding import concept
-from node.results.drawn import Outlined, regions_of
+from node.results.drawn import Outlined, regions_of, surface_of
+from node.results.profile import Coordinates
 from node.results.stamp import Edition
 from node.results.wording import is_present, shown_score
 
 PROBABILITY = Code("122157", "DCM", "Probability")
 NO_UNITS = Code("1", "UCUM", "no units")
+
+DetectionGroup = (
+    hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+)
 
 
 def site_of(card: ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
@@ -23,21 +28,37 @@ def site_of(card: ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
     )
 
 
-def detection_group(
-    number: int, found: Detection, edition: Edition
-) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """A volumetric group (TID 1411) with the region on each slice that it crosses, the middle one first."""
-    card = edition.card.detection(found.key)
+def detection_group(number: int, found: Detection, edition: Edition) -> DetectionGroup:
+    """A volumetric group (TID 1411) with the region on each slice that it crosses, the middle one first.
+
+    On a radiograph it is a planar group (TID 1410); where the profile says so, its region lies in the patient.
+    """
+    card, outlines = edition.card.detection(found.key), outlines_of(found)
     parameters = None if card.threshold is None else [f"threshold={card.threshold:g}"]
+    tracking = hd.sr.TrackingIdentifier(
+        uid=edition.run.tracking_uid(f"{found.key}/{number}"), identifier=f"{found.key} {number}"
+    )
+    kind, sites, algorithm = concept(card.type), [site_of(card)], edition.algorithm.for_report(parameters)
+    measurements = [] if found.score is None else [_probability(found.score)]
+    regions = regions_of(outlines, edition.origin)
+    if edition.origin.is_flat:
+        return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+            tracking,
+            referenced_region=regions[0],
+            finding_type=kind,
+            finding_sites=sites,
+            algorithm_id=algorithm,
+            measurements=measurements,
+        )
+    in_patient = edition.profile.coordinates is Coordinates.PATIENT
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=edition.run.tracking_uid(f"{found.key}/{number}"), identifier=f"{found.key} {number}"
-        ),
-        referenced_regions=regions_of(outlines_of(found), edition.origin),
-        finding_type=concept(card.type),
-        finding_sites=[site_of(card)],
-        algorithm_id=edition.algorithm.for_report(parameters),
-        measurements=[] if found.score is None else [_probability(found.score)],
+        tracking,
+        referenced_regions=None if in_patient else regions,
+        referenced_volume_surface=surface_of(outlines, edition.origin) if in_patient else None,
+        finding_type=kind,
+        finding_sites=sites,
+        algorithm_id=algorithm,
+        measurements=measurements,
     )
 
 

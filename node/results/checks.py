@@ -29,6 +29,8 @@ def read_back(path: Path, expected: Dataset) -> Dataset:
     found = pydicom.dcmread(path)
     for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         expect(path, keyword, found.get(keyword), expected.get(keyword))
+    if found.get("EncapsulatedDocument") != expected.get("EncapsulatedDocument"):
+        raise ResultUnsound(f"{path.name}: its document differs from the one that was drawn")
     return found
 
 
@@ -37,7 +39,8 @@ def check_common(path: Path, found: Dataset, edition: Edition, known: Iterable[s
     _check_carried(path, found, edition)
     expect(path, "StudyInstanceUID", found.StudyInstanceUID, edition.origin.grid.study_uid)
     exists = set(known)
-    for element in _elements(found):
+    carried = {element.tag for element in edition.origin.carried}
+    for element in _elements(one for one in found if one.tag not in carried):
         _check_value(path, element)
         if element.keyword == "ReferencedSOPInstanceUID" and element.value not in exists:
             raise ResultUnsound(f"{path.name}: it refers to {element.value}, neither source nor result of this run")
@@ -81,9 +84,9 @@ def check_page(path: Path, found: Dataset, pixels: npt.NDArray[np.uint8]) -> Non
         raise ResultUnsound(f"{path.name}: its pixels differ from the page that was drawn")
 
 
-def _elements(dataset: Dataset) -> Iterator[DataElement]:
+def _elements(elements: Iterable[DataElement]) -> Iterator[DataElement]:
     """Every element, those in sequences too, without pixels."""
-    for element in dataset:
+    for element in elements:
         if element.keyword != "PixelData":
             yield element
         if element.VR == "SQ":

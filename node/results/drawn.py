@@ -49,14 +49,46 @@ def regions_of(outlines: Sequence[Outlined], origin: Origin) -> list[hd.sr.Image
 def outline_of(mask: Mask, origin: Origin) -> hd.sr.ScoordContentItem:
     """The region's outline on its key slice. Some viewers show a group of numbers only where it draws something."""
     outline = draw_outline(mask)
+    return line_of(Outlined(outline.slice_index, outline.points), origin)
+
+
+def line_of(line: Outlined, origin: Origin) -> hd.sr.ScoordContentItem:
+    """A closed line beside what defines a group's region."""
     item = hd.sr.ScoordContentItem(
         name=OUTLINE,
         graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
-        graphic_data=outline.points,
+        graphic_data=line.points,
         relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
     )
-    item.ContentSequence = hd.sr.ContentSequence([selected_from(origin.frames[outline.slice_index])])
+    item.ContentSequence = hd.sr.ContentSequence([selected_from(origin.frames[line.slice_index])])
     return item
+
+
+def surface_of(outlines: Sequence[Outlined], origin: Origin) -> hd.sr.VolumeSurface:
+    """The same lines as (121231, DCM, "Volume Surface") in the patient (SCOORD3D); one point stays a point.
+
+    A surface has two lines at least: that of a single slice is drawn where the slice begins and where it ends.
+    """
+    places = [(float(one.slice_index), one.points) for one in sorted(outlines, key=lambda one: one.slice_index)]
+    is_point = len(places[0][1]) == 1
+    if len(places) == 1 and not is_point:
+        ((index, points),) = places
+        places = [(index - 0.5, points), (index + 0.5, points)]
+    kinds = hd.sr.GraphicTypeValues3D
+    return hd.sr.VolumeSurface(
+        graphic_type=kinds.POINT if is_point else kinds.POLYGON,
+        graphic_data=[in_patient(points, index, origin) for index, points in places],
+        frame_of_reference_uid=str(origin.grid.frame_of_reference_uid),
+        source_series=hd.sr.SourceSeriesForSegmentation(origin.grid.series_uid),
+    )
+
+
+def in_patient(points: npt.NDArray[np.float64], index: float, origin: Origin) -> npt.NDArray[np.float64]:
+    """(column, row), image-relative, at a slice of the grid, to LPS mm."""
+    affine = np.array(origin.grid.affine_lps, np.float64)
+    places = np.column_stack([np.full(len(points), index), points[:, 1] - 0.5, points[:, 0] - 0.5])
+    placed: npt.NDArray[np.float64] = places @ affine[:3, :3].T + affine[:3, 3]
+    return placed
 
 
 def selected_from(frame: SourceFrame) -> hd.sr.ImageContentItem:
@@ -73,20 +105,18 @@ def selected_from(frame: SourceFrame) -> hd.sr.ImageContentItem:
 def check_outline(path: Path, item: Dataset, mask: Mask, origin: Origin) -> None:
     """Every point of an outline read back lies at the rim of the mask, on the slice whose image it names."""
     reference = item.ContentSequence[0].ReferencedSOPSequence[0]
-    number = reference.get("ReferencedFrameNumber")
-    named = (reference.ReferencedSOPInstanceUID, None if number is None else int(number))
-    index = next((i for i, one in enumerate(origin.frames) if (one.sop_instance_uid, one.frame_number) == named), None)
+    index = origin.index_of(reference)
     if index is None:
-        raise ResultUnsound(f"{path.name}: an outline is on {named}, which is not in the grid")
+        raise ResultUnsound(f"{path.name}: an outline is on {reference.ReferencedSOPInstanceUID}, not in the grid")
     points = np.array(item.GraphicData, np.float64).reshape(-1, 2)
     rows, columns = mask.shape[1:]
     if points.min() < 0 or points[:, 0].max() > columns or points[:, 1].max() > rows:
         raise ResultUnsound(f"{path.name}: an outline leaves its image")
-    if not _near(mask[index], points).all():
+    if not beside(mask[index], points).all():
         raise ResultUnsound(f"{path.name}: an outline on slice {index + 1} is not where its segment is")
 
 
-def _near(plane: Mask, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def beside(plane: Mask, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Whether each point (column, row) has a pixel of the mask under it or beside it."""
     padded = np.pad(plane, 2)
     column, row = (np.floor(points[:, axis]).astype(np.intp) + 2 for axis in (0, 1))

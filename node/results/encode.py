@@ -14,6 +14,7 @@ from node.core.identity import ClassUID, InstanceUID, SeriesUID, StudyUID
 from node.core.study import SourceGrid
 from node.errors import ResultUnsound
 from node.results.checks import check_common, check_page, read_back
+from node.results.further import COMPANIONS, EVIDENCE, Further
 from node.results.origin import read_origin
 from node.results.overlay import draw_overlay
 from node.results.profile import Predecessor, Profile
@@ -77,7 +78,9 @@ def encode(
     route: str = "",
     predecessors: Sequence[Predecessor] = (),
 ) -> tuple[ResultObject, ...]:
-    """Write seg.dcm (where anything was found), sr.dcm, text.dcm and summary/0001.dcm ... into `folder`, which exists.
+    """Write seg.dcm (where anything was found), sr.dcm, text.dcm, summary/0001.dcm ... into `folder`, which exists.
+
+    Besides them the further kinds that the profile asks for, as far as the run has them.
 
     volume: the reference input, on `grid`. profile: the forms asked for, else the usual ones. route: named on the
     summary's first page. predecessors: documents of earlier runs that these replace. The same run gives the same bytes.
@@ -95,7 +98,7 @@ def encode(
         profile=profile,
         predecessors=tuple(predecessors),
     )
-    return tuple(_write_documents(findings, edition, folder)) + tuple(_write_summary(findings, edition, volume, folder))
+    return tuple(_Writer(findings, edition, volume, folder).objects())
 
 
 def _check_fit(findings: Findings, card: ModelCard, grid: SourceGrid, volume: Volume) -> None:
@@ -111,41 +114,72 @@ def _check_fit(findings: Findings, card: ModelCard, grid: SourceGrid, volume: Vo
                 f"segment {segment.key!r}: its mask is on {segment.grid!r} with the shape {segment.mask.shape}; "
                 f"results go on {card.reference!r}, {shape}"
             )
+    maps = [(card.map(one.key).key, one.grid, one.values.shape) for one in findings.maps]
+    series = [(card.derived_series(one.key).key, one.grid, one.values.shape) for one in findings.derived]
+    for key, on_grid, found in (*maps, *series):
+        if (on_grid, found) != (card.reference, shape):
+            raise ResultUnsound(
+                f"{key!r} is on {on_grid!r} with the shape {found}; results go on {card.reference!r}, {shape}"
+            )
 
 
-def _write_documents(findings: Findings, edition: Edition, folder: Path) -> Iterator[ResultObject]:
-    known = {*edition.origin.instances, *(edition.run.instance_uid(kind) for kind in RenditionKind)}
-    known |= {one.sop_instance_uid for one in edition.predecessors}
-    written: list[Dataset] = []
-    segmentation = build_segmentation(findings, edition)
-    if segmentation is not None:
-        path, found = _write(segmentation, folder / "seg.dcm")
-        check_common(path, found, edition, known)
-        check_segmentation(path, found, findings, edition)
-        written.append(segmentation)
-        yield ResultObject.of(RenditionKind.SEG, path, found)
+class _Writer:
+    """Writes the objects of one edition in sending order: what is referred to goes first, and each is checked."""
 
-    report = build_report(findings, edition, segmentation)
-    path, found = _write(report, folder / "sr.dcm")
-    check_common(path, found, edition, known)
-    check_report(path, found, findings, edition)
-    written.append(report)
-    yield ResultObject.of(RenditionKind.SR, path, found)
+    def __init__(self, findings: Findings, edition: Edition, volume: Volume, folder: Path) -> None:
+        self._findings, self._edition, self._volume, self._folder = findings, edition, volume, folder
+        self._known = {*edition.origin.instances, *(one.sop_instance_uid for one in edition.predecessors)}
+        self._known.add(InstanceUID(edition.origin.grid.study_uid))  # structure sets refer to it as if to an object
 
-    path, found = _write(build_text(findings, edition, written), folder / "text.dcm")
-    check_common(path, found, edition, known)
-    yield ResultObject.of(RenditionKind.TEXT, path, found)
+    def objects(self) -> Iterator[ResultObject]:
+        findings, edition = self._findings, self._edition
+        evidence: list[Dataset] = []
+        segmentation = None if edition.origin.is_flat else build_segmentation(findings, edition)
+        if segmentation is not None:
+            path, found = self._write(segmentation, "seg")
+            check_segmentation(path, found, findings, edition)
+            yield ResultObject.of(RenditionKind.SEG, path, found)
+        for one in self._further(EVIDENCE):
+            evidence.append(_named(one))
+            yield one
+        report = build_report(findings, edition, segmentation, evidence)
+        path, found = self._write(report, "sr")
+        check_report(path, found, findings, edition)
+        yield ResultObject.of(RenditionKind.SR, path, found)
+        listed = [*([segmentation] if segmentation else []), *evidence, report]
+        path, found = self._write(build_text(findings, edition, listed), "text")
+        yield ResultObject.of(RenditionKind.TEXT, path, found)
+        yield from self._summary()
+        yield from self._further(COMPANIONS)
+
+    def _summary(self) -> Iterator[ResultObject]:
+        (self._folder / "summary").mkdir()
+        for number, (page, picture) in enumerate(build_summary(self._findings, self._edition, self._volume), 1):
+            path, found = self._write(page, f"summary/{number:04}")
+            check_page(path, found, np.asarray(picture))
+            yield ResultObject.of(RenditionKind.SUMMARY, path, found)
+
+    def _further(self, kinds: Sequence[Further]) -> Iterator[ResultObject]:
+        for each in kinds:
+            if each.kind not in self._edition.profile.renditions:
+                continue
+            for name, result in each.build(self._findings, self._edition, self._volume):
+                path, found = self._write(result, name)
+                each.check(path, found, self._findings, self._edition, self._volume)
+                yield ResultObject.of(each.kind, path, found)
+
+    def _write(self, result: Dataset, name: str) -> tuple[Path, Dataset]:
+        path = self._folder / f"{name}.dcm"
+        result.save_as(path, enforce_file_format=True, overwrite=False)
+        found = read_back(path, result)
+        self._known.add(found.SOPInstanceUID)
+        check_common(path, found, self._edition, self._known)
+        return path, found
 
 
-def _write_summary(findings: Findings, edition: Edition, volume: Volume, folder: Path) -> Iterator[ResultObject]:
-    (folder / "summary").mkdir()
-    for number, (page, picture) in enumerate(build_summary(findings, edition, volume), 1):
-        path, found = _write(page, folder / "summary" / f"{number:04}.dcm")
-        check_common(path, found, edition, edition.origin.instances)
-        check_page(path, found, np.asarray(picture))
-        yield ResultObject.of(RenditionKind.SUMMARY, path, found)
-
-
-def _write(result: Dataset, path: Path) -> tuple[Path, Dataset]:
-    result.save_as(path, enforce_file_format=True, overwrite=False)
-    return path, read_back(path, result)
+def _named(one: ResultObject) -> Dataset:
+    """As much of an object as a document needs to name it."""
+    named = Dataset()
+    named.SOPClassUID, named.SOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
+    named.StudyInstanceUID, named.SeriesInstanceUID = one.study_instance_uid, one.series_instance_uid
+    return named

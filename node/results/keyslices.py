@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ai.findings import Findings
+from ai.findings import Findings, Map
 
 COUNT = 8
 
@@ -15,6 +15,7 @@ def key_slices(findings: Findings, slice_count: int) -> tuple[int, ...]:
     areas = [np.count_nonzero(segment.mask, axis=(1, 2)) for segment in findings.segments]
     areas = [area for area in areas if area.any()]
     detected = {round(float(np.median(one.points[:, 0]))) for one in findings.detections}
+    detected |= {highest_slice(one) for one in findings.maps}
     occupied = np.flatnonzero(np.sum(areas, axis=0)) if areas else np.arange(slice_count)
     chosen = set(_spread(occupied, COUNT))
     chosen |= {int(np.argmax(area)) for area in areas if not any(area[index] for index in chosen)}
@@ -23,6 +24,11 @@ def key_slices(findings: Findings, slice_count: int) -> tuple[int, ...]:
         others = np.setdiff1d(np.arange(slice_count), list(chosen))
         chosen |= set(_spread(others, min(COUNT, slice_count) - len(chosen)))
     return tuple(sorted(chosen))
+
+
+def highest_slice(one: Map) -> int:
+    """The slice with a map's highest value."""
+    return int(np.argmax(one.values.max(axis=(1, 2))))
 
 
 def _spread(indices: np.ndarray, count: int) -> list[int]:

@@ -111,7 +111,7 @@ def _origin(images: Unanalysed, header: Path) -> Origin:
     except (OSError, InvalidDicomError) as error:
         raise IsocenterError(f"{header} cannot be read, so no notice of this can be made: {error}") from error
     grid = SourceGrid(images.study_uid, images.series_uid, (), 0, 0, None, None)
-    return Origin(grid, found, carried_elements(found), ())
+    return Origin(grid, found, carried_elements(found), (), {})
 
 
 def _document(images: Unanalysed, edition: Edition, cause: Cause, lines: list[str]) -> Dataset:

@@ -20,25 +20,54 @@ PER_INSTANCE = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"),
     *("InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("SliceThickness", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("ImagerPixelSpacing", "PixelAspectRatio"),
 )
 """What is read of each instance after the first."""
 
 
 @dataclass(frozen=True)
-class SourceFrame:
-    """One frame of the grid where it lies. frame_number: None where the instance is a single-frame image.
+class Place:
+    """Where a frame lies: its first pixel's centre, and its row and column cosines (PS3.3 C.7.6.2)."""
 
-    orientation: row and column cosines. pixel_spacing_mm: (row, column).
+    position_lps_mm: Vector
+    orientation: Cosines
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame of the grid. frame_number: None where the instance is a single-frame image.
+
+    place: None where the image has none in a patient (a radiograph). pixel_spacing_mm: (row, column); only their ratio
+    means anything where the image is not calibrated.
     """
 
     sop_instance_uid: InstanceUID
     sop_class_uid: ClassUID
     frame_number: int | None
     instance_number: str
-    position_lps_mm: Vector
-    orientation: Cosines
+    place: Place | None
     pixel_spacing_mm: tuple[float, float]
     slice_thickness_mm: float | None
+
+    @property
+    def position_lps_mm(self) -> Vector:
+        """Raises ResultUnsound where the frame has no place in a patient."""
+        return self._placed().position_lps_mm
+
+    @property
+    def orientation(self) -> Cosines:
+        """Row and column cosines. Raises ResultUnsound where the frame has no place in a patient."""
+        return self._placed().orientation
+
+    def _placed(self) -> Place:
+        if self.place is None:
+            raise ResultUnsound(f"source instance {self.sop_instance_uid} has no position in a patient")
+        return self.place
+
+    @property
+    def name(self) -> tuple[InstanceUID, int | None]:
+        """What a reference to it states: the instance and, of a multi-frame image, the frame."""
+        return self.sop_instance_uid, self.frame_number
 
 
 @dataclass(frozen=True)
@@ -46,13 +75,34 @@ class Origin:
     """The source of a run.
 
     header: of the grid's first instance, without pixels. carried: its shared attributes, undecoded.
-    frames: in the grid's order.
+    frames: in the grid's order. paths: the files, by instance.
     """
 
     grid: SourceGrid
     header: Dataset
     carried: tuple[Element, ...]
     frames: tuple[SourceFrame, ...]
+    paths: Mapping[InstanceUID, Path]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the source is a single image without a place in a patient: a radiograph."""
+        return self.grid.affine_lps is None
+
+    @property
+    def extent(self) -> str:
+        """How much was analysed, in words."""
+        return "1 image" if self.is_flat else f"{len(self.frames)} slices"
+
+    def index_of(self, reference: Dataset) -> int | None:
+        """The slice that an item of a reference sequence names, None where it is not of the grid."""
+        number = reference.get("ReferencedFrameNumber")
+        named = (reference.get("ReferencedSOPInstanceUID"), None if number is None else int(number))
+        return next((index for index, one in enumerate(self.frames) if one.name == named), None)
+
+    def read(self, uid: InstanceUID) -> Dataset:
+        """The whole header of one instance, without pixels. Raises IsocenterError where its file cannot be read."""
+        return _read(uid, self.paths, whole=True)
 
     @property
     def instances(self) -> dict[InstanceUID, ClassUID]:
@@ -76,10 +126,10 @@ def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> O
     Raises IsocenterError where the grid has no geometry or a file is missing or unreadable, ResultUnsound where
     the files are not those of the grid or do not lie where it says.
     """
-    if grid.affine_lps is None or grid.frame_of_reference_uid is None:
+    if (grid.affine_lps is None or grid.frame_of_reference_uid is None) and len(grid.frames) > 1:
         raise IsocenterError(
-            f"series {grid.series_uid}: its images have no position in the patient, and results can only be made "
-            "of volumes; route it to a model for single images"
+            f"series {grid.series_uid}: its images have no position in the patient, so they are no volume; "
+            "results can be made of each single one"
         )
     headers: dict[InstanceUID, Dataset] = {}
     for uid, _ in grid.frames:
@@ -87,9 +137,11 @@ def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> O
             headers[uid] = _read(uid, source_paths, whole=not headers)
             _check_identity(headers[uid], uid, grid)
     first = headers[grid.frames[0][0]]
+    if grid.affine_lps is None:
+        return Origin(grid, first, carried_elements(first), (_flat_frame(first),), source_paths)
     frames = tuple(_frame(headers[uid], number) for uid, number in grid.frames)
     _check_places(frames, grid)
-    return Origin(grid, first, carried_elements(first), frames)
+    return Origin(grid, first, carried_elements(first), frames, source_paths)
 
 
 def _read(uid: InstanceUID, source_paths: Mapping[InstanceUID, Path], *, whole: bool) -> Dataset:
@@ -134,10 +186,27 @@ def _frame(header: Dataset, number: int) -> SourceFrame:
         sop_class_uid=ClassUID(str(header.SOPClassUID)),
         frame_number=number if grouped else None,
         instance_number=str(header.get("InstanceNumber") or ""),
-        position_lps_mm=(x, y, z),
-        orientation=(rx, ry, rz, cx, cy, cz),
+        place=Place((x, y, z), (rx, ry, rz, cx, cy, cz)),
         pixel_spacing_mm=(row_mm, column_mm),
         slice_thickness_mm=float(thickness) if thickness else None,
+    )
+
+
+def _flat_frame(header: Dataset) -> SourceFrame:
+    """The one frame of an image without a place in a patient."""
+    proportions = next(
+        (value for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio") if (value := header.get(name))),
+        (1.0, 1.0),
+    )
+    row_mm, column_mm = (float(value) for value in proportions)
+    return SourceFrame(
+        sop_instance_uid=InstanceUID(str(header.SOPInstanceUID)),
+        sop_class_uid=ClassUID(str(header.SOPClassUID)),
+        frame_number=None,
+        instance_number=str(header.get("InstanceNumber") or ""),
+        place=None,
+        pixel_spacing_mm=(row_mm, column_mm),
+        slice_thickness_mm=None,
     )
 
 

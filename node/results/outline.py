@@ -35,17 +35,17 @@ def draw_outline(mask: Mask) -> Outline:
     index = int(np.argmax(np.count_nonzero(mask, axis=(1, 2))))
     padded = np.pad(mask[index], 1).astype(np.float64)
     lines: list[Points] = contourpy.contour_generator(z=padded).lines(0.5)  # type: ignore[assignment]
-    largest = max(lines, key=_area)
-    return Outline(index, _simplified(largest - 0.5))
+    largest = max(lines, key=area)
+    return Outline(index, simplified(largest - 0.5))
 
 
-def _area(line: Points) -> float:
+def area(line: Points) -> float:
     """Of a closed polygon, by the shoelace formula."""
     x, y = line[:, 0], line[:, 1]
     return abs(float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]))) / 2
 
 
-def _simplified(line: Points) -> Points:
+def simplified(line: Points) -> Points:
     """The same line with as few points as the tolerance allows; one too long to be written is drawn coarser."""
     kept = _douglas_peucker(line, TOLERANCE_PX) if len(line) <= LONG_LINE else line
     step = -(-len(kept) // (MOST_POINTS - 1))

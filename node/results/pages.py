@@ -7,7 +7,8 @@ from ai.contract import SegmentCard
 from ai.findings import Findings, Mask
 from ai.volume import Volume
 from node.results.asserted import outlines_of
-from node.results.pictures import Colour, Window, draw_plane, drawn_masks, opposite, toward
+from node.results.origin import Origin, SourceFrame
+from node.results.pictures import DETECTION_COLOUR, Colour, Window, draw_plane, drawn_masks, opposite, toward
 from node.results.sheet import CAUTION, GROUND, HEIGHT, INK, MARGIN, QUIET, WIDTH, Sheet, font
 from node.results.stamp import Edition
 from node.results.wording import (
@@ -25,7 +26,6 @@ from node.results.wording import (
 HEAD_PX, PICTURE_PX = 56, 768
 AXIS_NAMES = ("x", "y", "z")
 COLUMNS = 3
-DETECTION_COLOUR = (255, 82, 160)
 POINT_MARK = np.array([[-6.0, -6.0], [6.0, -6.0], [6.0, 6.0], [-6.0, 6.0]])
 
 
@@ -47,7 +47,7 @@ def draw_number_pages(findings: Findings, edition: Edition) -> list[Image.Image]
     description = f' "{origin.text("SeriesDescription")}"' if origin.text("SeriesDescription") else ""
     sheet.line(
         f"Input: series {origin.text('SeriesNumber') or 'without number'}{description}, {origin.text('Modality')}, "
-        f"{len(origin.frames)} slices",
+        f"{origin.extent}",
         18,
         QUIET,
     )
@@ -98,27 +98,50 @@ def draw_slice_page(index: int, volume: Volume, findings: Findings, edition: Edi
     detected = _detected(findings, index, volume.array.shape[1:])
     masks += [(mask, DETECTION_COLOUR) for mask in detected.values()]
     picture = draw_plane(volume.array[index], frame.pixel_spacing_mm, masks, window, (WIDTH, PICTURE_PX))
+    page = frame_page(picture, index, edition)
+    held = [one for one in present_segments(findings, card) if _holds(findings, one, index)]
+    entries = [(one.label, one.colour_rgb) for one in held]
+    entries += [(f"{number}: {card.detection(key).label}", DETECTION_COLOUR) for number, key in detected]
+    _draw_legend(ImageDraw.Draw(page), entries)
+    return page
+
+
+def frame_page(picture: Image.Image, index: int, edition: Edition) -> Image.Image:
+    """A page round the picture of one slice: sides of the patient, place, source and caution; room for a legend."""
+    origin, card = edition.origin, edition.card
+    frame = origin.frames[index]
     page = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
     page.paste((0, 0, 0), (0, HEAD_PX, WIDTH, HEAD_PX + PICTURE_PX))
     left, top = (WIDTH - picture.width) // 2, HEAD_PX + (PICTURE_PX - picture.height) // 2
     page.paste(picture, (left, top))
     draw = ImageDraw.Draw(page)
-    _draw_sides(draw, np.array(frame.orientation))
-    place = int(np.argmax(np.abs(np.cross(frame.orientation[:3], frame.orientation[3:]))))
+    _draw_sides(draw, sides_of(frame, origin))
     words = (
         f"frame {frame.frame_number}" if frame.frame_number else f"image {frame.instance_number or 'without number'}"
     )
-    head = f"Slice {index + 1} of {len(origin.frames)}    {AXIS_NAMES[place]} {frame.position_lps_mm[place]:.1f} mm"
-    draw.text((MARGIN // 2, HEAD_PX // 2), head, font=font(22), fill=INK, anchor="lm")
+    draw.text((MARGIN // 2, HEAD_PX // 2), _head(index, origin), font=font(22), fill=INK, anchor="lm")
     source = f"series {origin.text('SeriesNumber') or 'without number'}, {words}"
     draw.text((WIDTH - MARGIN // 2, HEAD_PX // 2), source, font=font(18), fill=QUIET, anchor="rm")
-    held = [one for one in present_segments(findings, card) if _holds(findings, one, index)]
-    entries = [(one.label, one.colour_rgb) for one in held]
-    entries += [(f"{number}: {card.detection(key).label}", DETECTION_COLOUR) for number, key in detected]
-    _draw_legend(draw, entries)
     foot = f"{DISCLAIMER}  {card.name} {card.version}"
     draw.text((MARGIN // 2, HEIGHT - 18), foot, font=font(16), fill=CAUTION, anchor="lm")
     return page
+
+
+def _head(index: int, origin: Origin) -> str:
+    if origin.is_flat:
+        view = " ".join(filter(None, (origin.text("ViewPosition"), origin.text("ImageLaterality"))))
+        return f"{origin.text('Modality')} {view}".strip()
+    frame = origin.frames[index]
+    axis = int(np.argmax(np.abs(np.cross(frame.orientation[:3], frame.orientation[3:]))))
+    return f"Slice {index + 1} of {len(origin.frames)}    {AXIS_NAMES[axis]} {frame.position_lps_mm[axis]:.1f} mm"
+
+
+def sides_of(frame: SourceFrame, origin: Origin) -> list[str]:
+    """The sides of the patient to which rows and columns run (PS3.3 C.7.6.1.1.1); none where the source tells not."""
+    if frame.place is not None:
+        return [toward(np.array(frame.orientation[:3])), toward(np.array(frame.orientation[3:]))]
+    stated = [str(one).strip() for one in origin.header.get("PatientOrientation") or []]
+    return stated if len(stated) == 2 and all(one and set(one) <= set("RLAPFH") for one in stated) else []
 
 
 def _holds(findings: Findings, segment: SegmentCard, index: int) -> bool:
@@ -126,8 +149,10 @@ def _holds(findings: Findings, segment: SegmentCard, index: int) -> bool:
     return found is not None and bool(found.mask[index].any())
 
 
-def _draw_sides(draw: ImageDraw.ImageDraw, orientation: np.ndarray) -> None:
-    right, down = toward(orientation[:3]), toward(orientation[3:])
+def _draw_sides(draw: ImageDraw.ImageDraw, sides: list[str]) -> None:
+    if not sides:
+        return
+    right, down = sides
     middle_x, middle_y = WIDTH // 2, HEAD_PX + PICTURE_PX // 2
     for letter, place, anchor in (
         (opposite(right), (8, middle_y), "lm"),

@@ -18,6 +18,7 @@ T = TypeVar("T", bound=np.generic)
 
 LUNG_CODE = "39607008"
 OUTLINE_PX = 2
+DETECTION_COLOUR: Colour = (255, 82, 160)
 DIRECTIONS = (("R", "L"), ("A", "P"), ("F", "H"))
 """Letters towards the negative and the positive end of each LPS axis (PS3.3 C.7.6.1.1.1)."""
 
@@ -83,8 +84,9 @@ def toward(direction: npt.NDArray[np.float64]) -> str:
     return DIRECTIONS[axis][int(direction[axis] > 0)]
 
 
-def opposite(letter: str) -> str:
-    return next(b if a == letter else a for a, b in DIRECTIONS if letter in (a, b))
+def opposite(letters: str) -> str:
+    """The side across; of an oblique direction ("AR") letter by letter."""
+    return "".join(next(b if a == letter else a for a, b in DIRECTIONS if letter in (a, b)) for letter in letters)
 
 
 def drawn_masks(findings: Findings, card: ModelCard) -> list[tuple[Mask, Colour]]:

@@ -1,11 +1,20 @@
 """What one destination gets of a run: the forms its archive and viewers take, and what they replace there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from node.core.identity import InstanceUID, derived_uuid
+from node.results.uids import RenditionKind
 
 FIRST_SERIES_NUMBER = 9001
+
+USUAL = frozenset(
+    {
+        *(RenditionKind.SEG, RenditionKind.SR, RenditionKind.TEXT, RenditionKind.SUMMARY),
+        *(RenditionKind.GSPS, RenditionKind.MAP, RenditionKind.DERIVED),
+    }
+)
+"""What is made where nothing else is asked for, as far as a run has it."""
 
 
 class ReportClass(str, Enum):
@@ -22,6 +31,13 @@ class SegmentationType(str, Enum):
     LABELMAP = "labelmap"
 
 
+class Coordinates(str, Enum):
+    """Where detections are drawn in the report: on images (SCOORD), or in the patient (SCOORD3D)."""
+
+    IMAGE = "image"
+    PATIENT = "patient"
+
+
 @dataclass(frozen=True)
 class Predecessor:
     """A document of an earlier run that a new one replaces. rendition: which one it is, "sr" or "text"."""
@@ -34,18 +50,30 @@ class Predecessor:
 
 @dataclass(frozen=True)
 class Profile:
-    """The forms in which a run is encoded for one destination or several."""
+    """The forms in which a run is encoded for one destination or several.
+
+    coordinates: PATIENT needs the 3D report. outlines: whether the presentation state draws segments too, which it need
+    not where there is a segmentation. renditions: the kinds that are made; they change no object's bytes.
+    """
 
     report: ReportClass = ReportClass.COMPREHENSIVE
     segmentation: SegmentationType = SegmentationType.BINARY
     series_base: int = FIRST_SERIES_NUMBER
+    coordinates: Coordinates = Coordinates.IMAGE
+    outlines: bool = False
+    renditions: frozenset[RenditionKind] = field(default=USUAL, compare=False)
 
     @property
     def variant(self) -> str:
         """Empty for the usual forms, else a short name for these: other bytes need other UIDs and another folder."""
         if self == Profile():
             return ""
-        return derived_uuid("profile", self.report.value, self.segmentation.value, str(self.series_base)).hex[:8]
+        forms = (self.report.value, self.segmentation.value, str(self.series_base), self.coordinates.value)
+        return derived_uuid("profile", *forms, str(self.outlines)).hex[:8]
+
+    def with_more(self, renditions: frozenset[RenditionKind]) -> "Profile":
+        """The same forms, of more kinds."""
+        return replace(self, renditions=self.renditions | renditions)
 
     def kind(self, rendition: str) -> str:
         """How the ledger calls one rendition in this profile."""

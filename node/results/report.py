@@ -18,8 +18,10 @@ from node.results.asserted import (
     undetected_group,
 )
 from node.results.coding import concept
-from node.results.drawn import outline_of
-from node.results.origin import Origin
+from node.results.contours import contours_of
+from node.results.drawn import Outlined, line_of, outline_of, regions_of
+from node.results.evidence import evidence_of
+from node.results.outline import area
 from node.results.profile import ReportClass
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition, put_predecessors, stamp
@@ -39,6 +41,10 @@ CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 OBS_CONTEXT = hd.sr.RelationshipTypeValues.HAS_OBS_CONTEXT
 
 PROCEDURES: dict[str, Code] = {
+    "CR": codes.LN.XRUnspecifiedBodyRegion,
+    "DX": codes.LN.XRUnspecifiedBodyRegion,
+    "MG": codes.LN.XRUnspecifiedBodyRegion,
+    "RF": codes.LN.XRUnspecifiedBodyRegion,
     "CT": codes.LN.CTUnspecifiedBodyRegion,
     "MR": codes.LN.MRIUnspecifiedBodyRegion,
     "PT": codes.LN.PETUnspecifiedBodyRegion,
@@ -53,7 +59,11 @@ REPORT_CLASSES = {
     ReportClass.COMPREHENSIVE_3D: hd.sr.Comprehensive3DSR,
 }
 
-Group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.MeasurementsAndQualitativeEvaluations
+Group = (
+    hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations
+    | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+    | hd.sr.MeasurementsAndQualitativeEvaluations
+)
 
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
@@ -62,8 +72,13 @@ NOTHING_DRAWN_TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
 which stays empty; with another title they show the report as text. CID 7021 is extensible."""
 
 
-def build_report(findings: Findings, edition: Edition, segmentation: Dataset | None) -> Dataset:
-    """The report, of the profile's SOP class; its groups refer to the segments of `segmentation`."""
+def build_report(
+    findings: Findings, edition: Edition, segmentation: Dataset | None, others: Sequence[Dataset] = ()
+) -> Dataset:
+    """The report, of the profile's SOP class; its groups refer to the segments of `segmentation`.
+
+    others: maps and derived images of the run, which it names as evidence.
+    """
     drawn = draws(findings, edition.card)
     tree = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(
@@ -80,7 +95,7 @@ def build_report(findings: Findings, edition: Edition, segmentation: Dataset | N
         )
     tree[0].ContentSequence.append(_container(QUALITATIVE_EVALUATIONS, _evaluations(findings, edition)))
     report: Dataset = REPORT_CLASSES[edition.profile.report](
-        evidence=[*_evidence(edition.origin), *([segmentation] if segmentation else [])],
+        evidence=[*evidence_of(edition.origin), *([segmentation] if segmentation else []), *others],
         content=tree,
         series_instance_uid=edition.run.series_uid(RenditionKind.SR),
         series_number=edition.series_number(RenditionKind.SR),
@@ -99,14 +114,15 @@ def build_report(findings: Findings, edition: Edition, segmentation: Dataset | N
 def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) -> list[Group]:
     """A volumetric group (TID 1411) for each segment and detection; where there is none, plain ones (TID 1501).
 
-    The two kinds are never mixed: validators cannot tell them apart in one container.
+    On a radiograph regions are planar groups (TID 1410). Kinds are never mixed: validators cannot tell them apart in
+    one container.
     """
     groups: list[Group] = []
-    if segmentation is not None:
-        groups += [
-            _volumetric_group(number, segment, findings, edition, segmentation)
-            for number, segment in enumerate(present_segments(findings, edition.card), 1)
-        ]
+    for number, segment in enumerate(present_segments(findings, edition.card), 1):
+        if segmentation is None:
+            groups.append(_planar_group(segment, findings, edition))
+        else:
+            groups.append(_volumetric_group(number, segment, findings, edition, segmentation))
     groups += [detection_group(number, found, edition) for number, found in enumerate(findings.detections, 1)]
     if groups:
         return groups
@@ -139,6 +155,23 @@ def _volumetric_group(
         measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
     )
     group[0].ContentSequence.append(outline_of(mask_of(findings, segment), edition.origin))
+    return group
+
+
+def _planar_group(
+    segment: SegmentCard, findings: Findings, edition: Edition
+) -> hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    """The region is the segment's largest part; its other parts and its holes are drawn beside it."""
+    largest, *others = sorted(contours_of(mask_of(findings, segment)[0]), key=area, reverse=True)
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(segment, edition),
+        referenced_region=regions_of([Outlined(0, largest)], edition.origin)[0],
+        finding_type=concept(segment.type),
+        finding_sites=[_site(segment)],
+        algorithm_id=edition.algorithm.for_report(),
+        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
+    )
+    group[0].ContentSequence.extend(line_of(Outlined(0, line), edition.origin) for line in others)
     return group
 
 
@@ -249,19 +282,3 @@ def _site(segment: SegmentCard) -> hd.sr.FindingSite:
 
 def _measured_in(segment: SegmentCard, findings: Findings) -> list[Measurement]:
     return [one for one in findings.measurements if one.segments == (segment.key,)]
-
-
-def _evidence(origin: Origin) -> list[Dataset]:
-    """Every source instance, so that a reader of the report alone knows what was analysed."""
-    evidence = []
-    for instance, sop_class in origin.instances.items():
-        header = Dataset()
-        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-            setattr(header, keyword, "")
-        header.StudyDate = header.StudyTime = None
-        header.StudyInstanceUID = origin.grid.study_uid
-        header.SeriesInstanceUID = origin.grid.series_uid
-        header.SOPClassUID = sop_class
-        header.SOPInstanceUID = instance
-        evidence.append(header)
-    return evidence

@@ -3,20 +3,24 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from ai.contract import Code, SegmentCard
 from ai.findings import Findings, Measurement
 from node.errors import ResultUnsound
-from node.results.asserted import NO_UNITS, PROBABILITY
+from node.results.asserted import NO_UNITS, PROBABILITY, outlines_of
 from node.results.checks import expect
 from node.results.coding import same_code
-from node.results.drawn import check_outline
+from node.results.drawn import check_outline, surface_of
+from node.results.profile import Coordinates
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import present_segments, rounded, shown_score
 
 MEASUREMENT_GROUP, TRACKING_UID, REFERENCED_SEGMENT = "125007", "112040", "121191"
+COORDINATE_TOLERANCE = 0.001
+"""Of coordinates written as 32-bit floats, in pixels or mm."""
 
 
 def check_report(path: Path, found: Dataset, findings: Findings, edition: Edition) -> None:
@@ -38,6 +42,7 @@ def check_report(path: Path, found: Dataset, findings: Findings, edition: Editio
     for group in _items(found):
         if _named(group, MEASUREMENT_GROUP):
             _check_group(path, group, present, findings, edition)
+    _check_detections(path, found, findings, edition)
 
 
 def _states(item: Dataset, measurement: Measurement, edition: Edition) -> bool:
@@ -62,14 +67,44 @@ def _probabilities(findings: Findings) -> list[float]:
 def _check_group(
     path: Path, group: Dataset, present: tuple[SegmentCard, ...], findings: Findings, edition: Edition
 ) -> None:
-    tracking = next(item.UID for item in group.ContentSequence if _named(item, TRACKING_UID))
+    tracking = _tracking(group)
     for item in group.ContentSequence:
         if _named(item, REFERENCED_SEGMENT):
             number = int(item.ReferencedSOPSequence[0].ReferencedSegmentNumber)
             expected = edition.run.tracking_uid(present[number - 1].key) if number <= len(present) else None
             expect(path, f"tracking UID of segment {number}", tracking, expected)
-            outline = next(one for one in group.ContentSequence if one.ValueType == "SCOORD")
-            check_outline(path, outline, mask_of(findings, present[number - 1]), edition.origin)
+    lines = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
+    for segment in (one for one in present if edition.run.tracking_uid(one.key) == tracking):
+        if not lines:
+            raise ResultUnsound(f"{path.name}: segment {segment.key!r} is not drawn in it")
+        for line in lines:
+            check_outline(path, line, mask_of(findings, segment), edition.origin)
+
+
+def _check_detections(path: Path, found: Dataset, findings: Findings, edition: Edition) -> None:
+    """Every detection is drawn where it was found, on each slice that it crosses, in a group of its own."""
+    groups = {_tracking(item): item for item in _items(found) if _named(item, MEASUREMENT_GROUP)}
+    for number, one in enumerate(findings.detections, 1):
+        group = groups.get(edition.run.tracking_uid(f"{one.key}/{number}"))
+        drawn = [] if group is None else [item for item in group.ContentSequence if "GraphicData" in item]
+        if edition.profile.coordinates is Coordinates.PATIENT and not edition.origin.is_flat:
+            expected = [
+                item.GraphicData for item in surface_of(outlines_of(one), edition.origin) if "GraphicData" in item
+            ]
+        else:
+            outlines = outlines_of(one)
+            expected = [list(outline.points.ravel()) for outline in outlines]
+            named = [edition.origin.index_of(item.ContentSequence[0].ReferencedSOPSequence[0]) for item in drawn]
+            expect(path, f"slices of {one.key} {number}", named, [outline.slice_index for outline in outlines])
+        if len(drawn) != len(expected) or not all(
+            np.allclose(item.GraphicData, points, rtol=0, atol=COORDINATE_TOLERANCE)
+            for item, points in zip(drawn, expected, strict=True)
+        ):
+            raise ResultUnsound(f"{path.name}: {one.key} {number} is not drawn where it was found")
+
+
+def _tracking(group: Dataset) -> str:
+    return str(next(item.UID for item in group.ContentSequence if _named(item, TRACKING_UID)))
 
 
 def _named(item: Dataset, code: str) -> bool:

@@ -4,16 +4,15 @@ import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage
 
 from ai.contract import SegmentCard
 from ai.findings import Findings, Mask
 from node.errors import ResultUnsound
 from node.results.coding import concept
 from node.results.equipment import NODE
-from node.results.origin import Origin, SourceFrame
 from node.results.profile import SegmentationType
 from node.results.stamp import Edition, stamp
+from node.results.stand_ins import name_dimensions, refer_to_source, stand_in_index, stand_ins
 from node.results.uids import RenditionKind
 from node.results.wording import present_segments
 
@@ -37,7 +36,7 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
     wanted = edition.profile.segmentation is SegmentationType.LABELMAP
     is_label_map = wanted and not overlap and len(masks) <= MOST_LABELS
     result: Dataset = hd.seg.Segmentation(
-        source_images=_stand_ins(edition.origin),
+        source_images=stand_ins(edition.origin),
         pixel_array=_occupied(masks).max(axis=-1) if is_label_map else _occupied(masks),
         segmentation_type=SEGMENTATION_TYPES[is_label_map],
         segment_descriptions=[_description(number, one, edition) for number, one in enumerate(present, 1)],
@@ -59,9 +58,9 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
     else:
         result.PixelData = _bits(result, masks)
         result.SegmentsOverlap = "YES" if overlap else "NO"
-    _refer_to_source(result, edition.origin)
+    refer_to_source(result, edition.origin)
     result.ContentCreatorName = None
-    _name_dimensions(result, edition.run.dimensions_uid())
+    name_dimensions(result, edition.run.dimensions_uid())
     stamp(result, edition, body_part=True)
     return result
 
@@ -98,7 +97,7 @@ def label_plane(masks: list[Mask], index: int) -> npt.NDArray[np.uint8]:
 
 
 def _labels(result: Dataset, masks: list[Mask]) -> bytes:
-    frames = [label_plane(masks, _stand_in_index(item)) for item in result.PerFrameFunctionalGroupsSequence]
+    frames = [label_plane(masks, stand_in_index(item)) for item in result.PerFrameFunctionalGroupsSequence]
     pixels = b"".join(frame.tobytes() for frame in frames)
     return pixels + b"\0" * (len(pixels) % 2)
 
@@ -109,7 +108,7 @@ def _bits(result: Dataset, masks: list[Mask]) -> bytes:
     Eight frames at a time, because they fill whole bytes whatever their size.
     """
     frames = [
-        masks[_segment_number(item, result) - 1][_stand_in_index(item)]
+        masks[_segment_number(item, result) - 1][stand_in_index(item)]
         for item in result.PerFrameFunctionalGroupsSequence
     ]
     packed = [np.packbits(np.stack(frames[at : at + 8]), bitorder="little") for at in range(0, len(frames), 8)]
@@ -121,11 +120,6 @@ def _segment_number(item: Dataset, result: Dataset) -> int:
     """Of a frame, or of all frames where there is one segment only."""
     holder = item if "SegmentIdentificationSequence" in item else result.SharedFunctionalGroupsSequence[0]
     return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-
-
-def _stand_in_index(item: Dataset) -> int:
-    uid: str = item.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-    return int(uid.rpartition(".")[2])
 
 
 def _description(number: int, segment: SegmentCard, edition: Edition) -> hd.seg.SegmentDescription:
@@ -147,76 +141,3 @@ def _description(number: int, segment: SegmentCard, edition: Edition) -> hd.seg.
     if segment.laterality:
         described.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [concept(segment.laterality)]
     return described
-
-
-def _stand_ins(origin: Origin) -> list[Dataset]:
-    """One header of a single pixel for each slice of the grid, single-frame and multi-frame sources alike.
-
-    From them the library makes frames, dimensions and functional groups. Patient and study are carried over in their
-    own bytes; pixels and references are written afterwards from the grid, which takes a fraction of the time and
-    memory, and lets no order of files decide where a mask lies.
-    """
-    return [_stand_in(index, frame, origin) for index, frame in enumerate(origin.frames)]
-
-
-def _stand_in(index: int, frame: SourceFrame, origin: Origin) -> Dataset:
-    header, first = Dataset(), origin.frames[0]
-    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-        setattr(header, keyword, "")
-    header.StudyDate = header.StudyTime = None
-    header.SOPClassUID = CTImageStorage
-    header.SOPInstanceUID = f"2.25.{index}"
-    header.StudyInstanceUID = origin.grid.study_uid
-    header.SeriesInstanceUID = origin.grid.series_uid
-    header.FrameOfReferenceUID = origin.grid.frame_of_reference_uid
-    header.PositionReferenceIndicator = origin.text("PositionReferenceIndicator")
-    header.Modality = origin.text("Modality")
-    header.Rows = header.Columns = 1
-    header.ImagePositionPatient = list(frame.position_lps_mm)
-    header.ImageOrientationPatient = list(first.orientation)
-    header.PixelSpacing = list(first.pixel_spacing_mm)
-    header.SliceThickness = first.slice_thickness_mm or origin.slice_spacing_mm
-    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if origin.text(keyword):
-            header[keyword] = origin.header[keyword]
-    return header
-
-
-def _refer_to_source(result: Dataset, origin: Origin) -> None:
-    """Put the source's instances, and the frames of multi-frame ones, where the stand-ins are named."""
-    for item in result.PerFrameFunctionalGroupsSequence:
-        derivation = item.DerivationImageSequence[0]
-        frame = origin.frames[_stand_in_index(item)]
-        derivation.SourceImageSequence = [_frame_reference(frame, derivation.SourceImageSequence[0])]
-    result.SourceImageSequence = instance_references(origin)
-    result.ReferencedSeriesSequence = [Dataset()]
-    result.ReferencedSeriesSequence[0].SeriesInstanceUID = origin.grid.series_uid
-    result.ReferencedSeriesSequence[0].ReferencedInstanceSequence = instance_references(origin)
-
-
-def _frame_reference(frame: SourceFrame, stand_in: Dataset) -> Dataset:
-    """A reference to the true frame, as the encoder made it to the stand-in."""
-    reference = Dataset()
-    reference.PurposeOfReferenceCodeSequence = stand_in.PurposeOfReferenceCodeSequence
-    reference.SpatialLocationsPreserved = stand_in.SpatialLocationsPreserved
-    reference.ReferencedSOPClassUID = frame.sop_class_uid
-    reference.ReferencedSOPInstanceUID = frame.sop_instance_uid
-    if frame.frame_number is not None:
-        reference.ReferencedFrameNumber = frame.frame_number
-    return reference
-
-
-def instance_references(origin: Origin) -> list[Dataset]:
-    """One SOP Instance Reference (PS3.3 table 10-11) for each source instance."""
-    references = []
-    for instance, sop_class in origin.instances.items():
-        reference = Dataset()
-        reference.ReferencedSOPClassUID = sop_class
-        reference.ReferencedSOPInstanceUID = instance
-        references.append(reference)
-    return references
-
-
-def _name_dimensions(result: Dataset, uid: str) -> None:
-    for item in [*result.DimensionOrganizationSequence, *result.DimensionIndexSequence]:
-        item.DimensionOrganizationUID = uid

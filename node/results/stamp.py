@@ -21,6 +21,12 @@ SERIES_WORDS = {
     RenditionKind.SR: "SR",
     RenditionKind.TEXT: "text",
     RenditionKind.SUMMARY: "summary",
+    RenditionKind.PDF: "PDF",
+    RenditionKind.KO: "key images",
+    RenditionKind.RTSTRUCT: "RTSTRUCT",
+    RenditionKind.GSPS: "GSPS",
+    RenditionKind.MAP: "map",
+    RenditionKind.DERIVED: "derived",
     RenditionKind.NOTICE: "NOT ANALYSED",
     RenditionKind.NOTICE_PAGE: "NOT ANALYSED (page)",
 }
@@ -46,8 +52,9 @@ class Edition:
     def algorithm(self) -> Algorithm:
         return Algorithm.of(self.card)
 
-    def series_description(self, kind: RenditionKind) -> str:
-        return f"AI {self.card.name} {SERIES_WORDS[kind]}"[:64]
+    def series_description(self, kind: RenditionKind, label: str = "") -> str:
+        """label: of the map or derived series."""
+        return f"AI {self.card.name} {SERIES_WORDS[kind]} {label}"[:64].rstrip()
 
     def series_number(self, kind: RenditionKind) -> int:
         return self.profile.series_base + list(SERIES_WORDS).index(kind)

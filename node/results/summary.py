@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from ai.findings import Findings
 from ai.volume import Volume
 from node.results.keyslices import key_slices
+from node.results.map_pages import draw_map_pages
 from node.results.origin import Origin, SourceFrame
-from node.results.pages import draw_closing_pages, draw_number_pages, draw_slice_page
+from node.results.pages import draw_closing_pages, draw_number_pages, draw_slice_page, sides_of
 from node.results.pictures import Window, toward, window_for
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind
@@ -28,6 +29,9 @@ def build_summary(findings: Findings, edition: Edition, volume: Volume) -> Itera
         number += 1
         page = draw_slice_page(index, volume, findings, edition, window)
         yield build_page(page, number, edition, edition.origin.frames[index]), page
+    for index, page in draw_map_pages(findings, edition, volume, window):
+        number += 1
+        yield build_page(page, number, edition, edition.origin.frames[index]), page
     for page in draw_closing_pages(edition):
         number += 1
         yield build_page(page, number, edition, None), page
@@ -35,6 +39,8 @@ def build_summary(findings: Findings, edition: Edition, volume: Volume) -> Itera
 
 def _reading_order(indices: tuple[int, ...], origin: Origin) -> list[int]:
     """From head to feet, from front to back, from right to left."""
+    if origin.is_flat:
+        return list(indices)
     first, last = (np.array(frame.position_lps_mm) for frame in (origin.frames[0], origin.frames[-1]))
     return list(indices) if toward(last - first) in "LPF" else list(reversed(indices))
 
@@ -75,16 +81,12 @@ def build_page(
     stamp(image, edition, body_part=True)
     image.DateOfSecondaryCapture, image.TimeOfSecondaryCapture = image.ContentDate, image.ContentTime
     image.BurnedInAnnotation = "YES"
-    image.PatientOrientation = [] if shown is None else _sides(shown)
+    image.PatientOrientation = [] if shown is None else sides_of(shown, edition.origin)
     if "BodyPartExamined" not in image:
         image.Laterality = None  # type 2C: a body part that is not stated may be paired
     if shown is not None:
         image.SourceImageSequence = [_reference(shown)]
     return image
-
-
-def _sides(frame: SourceFrame) -> list[str]:
-    return [toward(np.array(frame.orientation[:3])), toward(np.array(frame.orientation[3:]))]
 
 
 def _reference(frame: SourceFrame) -> Dataset:

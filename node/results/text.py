@@ -1,7 +1,5 @@
 """The findings as a Basic Text SR: the same numbers in words, for viewers that show a measurement report as nothing."""
 
-from collections.abc import Sequence
-
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -9,15 +7,13 @@ from pydicom.sr.coding import Code
 from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
 
 from ai.findings import Findings
+from node.results.evidence import Evidence, study_item
 from node.results.stamp import Edition, put_predecessors, stamp
 from node.results.uids import RenditionKind
 from node.results.wording import DISCLAIMER, absence, absent_segments, assertions, cautions, numbers_by_region
 
 TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
 """Not (126000, DCM): viewers that find it open a pane for drawn measurements, which stays empty here."""
-
-Evidence = dict[str, Sequence[tuple[str, str]]]
-"""SOP Instance and SOP Class UIDs by Series Instance UID."""
 
 CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
@@ -53,7 +49,7 @@ def build_document(edition: Edition, kind: RenditionKind, evidence: Evidence) ->
     document.PreliminaryFlag = "PRELIMINARY"
     document.PerformedProcedureCodeSequence = []
     document.ReferencedPerformedProcedureStepSequence = []
-    document.CurrentRequestedProcedureEvidenceSequence = [_evidence(edition, evidence)]
+    document.CurrentRequestedProcedureEvidenceSequence = [study_item(edition.origin.grid.study_uid, evidence)]
     return document
 
 
@@ -92,7 +88,7 @@ def _note_lines(findings: Findings, edition: Edition) -> list[str]:
         *findings.summary,
         f"Made by {card.name} {card.version} ({card.vendor}).",
         f"Made from series {origin.text('SeriesNumber') or 'without number'} ({origin.text('Modality')}), "
-        f"{len(origin.frames)} slices.",
+        f"{origin.extent}.",
         *cautions(card, origin.grid.frame_of_reference_note),
     ]
 
@@ -103,23 +99,3 @@ def section(name: Code, line_name: Code, lines: list[str]) -> hd.sr.ContainerCon
         [hd.sr.TextContentItem(line_name, line, CONTAINS) for line in lines]
     )
     return section
-
-
-def _evidence(edition: Edition, by_series: Evidence) -> Dataset:
-    """Study, series and instances (PS3.3 table C.17-3)."""
-    study = Dataset()
-    study.StudyInstanceUID = edition.origin.grid.study_uid
-    study.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in by_series.items()]
-    return study
-
-
-def _series(series_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
-    series = Dataset()
-    series.SeriesInstanceUID = series_uid
-    series.ReferencedSOPSequence = []
-    for uid, sop_class in instances:
-        item = Dataset()
-        item.ReferencedSOPClassUID = sop_class
-        item.ReferencedSOPInstanceUID = uid
-        series.ReferencedSOPSequence.append(item)
-    return series

@@ -8,12 +8,18 @@ from node.core.identity import InstanceUID, SeriesUID, derived_uid
 
 
 class RenditionKind(str, Enum):
-    """Kinds of result objects, in the order in which they are sent: what is referenced goes first."""
+    """Kinds of result objects; their values are what peers.toml and the ledger call them."""
 
     SEG = "seg"
     SR = "sr"
     TEXT = "text"
     SUMMARY = "summary"
+    PDF = "pdf"
+    KO = "ko"
+    RTSTRUCT = "rtstruct"
+    GSPS = "gsps"
+    MAP = "map"
+    DERIVED = "derived"
     NOTICE = "notice"
     """In place of all others: the images were not analysed, and why."""
     NOTICE_PAGE = "notice-page"
@@ -36,19 +42,20 @@ class RunIdentity:
         if self.started_at.utcoffset() is None:
             raise ValueError(f"the start of the analysis must state its offset from UTC: {self.started_at}")
 
-    def series_uid(self, kind: RenditionKind) -> SeriesUID:
-        return SeriesUID(self._object_uid(kind.value, "series"))
+    def series_uid(self, kind: RenditionKind, key: str = "") -> SeriesUID:
+        """key: of the map or derived series, which are series of their own."""
+        return SeriesUID(self._object_uid(kind.value, "series", *([key] if key else [])))
 
-    def instance_uid(self, kind: RenditionKind, number: int = 1) -> InstanceUID:
-        return InstanceUID(self._object_uid(kind.value, "instance", str(number)))
+    def instance_uid(self, kind: RenditionKind, number: int = 1, key: str = "") -> InstanceUID:
+        return InstanceUID(self._object_uid(kind.value, "instance", str(number), *([key] if key else [])))
 
     def tracking_uid(self, segment_key: str) -> str:
         """Tracking UID (0062,0021) of a segment: the same in SEG and SR."""
         return self._uid("tracking", segment_key)
 
-    def dimensions_uid(self) -> str:
-        """Dimension Organization UID (0020,9164) of the segmentation."""
-        return self._object_uid("dimensions")
+    def dimensions_uid(self, key: str = "") -> str:
+        """Dimension Organization UID (0020,9164) of the segmentation, or of the map of that key."""
+        return self._object_uid("dimensions", *([key] if key else []))
 
     def _object_uid(self, *parts: str) -> str:
         return self._uid(*parts, *([self.variant] if self.variant else []))

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ai.contract import Code, MeasurementCard, ModelCard, SegmentCard
-from ai.findings import Classification, Findings, Measurement
+import numpy as np
+
+from ai.contract import Code, MapCard, MeasurementCard, ModelCard, SegmentCard
+from ai.findings import Classification, Findings, Map, Measurement
 from node.errors import ResultUnsound
 
 DISCLAIMER = "AI result, not reviewed by a physician. Not for diagnostic use."
@@ -120,7 +122,7 @@ def shown_score(value: float) -> float:
 
 
 def assertions(findings: Findings, card: ModelCard) -> list[str]:
-    """Classifications and detections, a sentence each, and what was looked for and not detected."""
+    """Classifications, detections and maps, a sentence each, and what was looked for and not detected."""
     lines = []
     for one in findings.classifications:
         declared = card.classification(one.key)
@@ -132,8 +134,22 @@ def assertions(findings: Findings, card: ModelCard) -> list[str]:
         score = "" if found.score is None else f", score {shown_score(found.score):.3f}"
         place = ", ".join(f"{value + 1:.0f}" for value in found.points.mean(axis=0))
         lines.append(f"Detection {number}: {card.detection(found.key).label} at slice, row, column {place}{score}.")
+    lines += [_map_sentence(one, card.map(one.key)) for one in findings.maps]
+    lines += [f"{card.derived_series(one.key).label}: a series of derived images was made." for one in findings.derived]
     detected = {one.key for one in findings.detections}
     return lines + [f"{one.label}: none was detected." for one in card.detections if one.key not in detected]
+
+
+def _map_sentence(one: Map, card: MapCard) -> str:
+    """Its range, and where it is highest, counted from 1 as in detections."""
+    unit = UNIT_WORDS.get(card.unit.value, card.unit.value)
+    highest = np.unravel_index(int(np.argmax(one.values)), one.values.shape)
+    place = ", ".join(str(int(value) + 1) for value in highest)
+    low, high = float(one.values.min()), float(one.values.max())
+    return (
+        f"{card.label}: a map from {low:.4g} to {high:.4g} {unit}".rstrip()
+        + f", highest at slice, row, column {place}."
+    )
 
 
 def absent_segments(findings: Findings, card: ModelCard) -> tuple[SegmentCard, ...]:

@@ -30,13 +30,13 @@ ASKED: tuple[Asked, ...] = (
     COMPREHENSIVE_3D,
     TEXT,
     CAPTURE,
-    Asked("1.2.840.10008.5.1.4.1.1.30", "Parametric Map", ""),
-    Asked("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", ""),
-    Asked("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", ""),
-    Asked("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF", ""),
-    Asked("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set", ""),
+    Asked("1.2.840.10008.5.1.4.1.1.30", "Parametric Map", "map"),
+    Asked("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", "gsps"),
+    Asked("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", "ko"),
+    Asked("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF", "pdf"),
+    Asked("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set", "rtstruct"),
 )
-"""In the order in which they are shown. An empty use: nothing is sent of it yet."""
+"""In the order in which they are shown. Derived images are of their source's classes, which the peer itself sends."""
 
 
 @dataclass(frozen=True)

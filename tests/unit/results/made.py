@@ -9,6 +9,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from ai.contract import ClassificationCard, Code, DetectionCard, InputCard, MeasurementCard, ModelCard, SegmentCard
@@ -136,7 +137,7 @@ def make_series(
     array = made_chest(slices, rows, columns)
     paths: dict[InstanceUID, Path] = {}
     for index in np.random.default_rng(1).permutation(slices):
-        header = _header(int(index), array[index], affine, orientation, spacing_mm, slices)
+        header = header_of(int(index), array[index], affine, orientation, spacing_mm, slices)
         if not frames_of_reference:
             header.FrameOfReferenceUID = f"{FRAME_OF_REFERENCE}.{index + 1}"
         for keyword, value in (changes or {}).items():
@@ -208,6 +209,14 @@ def encoded(folder: Path, made: Made, findings: Findings, **options: object) -> 
     return {one.path.stem: pydicom.dcmread(one.path) for one in objects}
 
 
+def put_bytes(path: Path, keyword: str, value: bytes) -> None:
+    """Write a value byte for byte, as a scanner does, whatever its character set says."""
+    source = pydicom.dcmread(path)
+    value += b" " * (len(value) % 2)
+    source[Tag(keyword)] = source.get_item(Tag(keyword))._replace(value=value, length=len(value))
+    source.save_as(path)
+
+
 def made_chest(slices: int, rows: int, columns: int) -> np.ndarray:
     """Air around a body with two lungs of unlike shape, so that no flip or swap of axes goes unseen."""
     k, i, j = np.meshgrid(
@@ -221,7 +230,7 @@ def made_chest(slices: int, rows: int, columns: int) -> np.ndarray:
     return array
 
 
-def _header(
+def header_of(
     index: int,
     pixels: np.ndarray,
     affine: np.ndarray,

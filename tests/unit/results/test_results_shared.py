@@ -12,7 +12,17 @@ from pydicom.tag import Tag
 
 from node.results.carried import SHARED
 from node.results.encode import Predecessor, Profile, RenditionKind, RunIdentity, encode
-from tests.unit.results.made import CARD, RUN, SERIES, STUDY, encoded, make_enhanced, make_findings, make_series
+from tests.unit.results.made import (
+    CARD,
+    RUN,
+    SERIES,
+    STUDY,
+    encoded,
+    make_enhanced,
+    make_findings,
+    make_series,
+    put_bytes,
+)
 
 NAMES = {
     "ISO_IR 100": "Müller^Jörg".encode("latin-1"),
@@ -40,7 +50,7 @@ def test_the_patients_name_keeps_its_bytes_in_every_object(tmp_path: Path, chars
         source = pydicom.dcmread(path)
         source.SpecificCharacterSet = charset and charset.split("\\")
         source.save_as(path)
-        _put(path, "PatientName", NAMES[charset])
+        put_bytes(path, "PatientName", NAMES[charset])
 
     objects = encode(make_findings(made), CARD, made.grid, made.paths, RUN, tmp_path, volume=made.volume)
 
@@ -56,20 +66,12 @@ def test_text_that_its_character_set_does_not_hold_keeps_its_bytes(tmp_path: Pat
     """Latin-1 under a header that says UTF-8, and blanks at an end: what the PACS has is what it gets."""
     made = make_series(tmp_path, changes={"SpecificCharacterSet": "ISO_IR 192"})
     for path in made.paths.values():
-        _put(path, "StudyDescription", b" TH\xd6RAX ")
+        put_bytes(path, "StudyDescription", b" TH\xd6RAX ")
 
     objects = encode(make_findings(made), CARD, made.grid, made.paths, RUN, tmp_path, volume=made.volume)
 
     found = {pydicom.dcmread(one.path).get_item(Tag("StudyDescription")).value for one in objects}
     assert found == {b" TH\xd6RAX "}
-
-
-def _put(path: Path, keyword: str, value: bytes) -> None:
-    """Write a value byte for byte, as a scanner does, whatever its character set says."""
-    source = pydicom.dcmread(path)
-    value += b" " * (len(value) % 2)
-    source[Tag(keyword)] = source.get_item(Tag(keyword))._replace(value=value, length=len(value))
-    source.save_as(path)
 
 
 def test_text_beyond_ascii_in_a_card_makes_its_objects_unicode(tmp_path: Path) -> None:

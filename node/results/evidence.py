@@ -1,0 +1,51 @@
+"""What an object was made from, as documents and images state it."""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+
+from node.results.origin import Origin
+
+Evidence = dict[str, Sequence[tuple[str, str]]]
+"""SOP Instance and SOP Class UIDs by Series Instance UID."""
+
+BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
+"""Asked for by the library; patient and study are carried over afterwards, in their own bytes."""
+
+
+def evidence_of(origin: Origin) -> list[Dataset]:
+    """One header for each source instance."""
+    return [identified(origin, instance, sop_class) for instance, sop_class in origin.instances.items()]
+
+
+def identified(origin: Origin, instance: str, sop_class: str) -> Dataset:
+    """A header that tells which instance of the source it stands for."""
+    header = Dataset()
+    for keyword in BLANK:
+        setattr(header, keyword, "")
+    header.StudyDate = header.StudyTime = None
+    header.StudyInstanceUID = origin.grid.study_uid
+    header.SeriesInstanceUID = origin.grid.series_uid
+    header.SOPClassUID = sop_class
+    header.SOPInstanceUID = instance
+    return header
+
+
+def study_item(study_uid: str, by_series: Evidence) -> Dataset:
+    """Study, series and instances (PS3.3 table C.17-3)."""
+    study = Dataset()
+    study.StudyInstanceUID = study_uid
+    study.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in by_series.items()]
+    return study
+
+
+def _series(series_uid: str, instances: Sequence[tuple[str, str]]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = series_uid
+    series.ReferencedSOPSequence = []
+    for uid, sop_class in instances:
+        item = Dataset()
+        item.ReferencedSOPClassUID = sop_class
+        item.ReferencedSOPInstanceUID = uid
+        series.ReferencedSOPSequence.append(item)
+    return series

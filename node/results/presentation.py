@@ -1,0 +1,213 @@
+"""The presentation state (PS3.3 A.33.1): detections, and outlines of segments, over the source's own images."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pydicom.valuerep import format_number_as_ds
+
+from ai.findings import Findings
+from ai.volume import Volume
+from node.errors import ResultUnsound
+from node.results.checks import expect
+from node.results.drawings import Drawing, drawings_of
+from node.results.drawn import Outlined, beside
+from node.results.equipment import NODE
+from node.results.evidence import identified
+from node.results.origin import Origin, SourceFrame
+from node.results.stamp import Edition, stamp
+from node.results.uids import RenditionKind
+
+MODALITY_LUT = ("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence")
+VOI_LUT = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction", "VOILUTSequence")
+GREY_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+"""Functional groups that hold these attributes in multi-frame images."""
+
+GRAPHIC_TOLERANCE_PX = 0.001
+TYPES = {True: hd.pr.GraphicTypeValues.POINT, False: hd.pr.GraphicTypeValues.POLYLINE}
+
+
+def build_presentations(findings: Findings, edition: Edition, _volume: Volume) -> Iterator[tuple[str, Dataset]]:
+    """A presentation state for the images of each rescale, named; none where nothing is drawn.
+
+    It states how stored values become grey, once for all its images (PS3.3 C.11.1): those that differ need their own.
+    """
+    drawings = _drawings(findings, edition)
+    drawn = sorted({one.slice_index for drawing in drawings for one in drawing.outlined})
+    frames = edition.origin.frames
+    headers = {uid: edition.origin.read(uid) for uid in {frames[index].sop_instance_uid for index in drawn}}
+    greys = {index: _grey(headers[frames[index].sop_instance_uid], frames[index]) for index in drawn}
+    parts: dict[str, list[int]] = {}
+    for index, grey in greys.items():
+        parts.setdefault(repr([grey.get(name) for name in MODALITY_LUT]), []).append(index)
+    for number, indices in enumerate(parts.values(), 1):
+        yield f"gsps-{number:04}", _build(number, indices, drawings, greys[indices[0]], edition)
+
+
+def _drawings(findings: Findings, edition: Edition) -> list[Drawing]:
+    segments = edition.origin.is_flat or edition.profile.outlines
+    return list(drawings_of(findings, edition.card, segments=segments))
+
+
+def _grey(header: Dataset, frame: SourceFrame) -> Dataset:
+    """How a frame's stored values become grey, whether it states that itself or in functional groups."""
+    found, places = Dataset(), [header]
+    if frame.frame_number is not None:
+        own = header.PerFrameFunctionalGroupsSequence[frame.frame_number - 1]
+        shared = next(iter(header.get("SharedFunctionalGroupsSequence") or []), Dataset())
+        places += [group[name][0] for group in (shared, own) for name in GREY_GROUPS if group.get(name)]
+    for place in places:
+        for keyword in (*MODALITY_LUT, *VOI_LUT, "PhotometricInterpretation", "SamplesPerPixel"):
+            if place.get(keyword) is not None:
+                found[keyword] = place[keyword]
+    return found
+
+
+def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Dataset, edition: Edition) -> Dataset:
+    origin, kind = edition.origin, RenditionKind.GSPS
+    images = {index: _stand_in(origin.frames[index], grey, origin) for index in indices}
+    layers = _layers(drawings)
+    annotations = [
+        annotation
+        for drawing in drawings
+        for index in indices
+        for annotation in _annotations(drawing, index, images[index], layers[drawing.label], edition)
+    ]
+    is_inverse = grey.get("PhotometricInterpretation") == "MONOCHROME1"
+    shapes = hd.PresentationLUTShapeValues
+    result: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=list({image.SOPInstanceUID: image for image in images.values()}.values()),
+        series_instance_uid=edition.run.series_uid(kind),
+        series_number=edition.series_number(kind),
+        sop_instance_uid=edition.run.instance_uid(kind, number),
+        instance_number=number,
+        manufacturer=NODE.manufacturer,
+        manufacturer_model_name=NODE.model_name,
+        software_versions=NODE.version,
+        device_serial_number=NODE.device_uid,
+        content_label="AI_FINDINGS",
+        content_description=edition.series_description(kind),
+        graphic_annotations=annotations,
+        graphic_layers=list(layers.values()),
+        presentation_lut_transformation=hd.PresentationLUTTransformation(
+            presentation_lut_shape=shapes.INVERSE if is_inverse else shapes.IDENTITY
+        ),
+        series_description=edition.series_description(kind),
+    )
+    listed = result.ReferencedSeriesSequence[0].ReferencedImageSequence
+    for item in listed:
+        numbers = [
+            number
+            for uid, number in (origin.frames[index].name for index in indices)
+            if number is not None and uid == item.ReferencedSOPInstanceUID
+        ]
+        if numbers:
+            item.ReferencedFrameNumber = numbers
+    for item in [*listed, *(item for one in annotations for item in one.ReferencedImageSequence)]:
+        item.ReferencedSOPClassUID = origin.instances[item.ReferencedSOPInstanceUID]
+    stamp(result, edition, body_part=True)
+    if "BodyPartExamined" not in result:
+        result.Laterality = None  # type 2C: a body part that is not stated may be paired
+    result.PresentationCreationDate, result.PresentationCreationTime = result.SeriesDate, result.SeriesTime
+    result.ContentCreatorName = None
+    area = result.DisplayedAreaSelectionSequence[0]
+    row_mm, column_mm = origin.frames[0].pixel_spacing_mm
+    if row_mm != column_mm:
+        del area.PresentationPixelAspectRatio
+        area.PresentationPixelSpacing = [format_number_as_ds(row_mm), format_number_as_ds(column_mm)]
+    return result
+
+
+def _stand_in(frame: SourceFrame, grey: Dataset, origin: Origin) -> Dataset:
+    """As much of the image as a presentation state of it is made from, all of it plain attributes of one frame."""
+    image = identified(origin, frame.sop_instance_uid, CTImageStorage)
+    image.update(grey)
+    image.Rows, image.Columns = origin.grid.rows, origin.grid.columns
+    return image
+
+
+def _layers(drawings: Sequence[Drawing]) -> dict[str, hd.pr.GraphicLayer]:
+    """One for each kind of finding, by its label: colours belong to layers."""
+    colours = {drawing.label: drawing.colour for drawing in drawings}
+    return {
+        label: hd.pr.GraphicLayer(
+            f"AI_{number}", number, description=label[:64], display_color=hd.color.CIELabColor.from_rgb(*colour)
+        )
+        for number, (label, colour) in enumerate(colours.items(), 1)
+    }
+
+
+def _annotations(
+    drawing: Drawing, index: int, image: Dataset, layer: hd.pr.GraphicLayer, edition: Edition
+) -> Iterator[hd.pr.GraphicAnnotation]:
+    lines = [one.points for one in drawing.outlined if one.slice_index == index]
+    if not lines:
+        return
+    units = hd.pr.AnnotationUnitsValues.PIXEL
+    name, uid = drawing.tracking_key.replace("/", " "), edition.run.tracking_uid(drawing.tracking_key)
+    graphics = [
+        hd.pr.GraphicObject(TYPES[len(points) == 1], points, units, tracking_id=name, tracking_uid=uid)
+        for points in lines
+    ]
+    corner = (float(lines[0][:, 0].max()), float(lines[0][:, 1].min()))
+    words = [hd.pr.TextObject(drawing.words or " ", units, anchor_point=corner, anchor_point_visible=False)]
+    annotation = hd.pr.GraphicAnnotation(
+        [image], layer, graphic_objects=graphics, text_objects=words if drawing.words else None
+    )
+    number = edition.origin.frames[index].frame_number
+    if number is not None:
+        annotation.ReferencedImageSequence[0].ReferencedFrameNumber = number
+    yield annotation
+
+
+def check_presentation(path: Path, found: Dataset, findings: Findings, edition: Edition, _volume: Volume) -> None:
+    """On the images that it lists, it draws every finding once and nothing else; outlines lie at their masks."""
+    origin = edition.origin
+    drawn: list[tuple[str, Outlined]] = []
+    for annotation in found.GraphicAnnotationSequence:
+        index = origin.index_of(annotation.ReferencedImageSequence[0])
+        if index is None:
+            raise ResultUnsound(f"{path.name}: it draws on an image that is not of the source")
+        for graphic in annotation.GraphicObjectSequence:
+            points = np.array(graphic.GraphicData, np.float64).reshape(-1, 2)
+            drawn.append((graphic.TrackingUID, Outlined(index, points)))
+    listed = _listed(found, origin)
+    drawings = _drawings(findings, edition)
+    left = list(drawn)
+    for drawing in drawings:
+        uid = edition.run.tracking_uid(drawing.tracking_key)
+        for line in (one for one in drawing.outlined if one.slice_index in listed):
+            match = next((one for one in left if one[0] == uid and _is_same(one[1], line)), None)
+            if match is None:
+                raise ResultUnsound(f"{path.name}: {drawing.tracking_key} is not drawn where it was found")
+            left.remove(match)
+    expect(path, "lines that no finding has", len(left), 0)
+    _check_segments(path, drawn, findings, edition)
+
+
+def _listed(found: Dataset, origin: Origin) -> set[int]:
+    """The slices that a state is of."""
+    names = {
+        (item.ReferencedSOPInstanceUID, number)
+        for item in found.ReferencedSeriesSequence[0].ReferencedImageSequence
+        for number in np.ravel(item.get("ReferencedFrameNumber") or [None]).tolist()
+    }
+    return {index for index, frame in enumerate(origin.frames) if frame.name in names}
+
+
+def _is_same(one: Outlined, other: Outlined) -> bool:
+    return (
+        one.slice_index == other.slice_index
+        and one.points.shape == other.points.shape
+        and bool(np.abs(one.points - other.points).max() < GRAPHIC_TOLERANCE_PX)
+    )
+
+
+def _check_segments(path: Path, drawn: list[tuple[str, Outlined]], findings: Findings, edition: Edition) -> None:
+    masks = {edition.run.tracking_uid(one.key): one.mask for one in findings.segments}
+    for uid, line in drawn:
+        if uid in masks and not beside(masks[uid][line.slice_index], line.points).all():
+            raise ResultUnsound(f"{path.name}: an outline on slice {line.slice_index + 1} is not where its segment is")

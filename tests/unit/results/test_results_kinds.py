@@ -1,0 +1,340 @@
+"""Further kinds of results: maps, derived images, presentation states, key notes, structure sets, PDF."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from highdicom.pm.sop import pmread
+from pydicom.data import get_charset_files
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from ai.findings import Findings
+from node.errors import ResultUnsound
+from node.results.contours import areas_of, contours_of
+from node.results.encode import Profile, ResultObject, encode
+from node.results.further import COMPANIONS, EVIDENCE
+from node.results.origin import read_origin
+from node.results.profile import USUAL, Coordinates, ReportClass
+from node.results.stamp import Edition
+from node.results.uids import RenditionKind
+from tests.unit.results.kinds import EVERY_KIND, FLAT_CARD, FULL_CARD, flat_findings, full_findings, make_radiograph
+from tests.unit.results.made import RUN, Made, make_enhanced, make_series, put_bytes
+
+FURTHER = {one.kind: one for one in (*EVIDENCE, *COMPANIONS)}
+SOURCES = {"series": make_series, "enhanced": make_enhanced, "radiograph": make_radiograph}
+
+
+@dataclass(frozen=True)
+class Run:
+    made: Made
+    findings: Findings
+    edition: Edition
+    objects: tuple[ResultObject, ...]
+
+    def path(self, kind: RenditionKind) -> Path:
+        return next(one.path for one in self.objects if one.kind is kind)
+
+    def found(self, kind: RenditionKind) -> Dataset:
+        return pydicom.dcmread(self.path(kind))
+
+    def check(self, kind: RenditionKind, found: Dataset) -> None:
+        FURTHER[kind].check(Path("spoiled.dcm"), found, self.findings, self.edition, self.made.volume)
+
+
+def run_of(source: str, folder: Path, profile: Profile = EVERY_KIND) -> Run:
+    return encoded_run(source, SOURCES[source](folder / "source"), folder, profile)
+
+
+def encoded_run(source: str, made: Made, folder: Path, profile: Profile = EVERY_KIND) -> Run:
+    findings = flat_findings(made) if source == "radiograph" else full_findings(made)
+    card = FLAT_CARD if source == "radiograph" else FULL_CARD
+    (folder / "out").mkdir()
+    objects = encode(
+        findings, card, made.grid, made.paths, RUN, folder / "out", volume=made.volume, profile=profile
+    )  # fmt: skip
+    run = replace(RUN, variant=profile.variant)
+    edition = Edition(read_origin(made.grid, made.paths), card, run, "", as_unicode=False, profile=profile)
+    return Run(made, findings, edition, objects)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    return {source: run_of(source, tmp_path_factory.mktemp(source)) for source in SOURCES}
+
+
+def test_every_kind_is_a_series_of_its_own_and_what_is_named_goes_first(runs: dict[str, Run]) -> None:
+    series = {}
+    for one in runs["series"].objects:
+        found = pydicom.dcmread(one.path, stop_before_pixels=True)
+        series[one.kind.value] = (int(found.SeriesNumber), found.SeriesDescription, found.Modality)
+
+    assert series == {
+        "seg": (9001, "AI lung-ct SEG", "SEG"),
+        "map": (9009, "AI lung-ct map Suspicion", "OT"),
+        "derived": (9010, "AI lung-ct derived Smoothed", "CT"),
+        "sr": (9002, "AI lung-ct SR", "SR"),
+        "text": (9003, "AI lung-ct text", "SR"),
+        "summary": (9004, "AI lung-ct summary", "OT"),
+        "gsps": (9008, "AI lung-ct GSPS", "PR"),
+        "ko": (9006, "AI lung-ct key images", "KO"),
+        "rtstruct": (9007, "AI lung-ct RTSTRUCT", "RTSTRUCT"),
+        "pdf": (9005, "AI lung-ct PDF", "DOC"),
+    }
+    assert list(series) == ["seg", "map", "derived", "sr", "text", "summary", "gsps", "ko", "rtstruct", "pdf"]
+
+
+def test_a_radiograph_gets_what_viewers_show_of_one(runs: dict[str, Run]) -> None:
+    """No segmentation, contours or map, which need a place in the patient; the map is in the summary."""
+    kinds = {one.kind.value for one in runs["radiograph"].objects}
+
+    assert kinds == {"sr", "text", "summary", "gsps", "ko", "pdf"}
+    assert len([one for one in runs["radiograph"].objects if one.kind is RenditionKind.SUMMARY]) == 4
+
+
+def test_what_is_not_asked_for_is_not_made(tmp_path: Path) -> None:
+    usual = run_of("series", tmp_path, Profile())
+
+    assert {one.kind for one in usual.objects} == USUAL
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_same_run_gives_the_same_bytes_of_every_kind(runs: dict[str, Run], source: str, tmp_path: Path) -> None:
+    again = encoded_run(source, runs[source].made, tmp_path)
+
+    assert [one.path.read_bytes() for one in runs[source].objects] == [one.path.read_bytes() for one in again.objects]
+
+
+def charsets() -> list[str]:
+    """Those of pydicom's files that name a patient."""
+    files = {Path(file).stem: file for file in get_charset_files("*.dcm")}
+    return sorted(name for name, file in files.items() if "PatientName" in pydicom.dcmread(file))
+
+
+@pytest.mark.parametrize("charset", charsets())
+def test_the_patients_name_keeps_its_bytes_in_every_kind(charset: str, tmp_path: Path) -> None:
+    """Arabic, Greek, Hebrew, Russian, Japanese, Korean, Chinese, UTF-8 and mixtures, as other makers wrote them."""
+    named = pydicom.dcmread(get_charset_files(f"{charset}.dcm")[0])
+    name = named.get_item(Tag("PatientName"))
+    for source in ("series", "radiograph"):
+        made = SOURCES[source](tmp_path / source)
+        for path in made.paths.values():
+            header = pydicom.dcmread(path)
+            header.PatientName = ""
+            header.SpecificCharacterSet = named.get("SpecificCharacterSet")
+            header.save_as(path)
+            put_bytes(path, "PatientName", name.value)
+        read = pydicom.dcmread(path).get_item(Tag("PatientName")).value
+        assert read.strip() == name.value.strip() != b""
+        findings, card = (full_findings, FULL_CARD) if source == "series" else (flat_findings, FLAT_CARD)
+        out = tmp_path / f"{source}-out"
+        out.mkdir()
+        objects = encode(
+            findings(made), card, made.grid, made.paths, RUN, out, volume=made.volume, profile=EVERY_KIND
+        )  # fmt: skip
+        assert {
+            one.kind: pydicom.dcmread(one.path).get_item(Tag("PatientName")).value for one in objects
+        } == dict.fromkeys([one.kind for one in objects], read)
+
+
+def test_frames_of_a_multi_frame_source_are_named_by_their_numbers(runs: dict[str, Run]) -> None:
+    """In every kind; the maker's frames run against the grid, so that no number is right by chance."""
+    run = runs["enhanced"]
+    numbers = {index: number for index, (_, number) in enumerate(run.made.grid.frames)}
+    assert numbers[0] == 12
+
+    structures = run.found(RenditionKind.RTSTRUCT)
+    contour = structures.ROIContourSequence[0].ContourSequence[0]
+    reached = int(np.flatnonzero(run.findings.segments[0].mask.any(axis=(1, 2)))[0])
+    assert contour.ContourImageSequence[0].ReferencedFrameNumber == numbers[reached]
+
+    note = run.found(RenditionKind.KO)
+    (image,) = [item for item in note.ContentSequence if item.ValueType == "IMAGE"]
+    assert numbers[5] in image.ReferencedSOPSequence[0].ReferencedFrameNumber
+
+    state = run.found(RenditionKind.GSPS)
+    box = [item.ReferencedImageSequence[0] for item in state.GraphicAnnotationSequence][:3]
+    assert {item.ReferencedFrameNumber for item in box} == {numbers[3], numbers[4], numbers[5]}
+
+    pixels = pmread(run.path(RenditionKind.MAP))
+    source = pixels.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence[0]
+    assert source.ReferencedFrameNumber in numbers.values()
+
+    derived = run.found(RenditionKind.DERIVED)
+    frames = [
+        item.DerivationImageSequence[0].SourceImageSequence[0] for item in derived.PerFrameFunctionalGroupsSequence
+    ]
+    assert [int(item.ReferencedFrameNumber) for item in frames] == list(numbers.values())
+
+
+def test_a_map_is_read_by_the_library_as_it_was_found(runs: dict[str, Run]) -> None:
+    """Values and place, by a reader that is not ours."""
+    run = runs["series"]
+    volume = pmread(run.path(RenditionKind.MAP)).get_volume()
+    found = volume.match_geometry(hd.Volume(run.made.volume.array, run.made.volume.affine_lps, "PATIENT"))
+
+    assert np.allclose(found.array, run.findings.maps[0].values)
+
+
+@pytest.mark.parametrize("source", ["series", "enhanced"])
+def test_derived_images_are_the_sources_own_with_other_values(runs: dict[str, Run], source: str) -> None:
+    """To half a step of sixty-five thousand; derived, not original; in HU; no window or place is lost."""
+    run = runs[source]
+    found = run.found(RenditionKind.DERIVED)
+
+    assert found.ImageType[0] == "DERIVED"
+    assert found.DerivationCodeSequence[0].CodeMeaning == "Smoothing"
+    values = pydicom.pixels.apply_modality_lut(found.pixel_array, found) if source == "series" else None
+    if values is not None:
+        assert np.abs(values - run.findings.derived[0].values[0]).max() < 0.01
+        assert found.WindowCenter == -600
+
+
+def test_an_inverted_radiograph_is_shown_as_it_is_meant(tmp_path: Path) -> None:
+    """MONOCHROME1: the presentation state inverts (its pipeline replaces the image's), the summary is upright."""
+    runs = [
+        (photometric, make_radiograph(tmp_path / photometric, photometric=photometric))
+        for photometric in ("MONOCHROME1", "MONOCHROME2")
+    ]
+    shapes, pages = {}, {}
+    for photometric, made in runs:
+        out = tmp_path / f"{photometric}-out"
+        out.mkdir()
+        objects = encode(
+            flat_findings(made), FLAT_CARD, made.grid, made.paths, RUN, out, volume=made.volume
+        )  # fmt: skip
+        state = next(one.path for one in objects if one.kind is RenditionKind.GSPS)
+        shapes[photometric] = pydicom.dcmread(state).PresentationLUTShape
+        page = [one.path for one in objects if one.kind is RenditionKind.SUMMARY][1]
+        pages[photometric] = pydicom.dcmread(page).pixel_array
+
+    assert shapes == {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
+    assert np.array_equal(pages["MONOCHROME1"], pages["MONOCHROME2"])
+
+
+def test_detections_can_be_drawn_in_the_patient(tmp_path: Path) -> None:
+    """SCOORD3D, in a Comprehensive 3D report: a box as a surface over its slices, a point as a point."""
+    profile = Profile(report=ReportClass.COMPREHENSIVE_3D, coordinates=Coordinates.PATIENT)
+    run = run_of("series", tmp_path, profile)
+    report = hd.sr.srread(run.path(RenditionKind.SR)).content
+    regions = [one.roi for one in report.get_volumetric_roi_measurement_groups()]
+    surfaces = [one for one in regions if isinstance(one, hd.sr.VolumeSurface)]
+
+    assert [surface.graphic_type.value for surface in surfaces] == ["POLYGON", "POINT", "POLYGON"]
+    affine = np.array(run.made.grid.affine_lps)
+    assert np.allclose(np.ravel(surfaces[1].graphic_data), (affine @ [6, 20, 25, 1])[:3], atol=1e-3)
+    heights = sorted({float(round(one[0][2], 3)) for one in surfaces[0].graphic_data})
+    assert heights == [-85.0, -80.0, -75.0]
+
+
+def test_segments_are_drawn_where_no_segmentation_is_wanted(tmp_path: Path) -> None:
+    """On every slice, every part; otherwise the presentation state leaves them to the segmentation."""
+    run = run_of("series", tmp_path, replace(EVERY_KIND, outlines=True))
+    state = run.found(RenditionKind.GSPS)
+    drawn = {item.ReferencedImageSequence[0].ReferencedSOPInstanceUID for item in state.GraphicAnnotationSequence}
+    reached = np.any([one.mask.any(axis=(1, 2)) for one in run.findings.segments], axis=0)
+
+    assert {f"2.25.100.{index + 1}" for index in np.flatnonzero(reached)} <= drawn
+    assert len(state.GraphicLayerSequence) == 4
+
+
+def a_line(state: Dataset) -> None:
+    graphic = state.GraphicAnnotationSequence[0].GraphicObjectSequence[0]
+    graphic.GraphicData = [value + 3 for value in graphic.GraphicData]
+
+
+def a_line_less(state: Dataset) -> None:
+    del state.GraphicAnnotationSequence[1]
+
+
+def another_image(state: Dataset) -> None:
+    references = [item.ReferencedImageSequence[0] for item in state.GraphicAnnotationSequence]
+    references[0].ReferencedSOPInstanceUID = references[1].ReferencedSOPInstanceUID
+
+
+def a_key_less(note: Dataset) -> None:
+    del note.ContentSequence[-1]
+
+
+def a_contour(structures: Dataset) -> None:
+    contour = structures.ROIContourSequence[0].ContourSequence[0]
+    contour.ContourData = [float(value) + 4 for value in contour.ContourData]
+
+
+def a_slice_less(structures: Dataset) -> None:
+    del structures.ROIContourSequence[1].ContourSequence[0]
+
+
+def exchanged(structures: Dataset) -> None:
+    one, other = structures.StructureSetROISequence[:2]
+    one.ROIName, other.ROIName = other.ROIName, one.ROIName
+
+
+def a_value(image: Dataset) -> None:
+    pixels = np.frombuffer(image.FloatPixelData, "<f4").copy()
+    pixels[100] += 1
+    image.FloatPixelData = pixels.tobytes()
+
+
+def another_quantity(image: Dataset) -> None:
+    mapping = image.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    mapping.MeasurementUnitsCodeSequence[0].CodeValue = "%"
+
+
+def a_place(image: Dataset) -> None:
+    image.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient[2] += 5
+
+
+def a_pixel(image: Dataset) -> None:
+    pixels = bytearray(image.PixelData)
+    pixels[101] ^= 8
+    image.PixelData = bytes(pixels)
+
+
+def rescale(image: Dataset) -> None:
+    image.RescaleIntercept = float(image.RescaleIntercept) + 1
+
+
+def cut_off(document: Dataset) -> None:
+    document.EncapsulatedDocument = document.EncapsulatedDocument[:-100]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        *((RenditionKind.GSPS, one) for one in (a_line, a_line_less, another_image)),
+        (RenditionKind.KO, a_key_less),
+        *((RenditionKind.RTSTRUCT, one) for one in (a_contour, a_slice_less, exchanged)),
+        *((RenditionKind.MAP, one) for one in (a_value, another_quantity, a_place)),
+        *((RenditionKind.DERIVED, one) for one in (a_pixel, rescale)),
+        (RenditionKind.PDF, cut_off),
+    ],
+)
+def test_a_spoiled_object_is_found(runs: dict[str, Run], kind: RenditionKind, spoil: Callable[[Dataset], None]) -> None:
+    """Voxels, lines, places, references and codes, each in its kind; the sound one passes."""
+    run = runs["series"]
+    found = run.found(kind)
+    run.check(kind, found)
+
+    spoil(found)
+
+    with pytest.raises(ResultUnsound, match=r"spoiled\.dcm: "):
+        run.check(kind, found)
+
+
+def test_a_ring_is_drawn_with_its_hole() -> None:
+    """Two lines, or one that reaches the hole by a channel of no width and encloses the ring's area alone."""
+    plane = np.zeros((20, 20), np.bool_)
+    plane[2:14, 3:15] = True
+    plane[6:10, 6:11] = False
+    (area,) = areas_of(plane)
+    x, y = area[:, 0], area[:, 1]
+    enclosed = abs(float(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1]))) / 2
+
+    assert len(contours_of(plane)) == 2
+    assert enclosed == pytest.approx(plane.sum(), abs=3)
+    assert np.array_equal(area[0], area[-1])
