@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from node.errors import ConfigurationInvalid
-from node.settings import Configuration, NodeSettings, Peers, Routes, Table
+from node.settings import Configuration, NodeSettings, Peer, Peers, Routes, Table
 
 FILES = ("node.toml", "peers.toml", "routes.toml")
 _HEADER = re.compile(r"^\s*(\[{1,2})\s*([A-Za-z0-9_.\-\"]+)\s*\]{1,2}")
@@ -129,6 +129,12 @@ def _disagreements(configuration: Configuration) -> list[str]:
         faults += [
             f"{what} {name!r} is there twice; rename one" for name in sorted({n for n in names if names.count(n) > 1})
         ]
+    faults += [
+        f"peers.toml: peer {peer.name!r} names archive {peer.archive!r}, which is unknown or cannot be asked: "
+        "add it to peers.toml, with address and port or a url"
+        for peer in configuration.peers
+        if peer.commitment and not _can_be_asked(peers.get(peer.archive))
+    ]
     for route in configuration.routes:
         for name in (*route.sources, *route.destinations):
             if name not in peers:
@@ -146,3 +152,7 @@ def _disagreements(configuration: Configuration) -> list[str]:
             if title not in configuration.settings.node.ae_titles
         ]
     return faults
+
+
+def _can_be_asked(peer: Peer | None) -> bool:
+    return peer is not None and bool((peer.address and peer.port) or peer.url)

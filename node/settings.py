@@ -205,6 +205,8 @@ class Peer(Table):
     negatives: bool = True
     failures: bool = False
     proof: Literal["none", "find", "qido", "commitment"] = "none"
+    commitment: bool = False
+    archive: Name | Literal[""] = ""
     query: bool = False
     study_days: Annotated[float, Field(gt=0)] | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"
@@ -240,6 +242,15 @@ class Peer(Table):
     def _three_dimensional(self) -> "Peer":
         if self.coordinates == "patient" and self.sr != "comprehensive3d":
             raise ValueError('coordinates = "patient" needs sr = "comprehensive3d": no other report holds them')
+        return self
+
+    @model_validator(mode="after")
+    def _commits(self) -> "Peer":
+        if self.commitment and not (self.archive and self.address and self.port):
+            raise ValueError(
+                "a peer that may ask for storage commitment needs address and port, where it is told, and the archive "
+                "that must hold its instances before they are removed here: set all three"
+            )
         return self
 
     def quiet_time_s(self, default_s: float) -> float:

@@ -1,6 +1,8 @@
 """Serves one association that a peer opened, in one thread that blocks while it is idle."""
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
@@ -15,7 +17,7 @@ from node.intake.command import (
     read_command,
     response,
 )
-from node.intake.commitment import COMMITMENT_FIELDS, Statement
+from node.intake.commitment import COMMITMENT_FIELDS, Statement, report
 from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.handlers import StoreRequest
 from node.intake.negotiation import VERIFICATION
@@ -30,6 +32,7 @@ from node.state.transaction import PUSH_MODEL_CLASS
 
 log = structlog.get_logger()
 
+ANSWER_LOOKED_FOR_S = 0.2
 ABORT_SOURCES = {0: Cause.BY_APPLICATION, 2: Cause.BY_DICOM_LAYER}
 """By the source field of an A-ABORT (PS3.8 table 9-26)."""
 
@@ -46,6 +49,12 @@ class Association:
         self._taking: StoreRequest | Statement | None = None
         self._request: Command | None = None
         self._prepared: Aside | None = None
+        self._push_model = 0
+        """Context id on which storage commitment was asked for."""
+        self._awaited: set[str] = set()
+        """Transactions that the peer asked for here and was not told the outcome of yet."""
+        self._told: dict[int, Path] = {}
+        """Answers that were told, by message id, until the peer has heard them."""
 
     def serve(self, given_up: Callable[[], str]) -> bytes:
         """Serve until the end; gives what the peer is still to be told. given_up: why it is to be aborted, or ""."""
@@ -73,6 +82,7 @@ class Association:
         limits = self._desk.limits
         largest = limits.max_pdu_bytes + PDU_SLACK_BYTES
         while True:
+            self._tell_meanwhile()
             kind, body = self._wire.read_pdu(wait_s=limits.idle_timeout_s, largest=largest)
             if kind == PduType.P_DATA_TF:
                 for context_id, control, fragment in pdu.values(body):
@@ -118,8 +128,23 @@ class Association:
         if not command.has_data_set:
             self._finish(command)
 
+    def _tell_meanwhile(self) -> None:
+        """While a peer that asked for storage commitment is silent, tell it the outcome once that is known."""
+        deadline = time.monotonic() + self._desk.limits.idle_timeout_s
+        while (
+            self._awaited
+            and not self._message_context
+            and time.monotonic() < deadline
+            and not self._wire.has_input(ANSWER_LOOKED_FOR_S)
+        ):
+            for path, letter in self._desk.answers.letters(f"{self._entry.record.id}+*"):
+                if letter.transaction_uid in self._awaited:
+                    self._awaited.discard(letter.transaction_uid)
+                    self._told[len(self._told) + 1] = path
+                    self._wire.send(report(letter, len(self._told), self._push_model, self._opened))
+
     def _begin(self, command: Command, context: Context) -> None:
-        """A request has come; perhaps its data set follows."""
+        """A request has come, or the answer to one of ours; perhaps its data set follows."""
         field = command.field
         may_store = context.abstract_syntax_uid not in (VERIFICATION, PUSH_MODEL_CLASS)
         if field == CommandField.C_STORE_RQ and may_store:
@@ -130,6 +155,9 @@ class Association:
             self._taking = StoreRequest(self._desk, self._entry, command, context, prepared)
         elif field in COMMITMENT_FIELDS and context.abstract_syntax_uid == PUSH_MODEL_CLASS:
             self._taking = Statement(self._desk, self._entry, command, context, self._opened.rights)
+            self._push_model = self._message_context
+        elif field == CommandField.N_EVENT_REPORT_RSP and command.responds_to in self._told:
+            pass
         elif field != CommandField.C_CANCEL_RQ and not (
             field == CommandField.C_ECHO_RQ and context.abstract_syntax_uid == VERIFICATION
         ):
@@ -150,12 +178,18 @@ class Association:
         self._request, self._taking, self._message_context = None, None, 0
         if request.field == CommandField.C_CANCEL_RQ:
             return  # nothing is under way that could be cancelled, and it has no response (PS3.7 section 9.3.2.3)
+        if request.field == CommandField.N_EVENT_REPORT_RSP:
+            if request.status == SUCCESS:
+                self._told[request.responds_to].unlink(missing_ok=True)
+            return
         try:
             answer = STORED if taking is None else taking.answer()
             self._wire.send(pdu.p_data(context_id, COMMAND, response(request, answer), self._opened.largest_pdu))
         finally:
             if taking is not None:
                 taking.close()
+        if isinstance(taking, Statement) and answer.status == SUCCESS:
+            self._awaited |= taking.transactions
         if isinstance(taking, StoreRequest) and answer.status == SUCCESS:
             # The sender is busy with its next instance now, and making a file may wait for the disk.
             self._prepared = self._desk.door.prepare()

@@ -35,6 +35,7 @@ class CommandField(IntEnum):
     C_ECHO_RQ = 0x0030
     N_EVENT_REPORT_RQ = 0x0100
     N_ACTION_RQ = 0x0130
+    N_EVENT_REPORT_RSP = 0x8100
     C_CANCEL_RQ = 0x0FFF
 
 
@@ -58,6 +59,16 @@ class Command:
     @property
     def message_id(self) -> int:
         return self._number(MESSAGE_ID)
+
+    @property
+    def status(self) -> int:
+        """Of a response."""
+        return self._number(STATUS)
+
+    @property
+    def responds_to(self) -> int:
+        """Message id of the request that a response answers."""
+        return self._number(MESSAGE_ID_BEING_RESPONDED_TO)
 
     def uid(self, number: int) -> str:
         """The text of a UID, padding trimmed; perhaps no UID at all."""
@@ -84,6 +95,8 @@ _NAMES = {
     COMMAND_FIELD: "CommandField",
     MESSAGE_ID: "MessageID",
     COMMAND_DATA_SET_TYPE: "CommandDataSetType",
+    MESSAGE_ID_BEING_RESPONDED_TO: "MessageIDBeingRespondedTo",
+    STATUS: "Status",
     AFFECTED_SOP_INSTANCE_UID: "AffectedSOPInstanceUID",
     REQUESTED_SOP_INSTANCE_UID: "RequestedSOPInstanceUID",
     EVENT_TYPE_ID: "EventTypeID",
@@ -134,6 +147,11 @@ def encode(elements: dict[int, bytes]) -> bytes:
     """A command set, with its group length."""
     group = b"".join(_ELEMENT.pack(0, number, len(elements[number])) + elements[number] for number in sorted(elements))
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<I", len(group)) + group
+
+
+def encode_uid(uid: str) -> bytes:
+    """A UID as the value of an element."""
+    return _text(uid, b"\0")
 
 
 def _text(value: str, pad: bytes) -> bytes:

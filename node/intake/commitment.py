@@ -6,27 +6,36 @@ import structlog
 
 from node.core.admission import Accepted
 from node.errors import IntakeError, NodeDraining, Unreadable
+from node.intake import pdu
 from node.intake.command import (
     ACTION_TYPE_ID,
     AFFECTED_SOP_CLASS_UID,
     AFFECTED_SOP_INSTANCE_UID,
+    COMMAND_DATA_SET_TYPE,
+    COMMAND_FIELD,
     EVENT_TYPE_ID,
+    MESSAGE_ID,
     REQUESTED_SOP_CLASS_UID,
     REQUESTED_SOP_INSTANCE_UID,
     Command,
     CommandField,
+    encode,
+    encode_uid,
 )
 from node.intake.desk import Desk
 from node.intake.journal import Entry
+from node.intake.opening import Opened
 from node.intake.request import Context
 from node.intake.status import Answer
-from node.state.mailbox import ReportLetter, RequestLetter, Sender
+from node.state.mailbox import AnswerLetter, ReportLetter, RequestLetter, Sender
 from node.state.transaction import (
     ALL_COMMITTED,
     PUSH_MODEL_CLASS,
     PUSH_MODEL_INSTANCE,
     REQUEST,
     SOME_FAILED,
+    encode_report,
+    event_type,
     read_report,
     read_request,
 )
@@ -54,6 +63,8 @@ class Statement:
         self._desk, self._entry, self._command, self._context, self._rights = desk, entry, command, context, rights
         self._is_report = command.field == CommandField.N_EVENT_REPORT_RQ
         self._content = bytearray()
+        self.transactions: frozenset[str] = frozenset()
+        """What was asked for, and is to be told on this association."""
 
     @property
     def is_oversize(self) -> bool:
@@ -108,10 +119,28 @@ class Statement:
         else:
             request = read_request(content, syntax)
             self._desk.requests.post(RequestLetter(self._sender(), request.transaction_uid, request.references))
+            self.transactions = frozenset({request.transaction_uid})
 
     def _sender(self) -> Sender:
         record = self._entry.record
         return Sender(record.peer or "", record.calling_ae, record.called_ae, record.id, self._desk.now())
+
+
+def report(answer: AnswerLetter, message_id: int, context_id: int, opened: Opened) -> bytes:
+    """The N-EVENT-REPORT that tells the outcome of a transaction on the association on which it was asked for."""
+    elements = {
+        AFFECTED_SOP_CLASS_UID: encode_uid(PUSH_MODEL_CLASS),
+        COMMAND_FIELD: struct.pack("<H", CommandField.N_EVENT_REPORT_RQ),
+        MESSAGE_ID: struct.pack("<H", message_id),
+        COMMAND_DATA_SET_TYPE: struct.pack("<H", 0),
+        AFFECTED_SOP_INSTANCE_UID: encode_uid(PUSH_MODEL_INSTANCE),
+        EVENT_TYPE_ID: struct.pack("<H", event_type(answer.outcomes)),
+    }
+    syntax = opened.contexts[context_id].transfer_syntax_uid
+    content = encode_report(answer.transaction_uid, answer.references, answer.outcomes, syntax)
+    return pdu.p_data(context_id, pdu.COMMAND, encode(elements), opened.largest_pdu) + pdu.p_data(
+        context_id, 0, content, opened.largest_pdu
+    )
 
 
 def _number(command: Command, element: int) -> int | None:

@@ -11,7 +11,7 @@ from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.tls import Tls
 from node.settings import Configuration, Peer
-from node.state.mailbox import Mailbox, ReportLetter, RequestLetter
+from node.state.mailbox import AnswerLetter, Mailbox, ReportLetter, RequestLetter
 from node.state.seats import Seats
 
 
@@ -47,6 +47,7 @@ def admission_rules(configuration: Configuration) -> AdmissionRules:
                 user=peer.user,
                 passcode=_passcode(peer),
                 may_report=peer.proof == "commitment",
+                may_ask=peer.commitment,
             )
             for peer in configuration.peers
         ),
@@ -90,6 +91,7 @@ class Desk:
         self.limits = limits
         self.tls = tls
         self.reports, self.requests = Mailbox(home, ReportLetter), Mailbox(home, RequestLetter)
+        self.answers = Mailbox(home, AnswerLetter)
         self.configure(configuration)
 
     def configure(self, configuration: Configuration) -> None:

@@ -1,5 +1,6 @@
 """One connection: reads whole PDUs within deadlines and bounds, and ends so that the peer hears the last word."""
 
+import select
 import socket
 import ssl
 import time
@@ -89,6 +90,14 @@ class Wire:
         except OSError:
             return 0
         return self._buffer[self._start] if self._start < self._end else 0
+
+    def has_input(self, wait_s: float) -> bool:
+        """Whether something of the peer is there to be read, its end included; waits for so long."""
+        if self._start < self._end or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        ready = select.poll()  # select() knows no descriptor above 1023
+        ready.register(self._socket, select.POLLIN)
+        return bool(ready.poll(wait_s * 1000))
 
     def send(self, content: bytes) -> None:
         """Send all of it. Raises Ended where the peer does not take it."""

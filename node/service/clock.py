@@ -19,10 +19,12 @@ from node.errors import LedgerUnusable, SpoolFull
 from node.intake.callers import keep_ended
 from node.intake.gathering import Gathering, Rules
 from node.intake.indexer import Indexer
+from node.intake.pledging import Pledging
 from node.intake.routes import compile_route
 from node.sending.courier import Courier
+from node.sending.reporting import Reporting
 from node.sending.senders import sender_to
-from node.service.destinations import destinations_of, sources_of
+from node.service.destinations import archives_of, askers_of, destinations_of, sources_of
 from node.service.reconcile import reconcile
 from node.service.source_count import SourceCount
 from node.settings import Configuration
@@ -96,6 +98,16 @@ class ServiceClock:
             settings=configuration.settings.sending,
             clock=now,
         )
+        self._pledging = Pledging(
+            ledger,
+            spool,
+            home,
+            {peer.name: peer.archive for peer in configuration.peers if peer.commitment},
+            now,
+        )
+        self._reporting = Reporting(
+            ledger, askers_of(configuration), archives_of(configuration), configuration.settings.sending, now
+        )
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
 
@@ -109,6 +121,8 @@ class ServiceClock:
     def run(self, stop: threading.Event) -> None:
         """Until told to stop: index what arrives, complete what is complete."""
         self.every(CALLERS_S, self._keep_callers)
+        self.every(CALLERS_S, self._keep_pledges)
+        self.every(RETAIN_S, self._reporting.see)
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
         self._scheduler.start()
@@ -169,6 +183,10 @@ class ServiceClock:
     def _keep_callers(self) -> None:
         keep_ended(self._ledger, self._associations)
         keep_reports(self._ledger, self._queue, self._reports, self._now())
+
+    def _keep_pledges(self) -> None:
+        self._pledging.look()
+        self._reporting.report_due()
 
     def _open_associations(self) -> frozenset[str]:
         return frozenset(one.id for one in self._associations.records() if one.is_open)

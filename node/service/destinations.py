@@ -52,6 +52,19 @@ def sources_of(configuration: Configuration) -> dict[str, Destination]:
     }
 
 
+def askers_of(configuration: Configuration) -> dict[str, Destination]:
+    """Peers that may ask for storage commitment: they are told at their address."""
+    ours = configuration.settings.node.ae_titles[0]
+    return {peer.name: replace(destination_of(peer, ours), web=None) for peer in configuration.peers if peer.commitment}
+
+
+def archives_of(configuration: Configuration) -> dict[str, Destination]:
+    """Peers that must hold what is pledged to others."""
+    ours = configuration.settings.node.ae_titles[0]
+    names = {peer.archive for peer in configuration.peers if peer.commitment}
+    return {peer.name: destination_of(peer, ours) for peer in configuration.peers if peer.name in names}
+
+
 def _web_address(peer: Peer) -> WebAddress | None:
     if not peer.url:
         return None

@@ -1,4 +1,4 @@
-"""What receivers heard of storage commitment, as files that are durable before they answer, until the ledger has it."""
+"""What receivers and service tell each other of storage commitment: files, durable before anybody is answered."""
 
 import os
 import secrets
@@ -44,23 +44,30 @@ class RequestLetter:
     references: tuple[Reference, ...]
 
 
-Kind = TypeVar("Kind", ReportLetter, RequestLetter)
+@dataclass(frozen=True)
+class AnswerLetter(RequestLetter):
+    """What became of that, for the association on which it was asked. sender: of the request."""
+
+    outcomes: Mapping[str, int]
+
+
+Kind = TypeVar("Kind", ReportLetter, RequestLetter, AnswerLetter)
 
 
 class Mailbox(Generic[Kind]):
-    """A folder of the spool for one kind of letter: receivers post, the service takes out."""
+    """A folder of the spool for one kind of letter."""
 
     def __init__(self, home: Path, kind: type[Kind]) -> None:
         self._folder = home / "spool" / "commitments" / kind.__name__
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._json: TypeAdapter[Kind] = TypeAdapter(kind)
 
-    def post(self, letter: Kind) -> None:
-        """Keep a letter; it is durable when this returns. Raises SpoolFull."""
-        name = f"{letter.sender.at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+    def post(self, letter: Kind, name: str = "") -> None:
+        """Keep a letter, perhaps under a name of its own; it is durable when this returns. Raises SpoolFull."""
+        name = name or f"{letter.sender.at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         aside = self._folder / f"{name}.part"
         with disk_faults():
-            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(self._json.dump_json(letter))
                 file.flush()
                 os.fsync(file.fileno())
@@ -71,8 +78,12 @@ class Mailbox(Generic[Kind]):
             finally:
                 os.close(folder)
 
-    def letters(self) -> Iterator[tuple[Path, Kind]]:
-        """Every letter with its file, oldest first; unlink the file once the ledger has it."""
-        for path in sorted(self._folder.glob("*.json")):
+    def path(self, name: str) -> Path:
+        """The file of a letter that was posted under a name of its own."""
+        return self._folder / f"{name}.json"
+
+    def letters(self, names: str = "*") -> Iterator[tuple[Path, Kind]]:
+        """Every letter (whose name matches) with its file, oldest first; unlink the file when it is done with."""
+        for path in sorted(self._folder.glob(f"{names}.json")):
             with suppress(FileNotFoundError, ValidationError):  # taken out meanwhile; written by another version
                 yield path, self._json.validate_json(path.read_bytes())

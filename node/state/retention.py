@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.core.job import JOB_ENDED, DeliveryState, StudyEvent, StudyState
-from node.state import arrivals, schema
+from node.state import arrivals, pledges, schema
 from node.state.arrivals import ALREADY_PURGED
 from node.state.ledger import Ledger, note
 
@@ -59,7 +59,8 @@ def _purge(connection: sa.Connection, periods: Periods, now: datetime) -> int:
         study = arrivals.get_study(connection, identity)
         before = now - periods.study_of.get(study.peer or "", periods.study)
         changed = [study.last_at, study.completed_at or now, *_changes(connection, identity)]
-        if max(changed) < before and is_done_with(connection, identity):
+        is_done = is_done_with(connection, identity) and not pledges.is_held(connection, identity)
+        if max(changed) < before and is_done:
             count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
     return count
 
@@ -120,7 +121,7 @@ def _forget_facts(connection: sa.Connection, before: datetime) -> int:
     found = list(connection.execute(query).scalars())
     for identity in found:
         forget(connection, identity)
-    for old, at in ((schema.association, "started_at"), (schema.event, "at")):
+    for old, at in ((schema.association, "started_at"), (schema.event, "at"), (schema.pledge, "received_at")):
         of_no_study = old.c.study_id.is_(None) if old is schema.event else sa.true()
         connection.execute(old.delete().where(old.c[at] < before, of_no_study))
     return len(found)
@@ -135,7 +136,7 @@ def forget(connection: sa.Connection, study_id: str) -> None:
     connection.execute(schema.event.delete().where(schema.event.c.job_id.in_(jobs)))
     for table in (schema.delivery, schema.result, schema.attempt, schema.run):
         connection.execute(table.delete().where(table.c.job_id.in_(jobs)))
-    for table in (schema.event, schema.decision, schema.instance, schema.job):
+    for table in (schema.event, schema.decision, schema.pledged, schema.instance, schema.job):
         connection.execute(table.delete().where(table.c.study_id == study_id))
     connection.execute(schema.study.delete().where(schema.study.c.id == study_id))
 

@@ -190,6 +190,30 @@ commitment = sa.Table(
     Column("outcomes", Text),
 )
 
+pledge = sa.Table(
+    "iso_pledge",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("transaction_uid", Text, primary_key=True),
+    Column("called_ae", Text, nullable=False),
+    Column("association_id", Text, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("asked_for", Text, nullable=False),
+    Column("outcomes", Text),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", UtcTime),
+    Column("told_at", UtcTime),
+)
+
+pledged = sa.Table(
+    "iso_pledged",
+    metadata,
+    Column("study_id", Text, sa.ForeignKey("iso_study.id"), primary_key=True),
+    Column("sop_uid", Text, primary_key=True),
+    Column("archive", Text, primary_key=True),
+    Column("seen_at", UtcTime),
+)
+
 association = sa.Table(
     "iso_association",
     metadata,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom.dsutils import encode
 
 from node.core.commitment import COMMITTED
@@ -85,8 +86,13 @@ def encode_request(request: Request) -> bytes:
     return _encoded(content)
 
 
-def encode_report(transaction_uid: str, references: Iterable[Reference], outcomes: Mapping[str, int]) -> bytes:
-    """The data set of an N-EVENT-REPORT, in Implicit VR Little Endian."""
+def encode_report(
+    transaction_uid: str,
+    references: Iterable[Reference],
+    outcomes: Mapping[str, int],
+    transfer_syntax_uid: str = str(ImplicitVRLittleEndian),
+) -> bytes:
+    """The data set of an N-EVENT-REPORT, in an uncompressed syntax."""
     content = Dataset()
     content.TransactionUID = transaction_uid
     named = [(_item(one), outcomes[one.sop_uid]) for one in references]
@@ -98,7 +104,7 @@ def encode_report(transaction_uid: str, references: Iterable[Reference], outcome
         item.FailureReason = outcome
     if failed:
         content.FailedSOPSequence = [item for item, _ in failed]
-    return _encoded(content)
+    return _encoded(content, is_implicit=transfer_syntax_uid == ImplicitVRLittleEndian)
 
 
 def event_type(outcomes: Mapping[str, int]) -> int:
@@ -127,5 +133,5 @@ def _item(reference: Reference) -> Dataset:
     return item
 
 
-def _encoded(content: Dataset) -> bytes:
-    return encode(content, is_implicit_vr=True, is_little_endian=True) or b""
+def _encoded(content: Dataset, *, is_implicit: bool = True) -> bytes:
+    return encode(content, is_implicit_vr=is_implicit, is_little_endian=True) or b""
