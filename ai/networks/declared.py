@@ -78,7 +78,8 @@ class NetworkCard:
 
     dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
     channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
-    label n is the card's n-th segment.
+    label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference.json that may build and
+    evaluate whatever it names: the site vouches for it.
     """
 
     kind: Kind
@@ -95,6 +96,7 @@ class NetworkCard:
     precision: Precision
     channels_last: bool
     compile: bool
+    trusted: str = ""
 
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
@@ -122,6 +124,7 @@ def read_network(card: Path, model: ModelCard) -> NetworkCard:
         precision=table.choice("precision", Precision, Precision.FP32),
         channels_last=table.take("channels_last", bool, False),
         compile=table.take("compile", bool, False),
+        trusted=table.take("trusted", str, ""),
     )
     table.finish()
     _check(found, model, where)
@@ -158,6 +161,10 @@ def _window(table: TableReader) -> WindowCard:
 def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
     if not SHA256.fullmatch(network.sha256):
         raise CardInvalid(f"{where}: sha256 pins the weights: 64 hexadecimal digits in lower case, as sha256sum says")
+    if network.kind is Kind.BUNDLE and (model.prepare or model.finish or network.window):
+        raise CardInvalid(f"{where}: a bundle prepares, cuts and finishes by itself; remove prepare, finish and window")
+    if network.kind is Kind.BUNDLE and network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS, Finds.MEASUREMENTS):
+        raise CardInvalid(f"{where}: of a bundle, segments, classifications and measurements are taken")
     if network.kind is Kind.SAFETENSORS:
         check_architecture(network.architecture, network.parameters, where)
     elif network.architecture or network.parameters:

@@ -23,10 +23,8 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, network: Netw
     match network.finds:
         case Finds.SEGMENTS:
             return Findings(segments=segments_of(card, finish(prepared, said, card.finish)))
-        case Finds.CLASSIFICATIONS:
-            return Findings(classifications=tuple(Classification(key, value) for key, value in _values(said, network)))
-        case Finds.MEASUREMENTS:
-            return Findings(measurements=tuple(Measurement(key, value) for key, value in _values(said, network)))
+        case Finds.CLASSIFICATIONS | Finds.MEASUREMENTS:
+            return findings_of_values(said, network)
         case Finds.MAPS:
             return Findings(maps=tuple(Map(key, one, grid) for key, one in _volumes(said, prepared, network)))
         case Finds.DERIVED:
@@ -35,6 +33,14 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, network: Netw
             )
         case Finds.DETECTIONS:
             return Findings(detections=tuple(_boxes(said, prepared, card, network)))
+
+
+def findings_of_values(said: Values, network: NetworkCard) -> Findings:
+    """Findings of a network that says one number per channel of the whole study."""
+    pairs = list(_values(said, network))
+    if network.finds is Finds.CLASSIFICATIONS:
+        return Findings(classifications=tuple(Classification(key, value) for key, value in pairs))
+    return Findings(measurements=tuple(Measurement(key, value) for key, value in pairs))
 
 
 def _named(said: Values, network: NetworkCard) -> Iterator[tuple[str, Values]]:

@@ -1,7 +1,7 @@
 """A model without code: a folder with a card and a network's file, run as the card says."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from ai.card import read_card
 from ai.contract import InParts, ModelCard, Predict
 from ai.device import Device
 from ai.findings import Findings
-from ai.networks.declared import NetworkCard, read_network
+from ai.networks.bundle import Bundle, configurations
+from ai.networks.declared import Kind, NetworkCard, read_network
 from ai.networks.found import findings_of
 from ai.networks.opening import open_network
 from ai.networks.running import RunningNetwork
@@ -46,12 +47,18 @@ class NetworkModel:
     def __init__(self, folder: Path) -> None:
         """Raises CardInvalid, naming file and key, where the card cannot be used."""
         file = folder / CARD
-        self.card: ModelCard = read_card(file)
+        self._folder = folder
+        self.card: ModelCard = read_card(file, decided_by=configurations(folder))
         self.network: NetworkCard = read_network(file, self.card)
 
     @contextmanager
     def open(self, device: Device) -> Iterator[Predict]:
         """Read and build the network, and keep it on its device until left. Raises CardInvalid."""
+        if self.network.kind is Kind.BUNDLE:
+            bundle = Bundle(self._folder, self.card, self.network, device)
+            with closing(bundle):
+                yield InParts(bundle.load, bundle.compute, bundle.finish)
+            return
         running = RunningNetwork(open_network(self.network), self.network, device)
 
         def load(inputs: Inputs) -> Loaded:

@@ -1,0 +1,205 @@
+"""A MONAI bundle as it is: its own network, transforms and inferer, built from its configuration after a look at it."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ai.errors import CardInvalid, ModelFailed
+from ai.findings import Findings, Segment
+from ai.networks.declared import Finds, NetworkCard, WindowCard
+from ai.networks.expressions import check_configuration, references
+from ai.networks.found import findings_of_values
+from ai.networks.opening import load_weights
+from ai.networks.running import RunningNetwork
+from ai.networks.scripted import open_scripted
+from ai.networks.weights import read_pinned
+from ai.preparation.images import Values
+from ai.volume import Inputs, Volume
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ai.contract import ModelCard
+    from ai.device import Device
+
+CONFIGURATIONS = ("configs/inference.json", "configs/metadata.json")
+READERS = frozenset({"LoadImaged", "LoadImageD", "LoadImageDict"})
+WRITERS = frozenset({"SaveImaged", "SaveImageD", "SaveImageDict", "SaveClassificationd"})
+"""Steps of files: the node gives the images, and takes what is found."""
+INFERER_KEYS = frozenset({"_target_", "roi_size", "sw_batch_size", "overlap", "mode", "padding_mode", "progress"})
+LARGEST_CONFIGURATION = 1 << 20
+RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""From LPS to RAS, in which MONAI places images."""
+
+
+def configurations(folder: Path) -> list[Path]:
+    """The files of a bundle that decide what it does, beside its weights."""
+    return [folder / name for name in CONFIGURATIONS if (folder / name).is_file()]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A study after the bundle's preprocessing: what the network gets, and all that its postprocessing needs."""
+
+    image: "torch.Tensor"
+    items: Mapping[str, Any]
+    source: Volume
+
+
+class Bundle:
+    """An opened bundle on its device: the three parts of a prediction."""
+
+    def __init__(self, folder: Path, card: "ModelCard", network: NetworkCard, device: "Device") -> None:
+        self._card = card
+        needed = _needed(folder, network)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", FutureWarning
+                )  # of what MONAI is going to change
+                self._build(needed, network, device)
+        except (RuntimeError, LookupError, TypeError, ValueError) as error:
+            raise CardInvalid(f"{folder}: the bundle's configuration cannot be built: {error}") from error
+
+    def _build(self, needed: dict[str, Any], network: NetworkCard, device: "Device") -> None:
+        from monai.bundle.config_parser import ConfigParser
+
+        parser: Any = ConfigParser(needed)
+        self._key, self._before = _image_key(parser), parser.get_parsed_content("preprocessing")
+        self._after = parser.get_parsed_content("postprocessing") if "postprocessing" in parser else None
+        inferer = {key: parser.get_parsed_content(f"inferer::{key}") for key in parser.get("inferer")}
+        self._network = replace(network, window=_window(inferer))
+        self._running = RunningNetwork(_opened(network, parser), self._network, device)
+
+    def load(self, inputs: Inputs) -> Placed:
+        """The inputs after the bundle's own preprocessing, which begins where its files would have been read."""
+        import torch
+        from monai.data.meta_tensor import MetaTensor
+
+        source = inputs.reference_volume
+        if source.affine_lps is None:
+            raise ModelFailed("the bundle needs images with a place in the patient")
+        arrays = [inputs.volumes[name].array for name in self._network.inputs]
+        if len({one.shape for one in arrays}) > 1:
+            raise ModelFailed("the inputs lie on different grids, and a bundle takes them as channels of one image")
+        # Axes as NIfTI and ITK have them: columns first.
+        image = np.stack([one.astype(np.float32).transpose(2, 1, 0) for one in arrays])
+        affine = torch.from_numpy(RAS @ source.affine_lps[:, [2, 1, 0, 3]])
+        tensor = MetaTensor(image, affine=affine, meta={"original_affine": affine, "original_channel_dim": 0})
+        items = self._before({self._key: tensor})
+        return Placed(self._running.load(np.asarray(items[self._key], np.float32)), items, source)
+
+    def compute(self, placed: Placed) -> tuple[Placed, Values]:
+        return placed, self._running(placed.image)
+
+    def finish(self, said: tuple[Placed, Values]) -> Findings:
+        """What the bundle's postprocessing makes of the network's output, on the images' own grid."""
+        import torch
+
+        placed, values = said
+        items: Mapping[str, Any] = {**placed.items, "pred": torch.from_numpy(values)}
+        if self._after is not None:
+            items = self._after(items)
+        found = np.asarray(items["pred"])
+        if self._network.finds is not Finds.SEGMENTS:
+            return findings_of_values(np.atleast_1d(found.squeeze()), self._network)
+        return Findings(segments=self._segments(found, placed.source))
+
+    def close(self) -> None:
+        self._running.close()
+
+    def _segments(self, found: Values, source: Volume) -> tuple[Segment, ...]:
+        """found: (1, x, y, z) labels, or (channels, x, y, z) masks."""
+        grid = tuple(reversed(source.array.shape))
+        if found.shape[1:] != grid:
+            raise ModelFailed(
+                f"the bundle's result has the shape {found.shape[1:]}, and the images {grid}: its postprocessing must "
+                "invert its preprocessing (Invertd)"
+            )
+        count = len(self._card.segments)
+        if len(found) == 1:
+            masks = [found[0] == number for number in range(1, count + 1)]
+        elif len(found) == count:
+            masks = [one > 0 for one in found]
+        else:
+            raise ModelFailed(f"the bundle gave {len(found)} masks, and its card declares {count} segments")
+        cards = zip(self._card.segments, masks, strict=True)
+        return tuple(
+            Segment(one.key, np.ascontiguousarray(mask.transpose(2, 1, 0)), self._card.reference) for one, mask in cards
+        )
+
+
+def _needed(folder: Path, network: NetworkCard) -> dict[str, Any]:
+    """The part of the configuration that inference needs, judged; nothing of the rest is ever evaluated."""
+    file = folder / CONFIGURATIONS[0]
+    if not file.is_file() or file.is_symlink() or file.stat().st_size > LARGEST_CONFIGURATION:
+        raise CardInvalid(f"{file}: a bundle needs this file, of at most {LARGEST_CONFIGURATION >> 20} MiB")
+    content = file.read_bytes()
+    try:
+        whole = json.loads(content)
+    except ValueError as error:
+        raise CardInvalid(f"{file}: is not JSON: {error}") from error
+    if not isinstance(whole, dict) or not {"network_def", "inferer", "preprocessing"} <= set(whole):
+        raise CardInvalid(f"{file}: must define network_def, inferer and preprocessing")
+    whole["device"] = "cpu"
+    for key, files in (("preprocessing", READERS), ("postprocessing", WRITERS)):
+        if key in whole:
+            whole[key] = _without(whole[key], files)
+    found: dict[str, Any] = {}
+    wanted = [key for key in ("network_def", "inferer", "preprocessing", "postprocessing") if key in whole]
+    while wanted:
+        key = wanted.pop()
+        if key not in found and key in whole:
+            found[key] = whole[key]
+            wanted += [one.lstrip("#").split("::")[0] for one in references(json.dumps(whole[key]))]
+    if network.trusted != hashlib.sha256(content).hexdigest():
+        check_configuration(found, file.name)
+    return found
+
+
+def _without(compose: Any, files: frozenset[str]) -> Any:
+    """A Compose without its steps of files."""
+    if not isinstance(compose, dict) or not isinstance(compose.get("transforms"), list):
+        return compose
+    kept = [one for one in compose["transforms"] if str(one.get("_target_", "")).rpartition(".")[2] not in files]
+    return {**compose, "transforms": kept}
+
+
+def _image_key(parser: Any) -> str:
+    """The name under which preprocessing finds the image: that of its first step."""
+    first = parser.get("preprocessing")["transforms"][0]["keys"]
+    resolved = parser.get_parsed_content("preprocessing::transforms::0::keys") if isinstance(first, str) else first
+    return str(resolved[0] if isinstance(resolved, list | tuple) else resolved)
+
+
+def _window(inferer: Mapping[str, Any]) -> WindowCard | None:
+    """The windows of the bundle's inferer; our own windows equal MONAI's."""
+    if str(inferer.get("_target_", "")).endswith("SimpleInferer"):
+        return None
+    strange = set(inferer) - INFERER_KEYS
+    if strange or inferer.get("padding_mode", "constant") != "constant":
+        raise CardInvalid(f"the bundle's inferer sets {min(strange or {'padding_mode'})!r}, which is not supported")
+    size = tuple(int(one) for one in inferer["roi_size"])
+    blend = str(inferer.get("mode", "constant"))
+    return WindowCard(size, float(inferer.get("overlap", 0.25)), blend, int(inferer.get("sw_batch_size", 1)))
+
+
+def _opened(network: NetworkCard, parser: Any) -> "nn.Module":
+    content = read_pinned(network.weights, network.sha256)
+    match network.weights.suffix:
+        case ".safetensors":
+            built: nn.Module = parser.get_parsed_content("network_def")
+            return load_weights(built, content, network.weights.name).eval()
+        case ".ts":
+            return open_scripted(content, network.weights.name).eval()
+    raise CardInvalid(
+        f"{network.weights}: a bundle's weights are opened as .safetensors or .ts; others hold pickles. Turn them into "
+        "safetensors where they were trained (docs/extend/bring-a-model.md)"
+    )

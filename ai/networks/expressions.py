@@ -1,0 +1,117 @@
+"""What the configuration of a MONAI bundle may have built and evaluated: names of a table, and arithmetic."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ai.errors import CardInvalid
+
+# fmt: off
+TARGETS = frozenset({
+    # networks
+    "AttentionUnet", "BasicUNet", "BasicUNetPlusPlus", "DenseNet", "DenseNet121", "DenseNet169", "DenseNet201",
+    "DenseNet264", "DynUNet", "EfficientNetBN", "FlexibleUNet", "HighResNet", "ResNet", "SegResNet", "SegResNetDS",
+    "SegResNetDS2", "SEResNet50", "SwinUNETR", "UNETR", "UNet", "ViT", "VNet", "resnet10", "resnet18", "resnet34",
+    "resnet50",
+    # inferers
+    "SimpleInferer", "SlidingWindowInferer", "SlidingWindowInfererAdapt",
+    # transforms of one or several arrays, which read and write no file and call nothing they are given
+    "Activationsd", "AsDiscreted", "BorderPadd", "CastToTyped", "CenterSpatialCropd",
+    "Compose", "ConcatItemsd", "CopyItemsd", "CropForegroundd", "DeleteItemsd", "DivisiblePadd", "EnsureChannelFirstd",
+    "EnsureTyped", "FillHolesd", "Flipd", "GaussianSmoothd", "HistogramNormalized", "Identityd", "Invertd",
+    "KeepLargestConnectedComponentd", "MaskIntensityd", "MedianSmoothd", "NormalizeIntensityd", "Orientationd",
+    "RemoveSmallObjectsd", "RepeatChanneld", "Resized", "ResizeWithPadOrCropd", "ScaleIntensityRanged",
+    "ScaleIntensityRangePercentilesd", "ScaleIntensityd", "SelectItemsd", "Spacingd", "SpatialCropd", "SpatialPadd",
+    "SqueezeDimd", "ThresholdIntensityd", "ToDeviced", "ToTensord", "Transposed",
+})
+"""Names of MONAI; a path to a class is allowed where it lies in monai and ends in one of them."""
+VALUES = frozenset({
+    "torch.float32", "torch.float16", "torch.float", "torch.half", "torch.bfloat16", "torch.int32", "torch.long",
+    "torch.uint8", "torch.bool", "np.float32", "np.uint8", "np.int32", "math.pi", "None", "True", "False",
+})
+CALLS = frozenset({"int", "float", "bool", "str", "list", "tuple", "len", "max", "min", "sum", "round", "abs"})
+# fmt: on
+NODES = (
+    ast.Expression,
+    ast.Constant,
+    ast.List,
+    ast.Tuple,
+    ast.Load,
+    ast.UnaryOp,
+    ast.USub,
+    ast.UAdd,
+    ast.Not,
+    ast.BinOp,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.FloorDiv,
+    ast.Mod,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.Lt,
+    ast.LtE,
+    ast.Gt,
+    ast.GtE,
+    ast.IfExp,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.Subscript,
+    ast.Slice,
+)  # fmt: skip
+"""Arithmetic, comparison and choice: what these are made of can neither reach nor change anything."""
+REFERENCE = re.compile(r"@(#*[A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*)")
+
+
+def references(text: str) -> Iterator[str]:
+    """Ids that a text of the configuration refers to."""
+    return (found.group(1) for found in REFERENCE.finditer(text))
+
+
+def check_configuration(value: object, where: str) -> None:
+    """Raises CardInvalid for a target or an expression that is not allowed, naming it and its place."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            _check_target(value["_target_"], where)
+        if value.get("_mode_", "default") not in ("default", "callable"):
+            raise CardInvalid(f"{where}: _mode_ {value['_mode_']!r} is not allowed")
+        for key, inner in value.items():
+            check_configuration(inner, f"{where}::{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            check_configuration(inner, f"{where}::{number}")
+    elif isinstance(value, str):
+        _check_text(value, where)
+
+
+def _check_target(target: object, where: str) -> None:
+    name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+    if name[2] not in TARGETS or (name[0] and name[0].split(".")[0] != "monai"):
+        raise CardInvalid(f"{where}: the bundle builds {target!r}, which is not among what a bundle may build")
+
+
+def _check_text(text: str, where: str) -> None:
+    if text.startswith("%"):
+        raise CardInvalid(f"{where}: {text!r} takes in another file; put its content here")
+    if not text.startswith("$"):
+        return
+    try:
+        tree = ast.parse(REFERENCE.sub("_reference", text[1:]).strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise CardInvalid(f"{where}: the expression {text!r} is not allowed") from error
+    if not _is_harmless(tree):
+        raise CardInvalid(
+            f"{where}: the expression {text!r} is not allowed: a bundle may compute with numbers, and no more"
+        )
+
+
+def _is_harmless(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name | ast.Attribute):
+        return ast.unparse(node) in VALUES or (isinstance(node, ast.Name) and node.id == "_reference")
+    if isinstance(node, ast.Call):
+        called = isinstance(node.func, ast.Name) and node.func.id in CALLS and not node.keywords
+        return called and all(_is_harmless(one) for one in node.args)
+    return isinstance(node, NODES) and all(_is_harmless(one) for one in ast.iter_child_nodes(node))

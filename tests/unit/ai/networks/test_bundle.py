@@ -1,0 +1,169 @@
+"""A MONAI bundle runs as MONAI runs it, and nothing that its configuration hides is run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from monai.inferers import SlidingWindowInferer
+
+from ai.device import Device
+from ai.errors import CardInvalid, ModelFailed
+from ai.networks.expressions import TARGETS, check_configuration
+from ai.networks.model import NetworkModel
+from ai.volume import Inputs, Volume
+from tests.makers.bundles import configuration, network, write_bundle
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")
+SHAPE, SPACING = (14, 40, 36), (5.0, 1.5, 1.5)
+
+
+def inputs() -> Inputs:
+    array = np.random.default_rng(0).normal(50, 60, SHAPE).astype(np.float32)
+    affine = np.array([[0, 0, 1.5, -20], [0, 1.5, 0, 10], [5.0, 0, 0, 7], [0, 0, 0, 1]])
+    return Inputs({"image": Volume(array, affine, SPACING)}, "image")
+
+
+def predicted(folder: Path) -> np.ndarray:
+    with NetworkModel(folder).open(Device(threads=2)) as predict:
+        return predict(inputs()).segments[0].mask
+
+
+def by_monai() -> np.ndarray:
+    """The same configuration run by MONAI alone, on the same image as its own reader would give it."""
+    content = configuration()
+    content["preprocessing"]["transforms"].pop(0)
+    content["postprocessing"]["transforms"].pop()
+    content["device"] = "cpu"
+    parser = ConfigParser({key: content[key] for key in ("preprocessing", "postprocessing", "device", "pixdim")})
+    volume = inputs().volumes["image"]
+    affine = np.diag([-1, -1, 1, 1]) @ volume.affine_lps[:, [2, 1, 0, 3]]
+    image = MetaTensor(
+        volume.array.transpose(2, 1, 0),
+        affine=affine,
+        meta={"original_affine": affine, "original_channel_dim": "no_channel"},
+    )
+    items = parser.get_parsed_content("preprocessing")({"image": image})
+    with torch.inference_mode():
+        items["pred"] = SlidingWindowInferer((16, 16, 16), 4, 0.5)(items["image"][None], network())[0]
+    return parser.get_parsed_content("postprocessing")(items)["pred"][0].numpy().transpose(2, 1, 0) == 1
+
+
+def test_a_bundle_finds_what_monai_finds(tmp_path: Path) -> None:
+    found, expected = predicted(write_bundle(tmp_path / "spleen")), by_monai()
+
+    assert 0.05 < expected.mean() < 0.95
+    np.testing.assert_array_equal(found, expected)
+
+
+def hide(place: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    content = configuration()
+    place(content)
+    return content
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any], str], None]] = {
+    "parameter": lambda all_, evil: all_["network_def"].update(act=evil),
+    "reference": lambda all_, evil: all_.update(pixdim=evil),
+    "inferer": lambda all_, evil: all_["inferer"].update(roi_size=evil),
+    "disabled": lambda all_, evil: all_["preprocessing"]["transforms"][1].update(_disabled_=evil),
+    "requires": lambda all_, evil: all_["network_def"].update(_requires_=[evil]),
+    "nested": lambda all_, evil: all_["postprocessing"]["transforms"][0].update(other=[{"deep": evil}]),
+}
+
+
+@pytest.mark.parametrize("place", HOSTILE)
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "$__import__('pathlib').Path({0!r}).touch()",
+        "$().__class__.__base__.__subclasses__()",
+        "$open({0!r}, 'w')",
+        "$import os",
+        "$torch.load({0!r})",
+        "$(lambda: 1)()",
+        "$[x for x in ().__class__.__mro__]",
+        "$'{{}}'.format(1)",
+        "$2 ** 2 ** 100",
+        "%{0}",
+    ],
+)
+def test_hostile_expressions_are_refused_unevaluated(tmp_path: Path, place: str, expression: str) -> None:
+    evil = expression.format(str(tmp_path / "ran"))
+    content = hide(lambda all_: HOSTILE[place](all_, evil))
+
+    with pytest.raises(CardInvalid, match=r"is not allowed|takes in another file"):
+        predicted(write_bundle(tmp_path / "evil", content))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.run", "builtins.eval", "monai.bundle.run", "torch.load", "Lambdad", "$eval", 7]
+)
+def test_targets_that_are_not_in_the_table_are_refused(tmp_path: Path, target: object) -> None:
+    content = hide(lambda all_: all_["preprocessing"]["transforms"].append({"_target_": target, "keys": "image"}))
+
+    with pytest.raises(CardInvalid, match="not among what a bundle may build"):
+        predicted(write_bundle(tmp_path / "evil", content))
+
+
+def test_what_inference_does_not_need_is_never_evaluated(tmp_path: Path) -> None:
+    evil = f"$__import__('pathlib').Path({str(tmp_path / 'ran')!r}).touch()"
+    content = hide(lambda all_: all_.update(imports=[evil], initialize=[evil], run=[evil], evaluator=evil))
+
+    predicted(write_bundle(tmp_path / "odd", content))
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_configuration_that_the_site_trusts_may_compute_more(tmp_path: Path) -> None:
+    content = hide(lambda all_: all_.update(pixdim="$[2.0 for _ in range(3)]"))
+
+    with pytest.raises(CardInvalid, match="is not allowed"):
+        predicted(write_bundle(tmp_path / "unknown", content))
+    np.testing.assert_array_equal(predicted(write_bundle(tmp_path / "trusted", content, trusted=True)), by_monai())
+
+
+def test_trust_ends_with_the_content(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "trusted", trusted=True)
+    content = hide(lambda all_: all_.update(pixdim="$[3.0 for _ in range(3)]"))
+    (folder / "configs" / "inference.json").write_text(json.dumps(content))
+
+    with pytest.raises(CardInvalid, match="is not allowed"):
+        predicted(folder)
+
+
+def test_pickled_weights_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "spleen")
+    (folder / "models" / "model.safetensors").rename(folder / "models" / "model.pt")
+    card = folder / "card.toml"
+    card.write_text(card.read_text().replace("model.safetensors", "model.pt"))
+
+    with pytest.raises(CardInvalid, match=r"Turn them into safetensors"):
+        predicted(folder)
+
+
+def test_a_result_on_another_grid_is_no_result(tmp_path: Path) -> None:
+    content = hide(lambda all_: all_["postprocessing"]["transforms"].pop(1))
+
+    with pytest.raises(ModelFailed, match="must invert its preprocessing"):
+        predicted(write_bundle(tmp_path / "spleen", content))
+
+
+def test_every_target_of_the_table_is_monais() -> None:
+    import monai.inferers
+    import monai.networks.nets
+    import monai.transforms
+
+    places = (monai.networks.nets, monai.inferers, monai.transforms)
+    assert not {name for name in TARGETS if not any(hasattr(one, name) for one in places)}
+
+
+def test_the_fields_own_expressions_are_allowed() -> None:
+    for text in ("$@pixdim", "$int(@roi[0] / 2)", "$[-1, 2 * 3]", "$torch.float32", "$@a::b + [1]", "plain", "@other"):
+        check_configuration({"key": text}, "config")
