@@ -61,9 +61,7 @@ class Bundle:
         needed = _needed(folder, network)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", FutureWarning
-                )  # of what MONAI is going to change
+                warnings.simplefilter("ignore", FutureWarning)  # of what MONAI is going to change
                 self._build(needed, network, device)
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise CardInvalid(f"{folder}: the bundle's configuration cannot be built: {error}") from error
