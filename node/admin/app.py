@@ -7,9 +7,10 @@ from fastapi.staticfiles import StaticFiles
 
 from node import __version__
 from node.actions import NotPossible
-from node.admin import health
+from node.admin import api, health
 from node.admin.accounts import FirstUser
-from node.admin.pages import door, downloads, overview, steering, studies
+from node.admin.live import Live
+from node.admin.pages import associations, door, downloads, models, outbox, overview, steering, studies
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
 from node.admin.window import Window
@@ -41,10 +42,15 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     router = app.router
     health.add_to(router, window.look)
     door.add_to(router, window, pages, first_user)
-    overview.add_to(router, window, pages)
+    live = Live(window)
+    overview.add_to(router, pages, live)
     studies.add_to(router, window, pages)
     steering.add_to(router, window)
     downloads.add_to(router, window)
+    outbox.add_to(router, window, pages)
+    associations.add_to(router, window, pages)
+    models.add_to(router, window, pages)
+    api.add_to(app, window, pages, live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={}, static="/static/")
     _add_answers_to_errors(app, pages)

@@ -32,6 +32,9 @@ class Place:
 PLACES = (
     Place("Overview", "/"),
     Place("Studies", "/studies"),
+    Place("Outbox", "/outbox"),
+    Place("Associations", "/associations"),
+    Place("Models", "/models"),
 )
 """In the order in which they are shown; a group of pages adds its own here."""
 

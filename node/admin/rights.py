@@ -47,5 +47,29 @@ RIGHTS: dict[str, Role | Open] = {
     "job_results": OPERATOR,
     "delivery_resend": OPERATOR,
     "delivery_drop": OPERATOR,
+    # pages/outbox.py
+    "outbox_page": VIEWER,
+    "outbox_live": VIEWER,
+    "pause": OPERATOR,
+    "resume": OPERATOR,
+    # pages/associations.py, pages/models.py
+    "associations_page": VIEWER,
+    "models_page": VIEWER,
+    # api.py
+    "api_page": VIEWER,
+    "api_schema": VIEWER,
+    "api_now": VIEWER,
+    "api_search": VIEWER,
+    "api_study": VIEWER,
+    "api_outbox": VIEWER,
+    "api_associations": VIEWER,
+    "api_models": VIEWER,
+    "api_pauses": VIEWER,
+    "api_steer_study": OPERATOR,
+    "api_steer_job": OPERATOR,
+    "api_resend": OPERATOR,
+    "api_drop": OPERATOR,
+    "api_pause": OPERATOR,
+    "api_resume": OPERATOR,
 }
 """By the name of the function that answers."""

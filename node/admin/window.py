@@ -24,10 +24,28 @@ class Process:
 
 
 @dataclass(frozen=True)
+class ModelShown:
+    """An installed model as its card tells it. inputs: what each must be, in words."""
+
+    name: str
+    version: str
+    title: str
+    vendor: str
+    intended_use: str
+    not_validated_for: tuple[str, ...]
+    licence: str
+    memory_mb: int
+    timeout_s: int
+    inputs: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
 class Window:
     """A node as the window sees it.
 
-    configuration: what the node runs with now. look: its health. processes: what runs. disk: how much room there was.
+    configuration: what the node runs with now. look: its health. processes: what runs.
+    models: what is installed. disk: how much room there was.
     """
 
     ledger: Ledger
@@ -37,5 +55,6 @@ class Window:
     configuration: Callable[[], Configuration]
     look: Callable[[], Health]
     processes: Callable[[], Sequence[Process]]
+    models: Callable[[], Sequence[ModelShown]]
     disk: DiskRecord
     now: Callable[[], datetime]

@@ -1,4 +1,4 @@
-"""Commands about who may use the operator's window: users list, add, remove."""
+"""Commands about who may use the operator's window: users list, add, remove, token."""
 
 from typing import Annotated
 
@@ -65,3 +65,24 @@ def remove(name: Name) -> None:
     with here.ledger() as ledger:
         remove_user(ledger, name)
     print(f"{name} is removed")
+
+
+@users.command()
+def token(
+    name: Annotated[str, typer.Argument(help="What the program is called.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")] = Role.VIEWER,
+    remove: Annotated[bool, typer.Option("--remove", help="Let that program in no more.")] = False,
+) -> None:
+    """Let a program use the API: prints a token, this once.
+
+    Example: isocenter users token dashboard --role viewer
+    """
+    from node.admin.accounts import new_token
+
+    with here.ledger() as ledger:
+        if remove:
+            with ledger.write() as connection:
+                accounts.remove_token(connection, name)
+            print(f"{name} is let in no more")
+            return
+        print(new_token(ledger, name, role, "command line", here.now()))

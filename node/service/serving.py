@@ -44,7 +44,8 @@ def run_service(
     spool = Spool(home)
     swept = spool.open()
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
-        facts = model_facts(installed_models(configuration.models))
+        models = installed_models(configuration.models)
+        facts = model_facts(models)
         clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now)
         work = Work(stages={}, deliver=clock.courier.deliver)
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
@@ -52,7 +53,7 @@ def run_service(
         engine.start()
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
         clock.every(reaper.every_s, reaper.look)
-        window = window_of(configuration, config_folder, ledger, queue, clock.health, now)
+        window = window_of(configuration, config_folder, ledger, queue, models, clock.health, now)
         clock.every(DISK_EVERY_S, window.disk.look)
         with beating(ledger, executor, dead_after_s), serving_window(listening, window):
             ready()

@@ -14,12 +14,25 @@ from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
-from node.admin.window import Process, Window
+from node.admin.window import ModelShown, Process, Window
 from node.core.role import Role
 from node.settings import Configuration
 from tests.makers.ledger import Books, books
 
 PASSWORD = "a long pass phrase"  # noqa: S105  of users that tests make
+MODEL = ModelShown(
+    "lung-ct",
+    "1.0",
+    "Lungs",
+    "Isocenter",
+    "Research.",
+    ("children",),
+    "Apache-2.0",
+    900,
+    600,
+    ("CT, axial",),
+    "ab" * 32,
+)
 BASE = "http://127.0.0.1"
 
 
@@ -84,6 +97,7 @@ def opened(folder: Path, configuration: Configuration | None = None) -> Iterator
             configuration=lambda: configured,
             look=lambda: Health(True, "", {}, {}, {}, 500_000),
             processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
+            models=lambda: [MODEL],
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
             now=found.clock,
         )

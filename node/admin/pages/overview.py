@@ -4,12 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from node.admin.live import Live
 from node.admin.rendering import Pages, mark_of
-from node.admin.window import Window
 
 
-def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
+def add_to(router: APIRouter, pages: Pages, live: Live) -> None:
     """The routes of this group."""
-    live = Live(window)
 
     def part(request: Request) -> tuple[str, str]:
         text = pages.text(request, "_overview.html", present=live.present())

@@ -16,6 +16,8 @@ DONE: dict[str, str] = {
     "cancel": "The job is cancelled; what runs now is not adopted.",
     "resend": "The delivery is being sent.",
     "drop": "The delivery is dropped.",
+    "pause": "It is paused: what runs goes on, what comes waits.",
+    "resume": "It goes on with what waited.",
 }
 """What is said after an action."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 
 from node.admin.pages.steering import DONE
+from node.admin.privacy import seen_page, seen_story
 from node.admin.rendering import Pages, is_fragment, mark_of
 from node.admin.security import visitor_of
 from node.admin.steps import steps_of
@@ -36,7 +37,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             request,
             "_studies.html" if is_fragment(request) else "studies.html",
             status=status,
-            page=page,
+            page=seen_page(page, visitor_of(request)),
             wanted=wanted,
             why=why,
             outcomes=list(Outcome),
@@ -103,7 +104,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
     def told(request: Request, key: str) -> tuple[str, str]:
         with window.ledger.read() as connection:
-            found = story(connection, key)
+            found = seen_story(story(connection, key), visitor_of(request))
         text = pages.text(request, "_story.html", told=found, steps=steps_of(found), advice=ADVICE_WORDS)
         return text, mark_of(text)
 

@@ -1,0 +1,77 @@
+"""What is on its way to each destination: since when, why, when next; and what is parked until somebody acts."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from node.admin.pages.steering import DONE
+from node.admin.rendering import Pages, mark_of
+from node.admin.window import Window
+from node.core.job import DeliveryState
+from node.state.listings import OnItsWay, on_their_way
+from node.state.pauses import Pausable, Paused, paused
+
+SHOWN = 50
+"""Of each destination; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One destination: what is parked there, and what is on its way."""
+
+    name: str
+    is_paused: bool
+    parked: tuple[OnItsWay, ...]
+    others: tuple[OnItsWay, ...]
+
+
+def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    """The routes of this group."""
+
+    def part(request: Request) -> tuple[str, str]:
+        with window.ledger.read() as connection:
+            found, pauses = on_their_way(connection), paused(connection)
+        configured = [one.name for one in window.configuration().peers if "destination" in one.roles]
+        text = pages.text(request, "_outbox.html", lines=lines_of(configured, found, pauses), shown=SHOWN)
+        return text, mark_of(text)
+
+    @router.get("/outbox")
+    def outbox_page(request: Request, done: str = "") -> Response:
+        text, mark = part(request)
+        return pages.page(request, "outbox.html", part=text, mark=mark, done=DONE.get(done, ""))
+
+    @router.get("/outbox/live")
+    def outbox_live(request: Request, seen: str = "") -> Response:
+        """The list, or 204 where it is still what the page shows."""
+        text, mark = part(request)
+        if seen == mark:
+            return Response(status_code=204)
+        return pages.page(request, "_live.html", path_live="/outbox/live", part=text, mark=mark)
+
+    @router.post("/pause")
+    def pause(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.operator.pause(kind, name, window.now())
+        return RedirectResponse(f"{PAGE_OF[kind]}?done=pause", 303)
+
+    @router.post("/resume")
+    def resume(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.operator.resume(kind, name, window.now())
+        return RedirectResponse(f"{PAGE_OF[kind]}?done=resume", 303)
+
+
+PAGE_OF = {Pausable.DESTINATION: "/outbox", Pausable.MODEL: "/models", Pausable.ROUTE: "/routes"}
+
+
+def lines_of(configured: list[str], found: list[OnItsWay], pauses: list[Paused]) -> list[Line]:
+    """One line a destination: all that are configured, and those that something still waits for."""
+    stopped = {one.name for one in pauses if one.kind is Pausable.DESTINATION}
+    names = dict.fromkeys([*configured, *(one.delivery.destination for one in found)])
+    lines = []
+    for name in names:
+        own = [one for one in found if one.delivery.destination == name]
+        parked = tuple(one for one in own if one.delivery.state is DeliveryState.PARKED)
+        others = tuple(one for one in own if one.delivery.state is not DeliveryState.PARKED)
+        lines.append(Line(name, name in stopped, parked, others))
+    return lines

@@ -1,0 +1,170 @@
+"""The API for programs, and the lists it shares with the pages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.core.job import DeliveryEvent, DeliveryState, JobState
+from node.core.outcome import Outcome
+from node.core.role import Role
+from node.errors import ReasonCode
+from node.state import outbox, work
+from node.state.search import PAGE, Wanted, search
+from tests.makers.studies import happen, make_study, refuse
+from tests.makers.window import Opened, opened
+
+
+@pytest.fixture
+def window(tmp_path: Path) -> Iterator[Opened]:
+    with opened(tmp_path) as found:
+        yield found
+
+
+def state_of(window: Opened, delivery: str) -> DeliveryState:
+    with window.books.ledger.read() as connection:
+        return outbox.get_delivery(connection, delivery).state
+
+
+def test_a_study_is_found_and_told_as_json(window: Opened) -> None:
+    made = make_study(window.books, "s", patient="P7")
+    program = window.program(Role.OPERATOR)
+
+    found = program.post("/api/studies/search", json={"text": "P7"}).json()
+    told = program.get(f"/api/studies/{made.study}").json()
+    assert [one["study"]["id"] for one in found["studies"]] == [made.study]
+    assert told["study"]["patient_id"] == "P7"
+    assert [one["stage"] for one in told["jobs"][0]["attempts"]] == ["prepare", "infer", "encode"]
+
+
+def test_a_viewers_program_learns_no_patient(window: Opened) -> None:
+    made = make_study(window.books, "s", patient="SECRET", accession_number="SECRET")
+    program = window.program(Role.VIEWER)
+
+    assert program.post("/api/studies/search", json={"text": "SECRET"}).json()["studies"] == []
+    assert "SECRET" not in program.post("/api/studies/search", json={}).text
+    assert "SECRET" not in program.get(f"/api/studies/{made.study}").text
+
+
+@pytest.mark.parametrize("token", ["", "Bearer ", "Bearer isocenter_wrong", "Basic YTpi", "Bearer \u00e4"])
+def test_without_a_token_that_counts_there_is_no_answer(window: Opened, token: str) -> None:
+    answer = window.stranger().get("/api/outbox", headers={"Authorization": token.encode("latin-1")})
+
+    assert (answer.status_code, "why" in answer.json()) == (401, True)
+
+
+def test_what_is_parked_is_sent_or_dropped_from_the_outbox(window: Opened) -> None:
+    first, second = make_study(window.books, "a"), make_study(window.books, "b")
+    for one in (first, second):
+        happen(
+            window.books, one.delivery, DeliveryEvent.STARTED, DeliveryEvent.PARKED, message="enable SEG <b>there</b>"
+        )
+    browser = window.user(Role.OPERATOR)
+    page = browser.see("/outbox")
+
+    assert page.count("enable SEG &lt;b&gt;there&lt;/b&gt;") == 2
+    assert (
+        browser.submit(f"/deliveries/{first.delivery}/resend", back="outbox").headers["location"].startswith("/outbox")
+    )
+    assert browser.submit(f"/deliveries/{second.delivery}/drop", reason=" ").status_code == 409
+    assert browser.submit(f"/deliveries/{second.delivery}/drop", reason="a test study").status_code == 303
+    assert state_of(window, first.delivery) is DeliveryState.WAITING
+    assert state_of(window, second.delivery) is DeliveryState.DROPPED
+
+
+def test_programs_steer_as_people_do(window: Opened) -> None:
+    made = make_study(window.books, "a")
+    program = window.program(Role.OPERATOR)
+
+    assert program.post(f"/api/jobs/{made.job}/again").json() == {"id": made.job}
+    assert program.post(f"/api/jobs/{made.job}/cancel").status_code == 200
+    assert program.post(f"/api/jobs/{made.job}/cancel").status_code == 409
+    assert program.post("/api/jobs/nothing/retry").status_code == 404
+    assert program.post(f"/api/deliveries/{made.delivery}/drop", json={"reason": "x"}).status_code == 200
+    assert program.post("/api/destination/pacs/pause").status_code == 200
+    assert [one["name"] for one in program.get("/api/pauses").json()] == ["pacs"]
+    with window.books.ledger.read() as connection:
+        assert work.get_job(connection, made.job).state is JobState.CANCELLED
+
+
+def test_the_description_of_the_api_names_every_path_below_it(window: Opened) -> None:
+    program = window.program(Role.VIEWER)
+    paths = program.get("/api/openapi.json").json()["paths"]
+
+    assert all(path.startswith("/api/") for path in paths)
+    assert {"/api/studies/search", "/api/jobs/{key}/{action}", "/api/now"} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), {"a", "b", "c", "d"}),
+        (Wanted(text="PA"), {"a"}),
+        (Wanted(text="ACC-b"), {"b"}),
+        (Wanted(modality="MR"), {"b"}),
+        (Wanted(modality="M"), set()),
+        (Wanted(since="20260102", until="20260103"), {"b"}),
+        (Wanted(sender="PACS"), {"a", "b", "c", "d"}),
+        (Wanted(sender="OTHER"), set()),
+        (Wanted(route="other"), {"c"}),
+        (Wanted(outcome=Outcome.PARKED), {"b"}),
+        (Wanted(outcome=Outcome.DELIVERED), {"c"}),
+        (Wanted(outcome=Outcome.REFUSED), {"d"}),
+        (Wanted(outcome=Outcome.NO_JOB), set()),
+        (Wanted(text="%"), set()),
+        (Wanted(text="PA", by_patient=False), set()),
+    ],
+)
+def test_a_search_finds_what_is_wanted_and_nothing_else(window: Opened, wanted: Wanted, expected: set[str]) -> None:
+    books = window.books
+    dates = {"a": "20260101", "b": "20260102", "c": "20260104"}
+    ids = {}
+    for name in "abc":
+        made = make_study(
+            books, name, patient=f"P{name.upper()}", route="other" if name == "c" else "lung-ct",
+            accession_number=f"ACC-{name}", study_date=dates[name], modality="MR" if name == "b" else "CT",
+        )  # fmt: skip
+        ids[made.study] = name
+        if name == "b":
+            happen(books, made.delivery, DeliveryEvent.STARTED, DeliveryEvent.PARKED)
+        if name == "c":
+            happen(books, made.delivery, DeliveryEvent.STARTED, DeliveryEvent.ACCEPTED)
+    ids[refuse(books, "d", ReasonCode.COVERAGE, "too short")] = "d"
+    with books.ledger.read() as connection:
+        found = search(connection, wanted)
+
+    assert {ids[one.study.id] for one in found.studies} == expected
+
+
+def test_a_list_is_read_page_by_page_without_gap_or_double(window: Opened) -> None:
+    books, seen = window.books, []
+    for number in range(2 * PAGE + 3):
+        make_study(books, f"s{number}")
+        if number % 7 == 0:
+            books.clock.forward(seconds=1)
+    before = None
+    with books.ledger.read() as connection:
+        while True:
+            page = search(connection, Wanted(before=before))
+            seen += [one.study.id for one in page.studies]
+            if not page.has_more:
+                break
+            last = page.studies[-1].study
+            before = (last.last_at, last.id)
+
+    assert len(seen) == len(set(seen)) == 2 * PAGE + 3
+
+
+def test_what_needs_a_person_is_said_on_the_first_page(window: Opened) -> None:
+    made = make_study(window.books, "a")
+    happen(window.books, made.delivery, DeliveryEvent.STARTED, DeliveryEvent.PARKED, message="SEG is not enabled there")
+    page = window.user().see("/")
+
+    assert "1 thing needs a person" in page
+    assert "pacs refuses 1 delivery" in page
+    assert "SEG is not enabled there" in page
+
+
+@pytest.mark.parametrize("path", ["/associations", "/associations?only=rejected", "/models", "/outbox", "/api"])
+def test_every_list_is_a_page_when_there_is_nothing_yet(window: Opened, path: str) -> None:
+    assert "<h1>" in window.user(Role.VIEWER).see(path)
