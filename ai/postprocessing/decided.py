@@ -20,14 +20,20 @@ class Decided:
     labels: (layers, slices, rows, columns); each layer is a label map, and a label lies in one layer only. 0: nothing.
     scores: (channels, slices, rows, columns). Labels of one layer are the channels (0: background); of several layers,
     label n is channel n - 1 and lies in layer n - 1. at_least: the score that made a label; None: the highest one did.
-    merged: the label that each label has become.
+    scored: the labels that the scores gave, before any cleaning. merged: the label that each of them has become.
     """
 
     labels: Labels
+    scored: Labels
     scores: Array
     at_least: float | None
     spacing_mm: Spacing | None
     merged: npt.NDArray[np.uint8]
+
+    @property
+    def renamed(self) -> bool:
+        """Some label has become another."""
+        return bool((self.merged != np.arange(len(self.merged))).any())
 
     def layer(self, label: int) -> int:
         """The layer in which a label lies. Raises ModelFailed where there is no such label."""
@@ -60,8 +66,14 @@ def highest(scores: Array, spacing_mm: Spacing | None) -> Decided:
     """The channel with the highest score; channel 0, and any tie with it, is background."""
     if not 2 <= len(scores) <= 256:
         raise ModelFailed(f"argmax needs 2 to 256 channels, the background first; the model gave {len(scores)}")
-    labels = np.argmax(scores, axis=0).astype(np.uint8)[None]
-    return Decided(labels, scores, None, spacing_mm, np.arange(len(scores), dtype=np.uint8))
+    labels = np.zeros((1, *scores.shape[1:]), dtype=np.uint8)
+    for k, plane in enumerate(labels[0]):
+        best = scores[0, k].copy()
+        for channel in range(1, len(scores)):
+            higher = scores[channel, k] > best
+            plane[higher] = channel
+            np.copyto(best, scores[channel, k], where=higher)
+    return Decided(labels, labels, scores, None, spacing_mm, np.arange(len(scores), dtype=np.uint8))
 
 
 def reaching(scores: Array, at_least: float, spacing_mm: Spacing | None) -> Decided:
@@ -70,7 +82,7 @@ def reaching(scores: Array, at_least: float, spacing_mm: Spacing | None) -> Deci
         raise ModelFailed(f"at most 255 regions may overlap; the model gave {len(scores)}")
     numbers = np.arange(1, len(scores) + 1, dtype=np.uint8)
     labels = np.where(scores >= at_least, numbers[:, None, None, None], np.uint8(0))
-    return Decided(labels, scores, at_least, spacing_mm, np.arange(len(scores) + 1, dtype=np.uint8))
+    return Decided(labels, labels, scores, at_least, spacing_mm, np.arange(len(scores) + 1, dtype=np.uint8))
 
 
 def labelled(labels: Array, spacing_mm: Spacing | None) -> Decided:

@@ -25,7 +25,8 @@ def finish(prepared: Prepared, made: Array, chain: Chain) -> Labels:
             decided = chosen.step.call(decided, **chosen.values)
     scores = _agreeing(decided)
     if decided.at_least is None:
-        return decided.merged[restore_argmax(prepared, scores)][None]
+        labels = restore_argmax(prepared, scores)
+        return (decided.merged[labels] if decided.renamed else labels)[None]
     layers = [
         restore_mask(prepared, scores[layer], decided.at_least).astype(np.uint8) * np.uint8(layer + 1)
         for layer in range(len(scores))
@@ -66,14 +67,16 @@ def _decide(prepared: Prepared, made: Array, chain: Chain) -> Decided:
 def _agreeing(decided: Decided) -> Array:
     """The scores, changed where cleaning decided otherwise: there the label has the highest of the voxel's scores."""
     scores = decided.scores
+    if decided.labels is decided.scored:
+        return scores
     if decided.at_least is not None:
         for layer, labels in enumerate(decided.labels):
-            found, scored = labels > 0, scores[layer] >= decided.at_least
+            found, scored = labels > 0, scores[layer] >= decided.at_least  # merging has changed scores
             scores[layer][found & ~scored] = 1
             scores[layer][scored & ~found] = 0
         return scores
     wanted = decided.labels[0]
-    changed = np.flatnonzero(decided.merged[np.argmax(scores, axis=0)] != wanted)
+    changed = np.flatnonzero(decided.merged[decided.scored[0]] != wanted)
     if changed.size:
         flat = scores.reshape(len(scores), -1)
         those = flat[:, changed]

@@ -1,7 +1,7 @@
 """Interpolation between two grids joined by one affine of their indices: along axes by numpy, across them by ITK."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,33 +35,40 @@ class Along:
     def between(self) -> bool:
         return bool(self.weight.any())
 
+    def since(self, first: int) -> "Along":
+        """The same in an array that begins at this old voxel."""
+        return replace(self, lower=self.lower - first, upper=self.upper - first)
+
 
 @dataclass(frozen=True)
 class Axes:
-    """An affine of indices that keeps axes apart. order: the old axis for each new one."""
+    """An affine of indices that keeps axes apart. order: the old axis for each new one; along: how to sample it."""
 
-    order: tuple[int, int, int]
-    slices: Along
-    rows: Along
-    columns: Along
+    order: tuple[int, ...]
+    along: tuple[Along, ...]
 
     @property
     def whole(self) -> bool:
         """Every new voxel is an old one: nothing is interpolated."""
-        return not (self.slices.between or self.rows.between or self.columns.between)
+        return not any(axis.between for axis in self.along)
 
-    def plane(self, turned: Array, k: int) -> Array:
+    def ordered(self, order: list[int]) -> "Axes":
+        """The same with the new axes in another order."""
+        return Axes(tuple(self.order[axis] for axis in order), tuple(self.along[axis] for axis in order))
+
+    def nearest_plane(self, turned: Array, k: int) -> Array:
         """Slice k of the new grid by nearest neighbour, from the old array on the new order of axes."""
-        nearest: Array = turned[self.slices.nearest[k]][np.ix_(self.rows.nearest, self.columns.nearest)]
+        slices, rows, columns = self.along
+        nearest: Array = turned[slices.nearest[k]][np.ix_(rows.nearest, columns.nearest)]
         return nearest
 
     def linear_plane(self, turned: Array, k: int) -> Values:
         """Slice k of the new grid by linear interpolation, from the old array on the new order of axes."""
-        lower, upper, weight = self.slices.lower[k], self.slices.upper[k], self.slices.weight[k]
+        slices, rows, columns = self.along
+        lower, upper, weight = slices.lower[k], slices.upper[k], slices.weight[k]
         plane = turned[lower].astype(np.float32)
         if weight:
-            plane += weight * (turned[upper].astype(np.float32) - plane)
-        rows, columns = self.rows, self.columns
+            plane += weight * (turned[upper] - plane)
         first = plane[rows.lower]
         if rows.between:
             first += rows.weight[:, None] * (plane[rows.upper] - first)
@@ -72,10 +79,11 @@ class Axes:
 
     def blank(self, plane: Array, k: int, outside: float) -> None:
         """Set what lies outside the old grid."""
-        if not self.slices.inside[k]:
+        slices, rows, columns = self.along
+        if not slices.inside[k]:
             plane[:] = outside
-        plane[~self.rows.inside] = outside
-        plane[:, ~self.columns.inside] = outside
+        plane[~rows.inside] = outside
+        plane[:, ~columns.inside] = outside
 
 
 def axes_between(to_old: Affine, old: tuple[int, ...], new: tuple[int, ...]) -> Axes | None:
@@ -87,7 +95,7 @@ def axes_between(to_old: Affine, old: tuple[int, ...], new: tuple[int, ...]) -> 
         return None
     order = [int(np.flatnonzero(kept[:, axis])[0]) for axis in range(3)]
     found = [_along(matrix[order[a], a], to_old[order[a], 3], old[order[a]], new[a]) for a in range(3)]
-    return Axes((order[0], order[1], order[2]), *found)
+    return Axes(tuple(order), tuple(found))
 
 
 def _along(step: float, start: float, old: int, new: int) -> Along:
@@ -112,21 +120,20 @@ def resampled(array: Array, to_old: Affine, shape: Shape, interpolation: str, ou
     axes = axes_between(to_old, array.shape, shape) if interpolation != BSPLINE else None
     if axes is None:
         return _across(array, to_old, shape, interpolation, outside)
-    turned = array.transpose(axes.order)
-    made = np.empty(shape, dtype=array.dtype if interpolation == NEAREST or axes.whole else np.float32)
-    for k in range(shape[0]):
-        made[k] = (
-            axes.plane(turned, k)
-            if made.dtype == array.dtype and _nearest(interpolation, axes)
-            else (axes.linear_plane(turned, k))
-        )
+    nearest = interpolation == NEAREST or axes.whole
+    sizes = np.array(shape)
+    if array.size < sizes.prod():
+        turned, memory = np.ascontiguousarray(array.transpose(axes.order)), [0, 1, 2]
+    else:  # the larger of the two arrays is walked as it lies in memory
+        memory = np.argsort([-abs(array.strides[old]) for old in axes.order], kind="stable").tolist()
+        axes = axes.ordered(memory)
+        turned = array.transpose(axes.order)
+    made = np.empty(sizes[memory], dtype=array.dtype if nearest else np.float32)
+    for k, plane in enumerate(made):
+        plane[:] = axes.nearest_plane(turned, k) if nearest else axes.linear_plane(turned, k)
         if outside is not None:
-            axes.blank(made[k], k, outside)
-    return made
-
-
-def _nearest(interpolation: str, axes: Axes) -> bool:
-    return interpolation == NEAREST or axes.whole
+            axes.blank(plane, k, outside)
+    return made.transpose(np.argsort(memory))
 
 
 def _across(array: Array, to_old: Affine, shape: Shape, interpolation: str, outside: float | None) -> Array:
@@ -159,7 +166,9 @@ def planes(array: Array, to_old: Affine, shape: Shape) -> Iterator[Values]:
     if axes is None:
         yield from resampled(array, to_old, shape, LINEAR, 0.0)
         return
-    turned = array.transpose(axes.order)
+    used = [slice(int(one.lower.min()), int(one.upper.max()) + 1) for one in axes.along]
+    turned = np.ascontiguousarray(array.transpose(axes.order)[tuple(used)])
+    axes = replace(axes, along=tuple(one.since(side.start) for one, side in zip(axes.along, used, strict=True)))
     for k in range(shape[0]):
         plane = axes.linear_plane(turned, k)
         axes.blank(plane, k, 0.0)
