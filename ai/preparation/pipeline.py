@@ -8,7 +8,7 @@ import numpy as np
 from ai.errors import ModelFailed, ModelRefused
 from ai.preparation.images import Values
 from ai.preparation.placed import Placed
-from ai.step import Chain, Chosen, Form
+from ai.step import Chain, Chosen, Form, Value
 from ai.volume import Affine, Inputs, Volume
 
 
@@ -84,8 +84,16 @@ def _after(prepared: Prepared, chosen: Chosen) -> Prepared:
         if one.form is Form.INPUT:
             values[one.name] = prepared.placed[str(values[one.name])]  # type: ignore[assignment]
     changed = {
-        name: chosen.step.call(placed, **values)
+        name: _called(chosen, placed, values)
         for name, placed in prepared.placed.items()
         if (name in chosen.inputs if chosen.inputs else name not in named)
     }
     return replace(prepared, placed={**prepared.placed, **changed})
+
+
+def _called(chosen: Chosen, placed: Placed, values: dict[str, Value]) -> Placed:
+    try:
+        found: Placed = chosen.step.call(placed, **values)
+    except RuntimeError as error:  # all that SimpleITK raises
+        raise ModelFailed(f"{chosen.where}: {str(error).strip().splitlines()[-1]}") from error
+    return found

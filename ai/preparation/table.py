@@ -1,8 +1,9 @@
-"""Every step of preparation: its name in a card, its parameters and what it computes."""
+"""Every step of preparation: its name in a card, its parameters and what it computes; geometry and intensity here."""
 
-from ai.preparation import geometry, intensity
+from ai.preparation import geometry, intensity, registration
 from ai.preparation.placed import of_values
 from ai.preparation.sampling import INTERPOLATIONS
+from ai.preparation.table_of_filters import FILTERS, SEGMENTATION
 from ai.step import Family, Form, Parameter, Step, Table, table
 
 VOXELS, MM, VALUE = "voxels", "mm", "units of the image"
@@ -103,6 +104,20 @@ GEOMETRY = (
         geometry.match,
         "x = A⁻¹·A_to·x', with the affines A (index to patient, LPS) of this and the other input",
         (TO, INTERPOLATION, FILL),
+    ),
+    Step(
+        "register",
+        Family.GEOMETRY,
+        registration.register,
+        "x = A⁻¹·T·A_to·x', T the motion of highest mutual information (Mattes 2003, DOI 10.1109/TMI.2003.809072) from "
+        "aligned middles, over three resolutions",
+        (
+            TO,
+            Parameter("kind", Form.TEXT, "the motions that are allowed", default="rigid", choices=registration.KINDS),
+            Parameter("iterations", Form.WHOLE, "at most, at each resolution", default=100, low=1, high=10000),
+            INTERPOLATION,
+            FILL,
+        ),
     ),
 )
 
@@ -228,4 +243,4 @@ INTENSITY = (
     ),
 )
 
-PREPARATION: Table = table(*GEOMETRY, *INTENSITY)
+PREPARATION: Table = table(*GEOMETRY, *INTENSITY, *FILTERS, *SEGMENTATION)
