@@ -25,6 +25,9 @@ from ai.preparation.table import PREPARATION
 from ai.step import Chain, read_chain
 from ai.tables import TableReader
 
+CODE, CLASSICAL = KINDS = ("code", "classical")
+"""A model in Python or of a network, and one whose chain of steps segments by itself."""
+
 
 def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     """Read card.toml; the digest covers the card and every file in `decided_by` (code, weights).
@@ -66,6 +69,9 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         inputs=[one.name for one in inputs],
         reference=found.reference,
     )
+    kind = top.take("kind", str, CODE)
+    if kind not in KINDS:
+        raise CardInvalid(f"{card}: kind must be one of {', '.join(KINDS)}, found {kind!r}")
     top.take("network", dict, {})  # how a model without code is run: ai.networks.declared reads it
     top.finish()
     return replace(found, prepare=chain)

@@ -1,4 +1,4 @@
-"""Finds installed models: by entry points (group `isocenter.models`), and as folders whose card names a network."""
+"""Finds installed models: by entry points (group `isocenter.models`), and as folders whose card is all the code."""
 
 import tomllib
 from importlib.metadata import EntryPoint, entry_points
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ai.contract import Model
 from ai.errors import CardInvalid, ModelUnknown
+from ai.models.classical import KIND, ClassicalModel
 from ai.networks.model import CARD, NetworkModel
 
 GROUP = "isocenter.models"
@@ -28,10 +29,16 @@ def find_model(name: str, folder: Path | None = None) -> Model:
         return model
     if place is None:
         raise ModelUnknown(f"no model is called {name!r}; installed are: {', '.join(model_names(folder)) or 'none'}")
-    found = NetworkModel(place)
+    found = _model_of(place)
     if found.card.name != name:
         raise CardInvalid(f"{place / CARD}: name is {found.card.name!r}; a model's folder is called as the model is")
     return found
+
+
+def _model_of(place: Path) -> NetworkModel | ClassicalModel:
+    """Raises CardInvalid."""
+    classical = _top(place / CARD).get("kind") == KIND
+    return ClassicalModel(place / CARD) if classical else NetworkModel(place)
 
 
 def _folders(site: Path | None) -> dict[str, Path]:
@@ -40,12 +47,16 @@ def _folders(site: Path | None) -> dict[str, Path]:
     for place in filter(None, (SHIPPED, site)):
         for card in sorted(place.glob(f"*/{CARD}")):
             name = card.parent.name if place == site else card.parent.name.replace("_", "-")
-            if place == site or _names_a_network(card):
+            if place == site or {"network", "kind"} & set(_top(card)):
                 if name in found:
                     raise CardInvalid(f"{card.parent}: a model called {name!r} ships with the product; rename this one")
                 found[name] = card.parent
     return found
 
 
-def _names_a_network(card: Path) -> bool:
-    return "network" in tomllib.loads(card.read_text(encoding="utf-8"))
+def _top(card: Path) -> dict[str, object]:
+    """The card's own keys and tables. Raises CardInvalid."""
+    try:
+        return tomllib.loads(card.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error

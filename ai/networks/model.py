@@ -17,6 +17,7 @@ from ai.networks.opening import open_network
 from ai.networks.running import RunningNetwork
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
+from ai.suitability import refuse_unsuitable
 from ai.volume import Inputs
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class NetworkModel:
         running = RunningNetwork(open_network(self.network), self.network, device)
 
         def load(inputs: Inputs) -> Loaded:
+            refuse_unsuitable(inputs, self.card)
             prepared = prepare(inputs, self.card.prepare)
             return Loaded(prepared, running.load(prepared.stacked(self.network.inputs)))
 

@@ -10,7 +10,7 @@ import typer
 from ai.errors import CardInvalid, ModelUnknown
 from node import __version__
 from node.actions import NotPossible
-from node.cli import arriving, benches, lists, offline, peers, running, steering, upkeep, users
+from node.cli import arriving, benches, lists, making, offline, peers, running, steering, upkeep, users
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning, Refused
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -33,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (running, lists, steering, peers, offline, upkeep, benches, arriving, users):
+for part in (running, lists, steering, peers, offline, making, upkeep, benches, arriving, users):
     part.add_to(app)
 
 

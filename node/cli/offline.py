@@ -1,6 +1,6 @@
 """Commands that need no running node: run a model on a folder, explain routes, list models."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from node.settings import Route
 
 if TYPE_CHECKING:
     from ai.contract import Model
+    from node.jobs.folder import Folder
 
 route = typer.Typer(help="Routes: which study goes to which model.", no_args_is_help=True)
 models = typer.Typer(help="Models that are installed.", no_args_is_help=True)
@@ -41,28 +42,17 @@ def run(
     Example: isocenter run lung-ct ~/studies/chest --out results
     """
     from ai.registry import find_model
-    from node.intake.routes import compile_route
-    from node.jobs.catalogue import model_facts
-    from node.jobs.folder import read_folder
     from node.jobs.offline import run_model
     from node.results.wording import UNIT_WORDS
 
     found = find_model(model, here.models_folder())
-    if not path.exists():
-        raise NotFound(f"{path}: no such file or folder")
     if out.exists() and any(out.iterdir()):
         raise ConfigurationInvalid(f"{out} is not empty: results are never written over others; name another folder")
-    folder = read_folder(path, _progress("reading headers"))
-    rule = compile_route(Route(name=model, model=model, destinations=("folder",)), model_facts({model: found}))
-    decision = _decide(rule, folder.facts, folder.stacks, Arrival(None, "", ""))
-    if decision.verdict is not Verdict.TAKEN:
-        raise NotFound(f"{path}: {decision.why}")
+    folder, chosen = chosen_stacks(found, path)
     console = Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     with console.status("") as shown:
-        outcome = run_model(
-            found, folder, decision.chosen, out, here.now(), say=lambda stage: shown.update(f"{stage} …")
-        )
+        outcome = run_model(found, folder, chosen, out, here.now(), say=lambda stage: shown.update(f"{stage} …"))
     if outcome.report.outcome != "done":
         print(f"{outcome.report.outcome}: {outcome.report.reason_code}: {outcome.report.reason}")
         raise typer.Exit(3 if outcome.report.outcome == "refused" else 1)
@@ -72,6 +62,22 @@ def run(
         print(line)
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.report.stages.items())
     print(f"\nResults are in {out} ({stages}). Not for diagnostic use.")
+
+
+def chosen_stacks(model: "Model", path: Path) -> "tuple[Folder, Mapping[str, Stack]]":
+    """The study in a folder, and what the model would get of it. Raises NotFound where it holds nothing for it."""
+    from node.intake.routes import compile_route
+    from node.jobs.catalogue import model_facts
+    from node.jobs.folder import read_folder
+
+    if not path.exists():
+        raise NotFound(f"{path}: no such file or folder")
+    folder, name = read_folder(path, _progress("reading headers")), model.card.name
+    rule = compile_route(Route(name=name, model=name, destinations=("folder",)), model_facts({name: model}))
+    decision = _decide(rule, folder.facts, folder.stacks, Arrival(None, "", ""))
+    if decision.verdict is not Verdict.TAKEN:
+        raise NotFound(f"{path}: {decision.why}")
+    return folder, decision.chosen
 
 
 @route.command("explain")

@@ -1,11 +1,11 @@
 """Our side of the model: kept open and warm, one prediction at a time on its device."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from ai.agreement import check_findings
 from ai.contract import InParts, Model
 from ai.device import Device
-from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Findings
 from ai.volume import Inputs
 from ai.warm import WarmModels
@@ -45,38 +45,3 @@ class Inference:
     def close(self) -> None:
         """Close every open model."""
         self._warm.close()
-
-
-def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
-    """Compare findings with the card and the grid. Raises ModelFailed: a model's slip must not become a result."""
-    card = model.card
-    try:
-        for measurement in findings.measurements:
-            card.measurement(measurement.key)
-            for key in measurement.segments:
-                card.segment(key)
-        for declared, found in (
-            (card.segment, findings.segments),
-            (card.classification, findings.classifications),
-            (card.detection, findings.detections),
-            (card.map, findings.maps),
-            (card.derived_series, findings.derived),
-        ):
-            for one in found:
-                declared(one.key)
-    except CardInvalid as error:
-        raise ModelFailed(str(error)) from error
-    for what, key, on_grid, shape in _placed(findings):
-        grid = inputs.volumes.get(on_grid)
-        if grid is None or grid.array.shape != shape:
-            raise ModelFailed(f"{card.name}: {what} {key!r} does not lie on the grid of input {on_grid!r}")
-
-
-def _placed(findings: Findings) -> Iterator[tuple[str, str, str, tuple[int, ...]]]:
-    """Everything that fills a grid: what it is, its key, the grid it names, its shape."""
-    for segment in findings.segments:
-        yield "segment", segment.key, segment.grid, segment.mask.shape
-    for one in findings.maps:
-        yield "map", one.key, one.grid, one.values.shape
-    for series in findings.derived:
-        yield "derived series", series.key, series.grid, series.values.shape

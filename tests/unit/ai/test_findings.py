@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ai.agreement import check_findings
 from ai.card import read_card
 from ai.errors import CardInvalid, ModelFailed
 from ai.exchange import load_findings, save_findings
 from ai.findings import DerivedSeries, Findings, Map
 from ai.volume import Inputs, Volume
-from node.jobs.inference import check_findings
 from tests.makers.models import Told
 
 CARD = """

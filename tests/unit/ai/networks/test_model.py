@@ -217,7 +217,7 @@ def test_values_that_are_no_numbers_become_no_result(tmp_path: Path) -> None:
     model = made(tmp_path / "m", NaN(), "segments", SEGMENT, chains='[[finish]]\nstep = "argmax"\n')
 
     with pytest.raises(ModelFailed, match="not numbers"):
-        predict(model, volume(np.zeros((4, 8, 8), np.float32)))
+        predict(model, volume(np.arange(256, dtype=np.float32).reshape(4, 8, 8)))
 
 
 @pytest.mark.parametrize(
