@@ -7,6 +7,7 @@ import typer
 
 from node.cli import here
 from node.errors import AlreadyRunning, ConfigurationInvalid
+from node.settings import StateTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,23 +37,22 @@ def backup(
 ) -> None:
     """Copy ledger, images, results and configuration, while the node runs or not.
 
+    A ledger in PostgreSQL is copied by pg_dump, which must be installed.
+
     Example: isocenter backup /mnt/backup/isocenter
     """
     from node.state.backup import back_up
 
     state = here.configuration().settings.state
-    if state.database_url:
-        raise ConfigurationInvalid(
-            "the ledger is in PostgreSQL: back it up with pg_dump, and the home with a copy made after that"
-        )
-    done = back_up(state.home.absolute(), here.config_folder(), folder, here.now())
+    done = back_up(state.home.absolute(), here.config_folder(), folder, here.now(), _postgres_url(state))
     print(f"backup in {folder}: {done.copied} files copied, {done.kept} were there already")
 
 
 def restore(folder: Annotated[Path, typer.Argument(help="A folder that `isocenter backup` made.")]) -> None:
     """Put a backup into this home, which must be empty, and let ledger and images agree again.
 
-    The configuration is not touched; the backup's lies in its folder `config`.
+    A ledger in PostgreSQL goes into the empty database that state.database_url names. The configuration is not
+    touched; the backup's lies in its folder `config`.
 
     Example: isocenter restore /mnt/backup/isocenter
     """
@@ -61,11 +61,18 @@ def restore(folder: Annotated[Path, typer.Argument(help="A folder that `isocente
 
     state = here.configuration().settings.state
     home = state.home.absolute()
-    if state.database_url:
-        raise ConfigurationInvalid("the ledger is in PostgreSQL: restore it with pg_restore, and copy the home back")
     if home.exists() and claimed(home):
         raise AlreadyRunning(f"a node is running in {home}: stop it first")
-    done = put_back(folder, home, here.now())
+    done = put_back(folder, home, here.now(), _postgres_url(state))
     print(f"restored into {home}: {done.files} files")
     if done.missing:
         print(f"{done.missing} images are not in the backup: their studies are held; `isocenter studies` lists them")
+
+
+def _postgres_url(state: StateTable) -> str:
+    """Where the ledger is, empty where it is the file of the home."""
+    if state.database_url and not state.database_url.startswith("postgresql"):
+        raise ConfigurationInvalid(
+            "state.database_url names no PostgreSQL: leave it empty, so that the ledger lies in the home"
+        )
+    return state.database_url

@@ -16,9 +16,11 @@ from node import __version__
 from node.core.job import StudyEvent, StudyState
 from node.errors import ConfigurationInvalid, NotFound
 from node.state import arrivals, schema
+from node.state.database import POSTGRES_SCHEMA
+from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
 
-LEDGER, NOTE = "ledger.sqlite", "backup.json"
+LEDGER, DUMP, NOTE = "ledger.sqlite", "ledger.dump", "backup.json"
 FILES = (Path("spool") / "instances", Path("work"))
 """What is copied beside the ledger: received images, and what the stages made of them."""
 GONE = "not in the backup that was restored: send it again"
@@ -40,23 +42,24 @@ class Restored:
     missing: int
 
 
-def back_up(home: Path, config: Path, target: Path, now: datetime) -> Copied:
+def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url: str = "") -> Copied:
     """Copy ledger, files and configuration into a folder, which may hold an earlier backup of this node.
 
     The ledger goes first: files that come later are found again when the backup is restored. Files never change once
-    they have their name, so one that is there already is not copied again. Only for a ledger in an SQLite file.
+    they have their name, so one that is there already is not copied again. postgres_url: of the ledger, where it is not
+    the SQLite file of the home.
     """
-    if not (home / LEDGER).exists():
-        raise NotFound(f"{home / LEDGER} is not there: no node has run in this home")
+    if not (home / ("spool" if postgres_url else LEDGER)).exists():
+        raise NotFound(f"no node has run in {home}: there is nothing to back up")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
-    with (
-        closing(sqlite3.connect(home / LEDGER)) as source,
-        closing(sqlite3.connect(target / f"{LEDGER}.part")) as copy,
-    ):
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
-    (target / f"{LEDGER}.part").replace(target / LEDGER)
+    name = DUMP if postgres_url else LEDGER
+    aside = target / f"{name}.part"
+    if postgres_url:
+        dump(postgres_url, aside)
+    else:
+        _copy_sqlite(home / LEDGER, aside)
+    aside.replace(target / name)
     copied = kept = 0
     for path in _files(home):
         if _copy(home / path, target / path):
@@ -70,29 +73,57 @@ def back_up(home: Path, config: Path, target: Path, now: datetime) -> Copied:
     return Copied(copied, kept)
 
 
-def restore(source: Path, home: Path, now: datetime) -> Restored:
+def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> Restored:
     """Put a backup into an empty home, whose node must not run, and let ledger and spool agree again.
 
     Files that the ledger does not know are indexed when the node starts. Instances that the ledger knows and the backup
-    does not hold are marked, and their studies held, so that nothing is analysed in part without a word.
+    does not hold are marked, and their studies held, so that nothing is analysed in part without a word. postgres_url:
+    of an empty database, for a backup that was made of one.
     """
     if not (source / NOTE).exists():
         raise NotFound(f"{source} holds no finished backup: {NOTE} is missing")
+    if not (source / (DUMP if postgres_url else LEDGER)).exists():
+        kind = "an SQLite file: leave" if postgres_url else "PostgreSQL: set"
+        raise ConfigurationInvalid(f"the ledger in {source} is of {kind} state.database_url, and restore then")
     if (home / LEDGER).exists():
         raise ConfigurationInvalid(f"{home} holds a ledger already: move it away, or restore into another home")
+    if postgres_url and _has_tables(postgres_url):
+        raise ConfigurationInvalid("the database holds a ledger already: restore into an empty one (createdb)")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     count = sum(_copy(source / path, home / path) for path in _files(source))
-    shutil.copyfile(source / LEDGER, home / f"{LEDGER}.part")
-    (home / f"{LEDGER}.part").chmod(0o600)
-    with closing(Ledger(f"sqlite:///{home / f'{LEDGER}.part'}")) as ledger:
+    (home / "spool" / "boot-id").unlink(missing_ok=True)  # so that the start looks at every file
+    if postgres_url:
+        load(source / DUMP, postgres_url)
+        return Restored(count, _settle(postgres_url, home, now))
+    aside = home / f"{LEDGER}.part"
+    shutil.copyfile(source / LEDGER, aside)
+    aside.chmod(0o600)
+    missing = _settle(f"sqlite:///{aside}", home, now)
+    aside.replace(home / LEDGER)
+    return Restored(count, missing)
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
+        ledger.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def _has_tables(url: str) -> bool:
+    with closing(Ledger(url)) as ledger, ledger.read() as connection:
+        return bool(sa.inspect(connection).has_schema(POSTGRES_SCHEMA))
+
+
+def _settle(url: str, home: Path, now: datetime) -> int:
+    """Bring the restored ledger up to date and mark what is not there; returns how many instances that is."""
+    with closing(Ledger(url)) as ledger:
         ledger.migrate()
         missing = _mark_missing(ledger, home, now)
-        with ledger.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    (home / "spool" / "boot-id").unlink(missing_ok=True)  # so that the start looks at every file
+        if ledger.engine.dialect.name == "sqlite":
+            with ledger.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     os.sync()
-    (home / f"{LEDGER}.part").replace(home / LEDGER)
-    return Restored(count, missing)
+    return missing
 
 
 def _files(folder: Path) -> Iterator[Path]:
