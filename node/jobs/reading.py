@@ -1,6 +1,7 @@
 """Reads a stack's files into a volume; the only place where pixels leave DICOM."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from node.core.placement import placement_refusal
 from node.core.stacks import ONE_VOLUME_MODALITIES
 from node.core.study import InstanceFacts, SourceGrid, Stack
 from node.errors import NotFound, ReasonCode, Refused, Unreadable
-from node.jobs import pixels, rescale
+from node.jobs import pixels, rescale, uptake
 from node.state.header import read_facts
 from node.state.part10 import opened, tags_of
 
@@ -51,8 +52,9 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
             raise NotFound(f"the file of instance {uid} is not among the stack's files")
         array = _read_instance(array, stack, uid, paths[uid], places)
     affine = _affine(stack)
-    first = read_facts(paths[stack.frames[0].sop_instance_uid])
-    volume = Volume(array, affine, _spacing_mm(stack, affine), _facts(stack, first))
+    first = paths[stack.frames[0].sop_instance_uid]
+    facts = replace(_facts(stack, read_facts(first)), suv_bw_factor=_suv_bw_factor(stack, first))
+    volume = Volume(array, affine, _spacing_mm(stack, affine), facts)
     return volume, _grid(stack, study_uid, affine)
 
 
@@ -165,6 +167,13 @@ def _facts(stack: Stack, first: InstanceFacts) -> Facts:
         slice_thickness_mm=stack.slice_thickness_mm,
         calibrated_at=stack.calibrated_at,
     )
+
+
+def _suv_bw_factor(stack: Stack, file: Path) -> float | None:
+    if stack.modality != "PT":
+        return None
+    with opened(file, uptake.TAGS, inflated_bytes=INFLATED_HEADER_BYTES) as part10:
+        return uptake.suv_bw_factor(part10.header)
 
 
 def _grid(stack: Stack, study_uid: StudyUID, affine: Affine | None) -> SourceGrid:
