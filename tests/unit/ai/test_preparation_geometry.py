@@ -287,3 +287,16 @@ def test_values_that_are_no_numbers_and_places_that_are_none_are_refused() -> No
 def test_a_card_is_told_what_is_wrong_and_where(row: object, message: str) -> None:
     with pytest.raises(CardInvalid, match=message):
         read_chain([row], PREPARATION, where="card.toml [[prepare]]", inputs=("ct", "pet"), reference="ct")
+
+
+def test_the_table_does_not_belong_to_the_body() -> None:
+    """A body of 60 x 80 voxels that lies on a table, two voxels thin and as wide as the image."""
+    hu = np.full((40, 200, 200), -1000, np.int16)
+    hu[:, 60:120, 50:130] = 40
+    hu[:, 120:122, :] = 40
+    made = run(Volume(hu, affine(), SPACING_MM), ("crop-to-body", {})).placed["ct"]
+    first = (made.to_source @ [0, 0, 0, 1])[:3]
+
+    assert made.shape[0] == 40
+    assert np.abs(first[1:] - [60, 50]).max() <= 2
+    assert np.abs(np.array(made.shape[1:]) - [60, 80]).max() <= 4
