@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Measurement, Segment, Shape
+from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Mask, Measurement, Segment, Shape
 from ai.volume import Facts, Inputs, Volume
 
 
@@ -89,3 +89,19 @@ def load_findings(folder: Path) -> Findings:
             for number, one in enumerate(top.get("derived", []))
         ),
     )
+
+
+def load_planes(folder: Path, index: int, grid: str) -> list[tuple[str, Mask]]:
+    """Of findings that save_findings wrote: each segment's key and mask on one slice, of those on the grid of one
+    input. Reads no more of each file than that slice."""
+    top = json.loads((folder / "findings.json").read_text())
+    found = []
+    for number, one in enumerate(top["segments"]):
+        slices, rows, columns = one["shape"]
+        if one["grid"] != grid or not 0 <= index < slices:
+            continue
+        packed = np.load(folder / f"segment-{number}.npy", mmap_mode="r", allow_pickle=False)
+        first, count = index * rows * columns, rows * columns
+        bits = np.unpackbits(packed[first // 8 : (first + count + 7) // 8])[first % 8 :][:count]
+        found.append((one["key"], bits.astype(np.bool_).reshape(rows, columns)))
+    return found

@@ -10,7 +10,7 @@ from node.actions import NotPossible
 from node.admin import api, health
 from node.admin.accounts import FirstUser
 from node.admin.live import Live
-from node.admin.pages import associations, door, downloads, models, outbox, overview, steering, studies
+from node.admin.pages import associations, door, downloads, models, outbox, overview, preview, steering, studies
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
 from node.admin.window import Window
@@ -47,6 +47,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     studies.add_to(router, window, pages)
     steering.add_to(router, window)
     downloads.add_to(router, window)
+    preview.add_to(router, window, pages)
     outbox.add_to(router, window, pages)
     associations.add_to(router, window, pages)
     models.add_to(router, window, pages)

@@ -47,6 +47,9 @@ RIGHTS: dict[str, Role | Open] = {
     "job_results": OPERATOR,
     "delivery_resend": OPERATOR,
     "delivery_drop": OPERATOR,
+    # pages/preview.py
+    "job_preview": VIEWER,
+    "job_slice": VIEWER,
     # pages/outbox.py
     "outbox_page": VIEWER,
     "outbox_live": VIEWER,

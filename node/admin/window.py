@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
+from node.core.preview import Preview, View
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
@@ -40,12 +42,24 @@ class ModelShown:
     digest: str
 
 
+class Previews(Protocol):
+    """Pictures of a run; what they raise says why there are none."""
+
+    def open(self, job_id: str) -> Preview:
+        """What there is to see of a job's present run."""
+        ...
+
+    def picture(self, job_id: str, index: int, view: View | None, *, findings: bool) -> bytes:
+        """One source slice as PNG, counted from 0."""
+        ...
+
+
 @dataclass(frozen=True)
 class Window:
     """A node as the window sees it.
 
     configuration: what the node runs with now. look: its health. processes: what runs.
-    models: what is installed. disk: how much room there was.
+    models: what is installed. previews: pictures of runs. disk: how much room there was.
     """
 
     ledger: Ledger
@@ -56,5 +70,6 @@ class Window:
     look: Callable[[], Health]
     processes: Callable[[], Sequence[Process]]
     models: Callable[[], Sequence[ModelShown]]
+    previews: Previews
     disk: DiskRecord
     now: Callable[[], datetime]

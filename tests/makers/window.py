@@ -16,6 +16,7 @@ from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import ModelShown, Process, Window
 from node.core.role import Role
+from node.jobs.preview import Previews
 from node.settings import Configuration
 from tests.makers.ledger import Books, books
 
@@ -85,7 +86,9 @@ class Browser:
 
 
 @contextmanager
-def opened(folder: Path, configuration: Configuration | None = None) -> Iterator[Opened]:
+def opened(
+    folder: Path, configuration: Configuration | None = None, previews: Previews | None = None
+) -> Iterator[Opened]:
     """A window on a new ledger in a folder."""
     with books(folder) as found:
         configured = configuration or Configuration()
@@ -98,6 +101,7 @@ def opened(folder: Path, configuration: Configuration | None = None) -> Iterator
             look=lambda: Health(True, "", {}, {}, {}, 500_000),
             processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
             models=lambda: [MODEL],
+            previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
             now=found.clock,
         )

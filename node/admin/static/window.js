@@ -8,3 +8,59 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   const busy = live.contains(document.activeElement) || live.querySelector("details[open]");
   if (busy) event.preventDefault();
 });
+
+// The preview: slices by wheel, keys and slider; the neighbours of the present one are fetched ahead.
+const viewer = document.getElementById("viewer");
+if (viewer) {
+  const count = Number(viewer.dataset.count);
+  const slider = document.getElementById("slice");
+  const view = document.getElementById("view");
+  const findings = document.getElementById("findings");
+  const place = document.getElementById("picture");
+  const fetched = new Map();
+
+  const image = (number) => {
+    const query = new URLSearchParams({ view: view.value, findings: findings.checked });
+    const address = `${viewer.dataset.base}${number}.png?${query}`;
+    if (!fetched.has(address)) {
+      const made = new Image();
+      made.alt = `Slice ${number} of ${count}`;
+      made.src = address;
+      fetched.set(address, made);
+      if (fetched.size > 300) fetched.delete(fetched.keys().next().value);
+    }
+    return fetched.get(address);
+  };
+
+  const show = async (number) => {
+    slider.value = Math.min(count, Math.max(1, number));
+    const wanted = Number(slider.value);
+    document.getElementById("number").value = wanted;
+    const shown = image(wanted);
+    try { await shown.decode(); } catch { return; }
+    if (Number(slider.value) === wanted) place.replaceChildren(shown);
+    for (const near of [1, -1, 2, -2, 3]) if (wanted + near >= 1 && wanted + near <= count) image(wanted + near);
+  };
+
+  const steps = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
+  viewer.addEventListener("keydown", (event) => {
+    if (event.target !== viewer) return;
+    const ends = { Home: 1, End: count };
+    const to = event.key in steps ? Number(slider.value) + steps[event.key] : ends[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    show(to);
+  });
+  let turned = 0;
+  place.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    turned += event.deltaMode === 0 ? event.deltaY / 40 : event.deltaY;
+    const whole = Math.trunc(turned);
+    turned -= whole;
+    if (whole) show(Number(slider.value) + whole);
+  }, { passive: false });
+  slider.addEventListener("input", () => show(Number(slider.value)));
+  view.addEventListener("change", () => show(Number(slider.value)));
+  findings.addEventListener("change", () => show(Number(slider.value)));
+  show(Number(slider.value));
+}
