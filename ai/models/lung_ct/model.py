@@ -20,9 +20,10 @@ from ai.models.lung_ct.measures import (
     low_attenuation,
     measure,
 )
-from ai.models.lung_ct.morphology import Blocks, block_means, block_steps, bounded_threads, times
+from ai.models.lung_ct.morphology import Blocks, block_means, block_steps, times
 from ai.models.lung_ct.orientation import turn
 from ai.models.lung_ct.outline import outlines
+from ai.preparation.images import bounded_threads
 from ai.volume import Inputs, Volume
 
 BLOCK_MM = 2.0

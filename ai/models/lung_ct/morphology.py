@@ -1,14 +1,12 @@
 """Shapes of masks, measured in millimetres: distance, growth, components, holes, floods and blocks."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK
 
 from ai.findings import Mask
+from ai.preparation.images import itk
 
 Spacing = tuple[float, float, float]
 Steps = tuple[int, int, int]
@@ -20,20 +18,6 @@ Values = npt.NDArray[Any]
 
 PADDING_HU, BRIGHT_HU = -1024, 1000
 """Values are limited to these before averaging, so that padding and metal weigh no more than air and bone."""
-
-itk: Any = SimpleITK
-"""SimpleITK, which declares no types."""
-
-
-@contextmanager
-def bounded_threads(count: int) -> Iterator[None]:
-    """Let SimpleITK use so many threads while inside."""
-    before = itk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    itk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
-    try:
-        yield
-    finally:
-        itk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _image(array: npt.NDArray[Any], spacing_mm: tuple[float, ...] | None = None) -> Any:
