@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from node.rehearsal.running import DATABASE_URL, RunningNode
 from tests.makers.postgres import Postgres
@@ -37,7 +37,7 @@ class Host:
     @contextmanager
     def workers(self, node: RunningNode, postgres: Postgres, database: str) -> Iterator[None]:
         """`isocenter serve --only worker,model` with the node's configuration and home, from entry to exit."""
-        environment = {**node.environment, DATABASE_URL: Postgres(self.here, postgres.port).url(database)}
+        environment = {**node.environment, DATABASE_URL: replace(postgres, address=self.here).url(database)}
         serve = f"hostname {self.name} && exec {sys.executable} -m node serve --only worker,model"
         command = ["ip", "netns", "exec", self.name, "unshare", "--uts", "sh", "-c", serve]
         with (node.folder / f"{self.name}.log").open("ab") as sink:
