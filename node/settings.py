@@ -200,7 +200,7 @@ class Peer(Table):
     renditions: tuple[Rendition, ...] = RENDITIONS
     sr: Literal["comprehensive", "comprehensive3d"] = "comprehensive"
     coordinates: Literal["image", "patient"] = "image"
-    segmentation: Literal["binary", "labelmap"] = "binary"
+    segmentation: Literal["binary", "labelmap", "auto"] = "binary"
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
     negatives: bool = True
     failures: bool = False
@@ -232,6 +232,8 @@ class Peer(Table):
             raise ValueError("web_secret_file and web_secret_env are both set: which is it?")
         if self.web_user and not (self.web_secret_file or self.web_secret_env):
             raise ValueError("web_user needs its password in web_secret_file or web_secret_env")
+        if self.segmentation == "auto" and self.url:
+            raise ValueError('STOW-RS has no negotiation: use segmentation = "binary" or "labelmap" instead of "auto"')
         if self.proof == "qido" and not self.url:
             raise ValueError('proof "qido" asks a DICOMweb server: set its url, or use proof = "find"')
         if self.proof not in ("none", "qido") and self.url:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.cli import here
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning
 
 if TYPE_CHECKING:
     from node.sending.destination import Destination
@@ -74,6 +74,7 @@ def probe(name: Name) -> None:
     if not report.ok:
         raise IsocenterError(report.text)
     accepted = dict(report.accepted)
+    _remember(name, {uid: bool(syntaxes) for uid, syntaxes in report.accepted})
     rows = [
         {
             "object": one.name,
@@ -89,6 +90,17 @@ def probe(name: Name) -> None:
     print("\n".join(proposal.lines))
     for note in proposal.notes:
         print(f"\n{note}")
+
+
+def _remember(name: str, classes: dict[str, bool]) -> None:
+    """What was answered decides from now on; a home in which no node has run yet has nowhere to keep it."""
+    from node.state.taken import record_taken
+
+    try:
+        with here.ledger() as ledger, ledger.write() as connection:
+            record_taken(connection, name, classes, here.now())
+    except NotRunning:
+        return
 
 
 def _destination(name: str) -> "Destination":

@@ -30,7 +30,7 @@ class Work:
     """What this process does: the body of each workflow it may be handed, by the workflow's name."""
 
     stages: Mapping[str, Callable[[str, int, int], None]]
-    """stage name → body(job id, run, turn)"""
+    """name of a stage, or of a task beside the stages → body(job id, run, turn)"""
     deliver: Callable[[str, int], None] | None = None
     """body(delivery id, attempt)"""
 

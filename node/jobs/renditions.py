@@ -1,7 +1,8 @@
 """Which forms of a run each destination gets, from its table in peers.toml."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from node.core.forms import Forms
 from node.core.identity import InstanceUID
 from node.results.profile import Coordinates, Predecessor, Profile, ReportClass, SegmentationType
 from node.results.uids import RenditionKind
@@ -11,14 +12,17 @@ from node.state.rows import ResultRow
 NOTICES = (RenditionKind.NOTICE.value, RenditionKind.NOTICE_PAGE.value)
 
 
-def profile_of(peer: Peer | None) -> Profile:
+def profile_of(peer: Peer | None, *, takes_label_maps: bool = False) -> Profile:
     """The profile a peer asks for; the usual one for a peer that is configured no more."""
     if peer is None:
         return Profile()
     renditions = frozenset(RenditionKind(one) for one in peer.renditions)
+    form = peer.segmentation
+    if form == "auto":
+        form = "labelmap" if takes_label_maps else "binary"
     return Profile(
         report=ReportClass(peer.sr),
-        segmentation=SegmentationType(peer.segmentation),
+        segmentation=SegmentationType(form),
         series_base=peer.series_base,
         coordinates=Coordinates(peer.coordinates),
         outlines=RenditionKind.GSPS in renditions and RenditionKind.SEG not in renditions,
@@ -26,18 +30,25 @@ def profile_of(peer: Peer | None) -> Profile:
     )
 
 
-def profiles_of(destinations: Iterable[str], peers: Mapping[str, Peer]) -> list[Profile]:
-    """The profiles that a run must be encoded in so that every destination gets what it asks for, each once."""
+def profiles_of(destinations: Iterable[str], peers: Mapping[str, Peer], takers: Collection[str]) -> list[Profile]:
+    """The profiles that a run must be encoded in so that every destination gets what it asks for, each once.
+
+    takers: destinations that are known to take label maps.
+    """
     found: dict[Profile, Profile] = {}
-    for asked in (profile_of(peers.get(name)) for name in destinations):
+    for asked in (profile_of(peers.get(name), takes_label_maps=name in takers) for name in destinations):
         found[asked] = found.get(asked, asked).with_more(asked.renditions)
     return list(found.values())
 
 
-def kinds_for(peer: Peer) -> frozenset[str]:
-    """The kinds of results, as the ledger calls them, that a peer gets."""
-    profile = profile_of(peer)
-    return frozenset(profile.kind(one) for one in peer.renditions) | frozenset(NOTICES if peer.failures else ())
+def forms_for(peer: Peer) -> Forms:
+    """The kinds of results that a peer gets, with those that it gets instead where it may refuse the first."""
+    notices = frozenset(NOTICES if peer.failures else ())
+    first, other = (
+        frozenset(profile_of(peer, takes_label_maps=takes).kind(one) for one in peer.renditions) | notices
+        for takes in (True, False)
+    )
+    return Forms(first, other if other != first else frozenset())
 
 
 def predecessors_in(profile: Profile, replaced: Iterable[ResultRow]) -> list[Predecessor]:

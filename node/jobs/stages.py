@@ -1,7 +1,7 @@
 """The three stages of a job: prepare reads and gates, infer predicts, encode makes result objects."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydicom.filereader import read_file_meta_info
 
 from ai.contract import Model
 from ai.exchange import load_findings, load_inputs, save_findings
+from node.core.forms import LABEL_MAP
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
 from node.core.stacks import split_into_stacks
@@ -20,10 +21,10 @@ from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
 from node.jobs.renditions import predecessors_in, profiles_of
 from node.jobs.runner import Assignment, StageWork
-from node.results.encode import ResultObject, RunIdentity, encode
+from node.results.encode import Profile, ResultObject, RunIdentity, encode
 from node.results.wording import is_negative
 from node.settings import Peer
-from node.state import arrivals, outbox
+from node.state import arrivals, outbox, taken
 from node.state.artefacts import discard
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
@@ -62,7 +63,7 @@ class Stages:
     def of_worker(self) -> dict[Stage, StageWork]:
         """What a CPU worker does."""
         return {
-            Stage.PREPARE: StageWork(self._prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job)),
+            Stage.PREPARE: StageWork(self.prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job)),
             Stage.ENCODE: StageWork(self._encode, lambda _job: CPU_STAGE_TIMEOUT_S, self._deliver, self._forget_volume),
         }
 
@@ -70,7 +71,8 @@ class Stages:
         """What a model worker does."""
         return {Stage.INFER: StageWork(self._infer, lambda job: self._models[job.model].card.timeout_s)}
 
-    def _prepare(self, assignment: Assignment) -> None:
+    def prepare(self, assignment: Assignment) -> None:
+        """Read and gate a job's images. Raises Refused and ProcessEnded."""
         job = assignment.job
         series = sorted({SeriesUID(stack.series_uid) for stack in job.inputs.values()})
         facts, paths, study_uid = self._sources(job, series)
@@ -95,6 +97,12 @@ class Stages:
         )
 
     def _encode(self, assignment: Assignment) -> None:
+        with self._ledger.read() as connection:
+            takers = [one for one in assignment.job.destinations if taken.is_taken(connection, one, LABEL_MAP)]
+        self.encode_as(profiles_of(assignment.job.destinations, self._peers, takers), assignment)
+
+    def encode_as(self, profiles: Sequence[Profile], assignment: Assignment) -> None:
+        """Encode a run's findings in each of these profiles. Raises IsocenterError."""
         job = assignment.job
         assert assignment.prepared is not None  # noqa: S101
         assert assignment.findings is not None  # noqa: S101
@@ -109,7 +117,7 @@ class Stages:
         with self._ledger.read() as connection:
             replaced = outbox.replaced_by(connection, job)
         rows: list[ResultRow] = []
-        for profile in profiles_of(job.destinations, self._peers):
+        for profile in profiles:
             folder = assignment.folder / profile.variant
             folder.mkdir(exist_ok=True)
             made = encode(

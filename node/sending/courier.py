@@ -1,12 +1,14 @@
 """Takes one due delivery, sends its result set, and records the outcome: accepted, later, or parked for a person."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 
+from node.core.forms import LABEL_MAP, Forms, form_to_send
 from node.core.job import DeliveryEvent, DeliveryState
 from node.core.proof import FIRST_LOOK
 from node.core.retry import GiveUp, after_send_failed
@@ -25,13 +27,20 @@ from node.sending.outcome import NotReached
 from node.sending.patient import difference
 from node.sending.proof import Prover
 from node.settings import SendingTable
-from node.state import arrivals, outbox, pauses, work
+from node.state import arrivals, outbox, pauses, taken, work
 from node.state.ledger import Ledger
 from node.state.pauses import Pausable
 from node.state.queue import Queue
-from node.state.rows import DeliveryRow
+from node.state.rows import DeliveryRow, ResultRow
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class FormLacking:
+    """The form of the run that the destination takes is not there yet. refused: the SOP class just refused, if any."""
+
+    refused: str | None = None
 
 
 class Courier:
@@ -67,7 +76,7 @@ class Courier:
             if not is_accepted and not outbox.change_delivery(connection, delivery, started, self._clock()):
                 return
         with structlog.contextvars.bound_contextvars(job=delivery.job_id, delivery=delivery_id):
-            report: SendReport | NotReached | str
+            report: SendReport | FormLacking | NotReached | str
             try:
                 if is_accepted:
                     self._prove(delivery)
@@ -89,7 +98,7 @@ class Courier:
         if terms is not None and terms.is_proof_due and delivery.next_at is not None:
             self._prover.prove(delivery, terms)
 
-    def _send(self, delivery: DeliveryRow) -> SendReport | str:
+    def _send(self, delivery: DeliveryRow) -> SendReport | FormLacking | str:
         """What became of the objects, or why a person must look. Raises NotReached and QueryRefused."""
         terms = self._destinations.get(delivery.destination)
         if terms is None:
@@ -98,6 +107,7 @@ class Courier:
         with self._ledger.read() as connection:
             results = outbox.results_of(connection, delivery.job_id, delivery.run)
             accepted = outbox.accepted_objects(connection, delivery.id)
+            kinds = self._kinds(connection, delivery, terms.forms, results)
             study = arrivals.get_study(connection, work.get_job(connection, delivery.job_id).study_id)
         differing = difference(destination, study) if terms.is_patient_checked and not accepted else None
         if differing:
@@ -105,20 +115,44 @@ class Courier:
                 f"{destination.name} has another {differing} for this study than its images said: find out which is "
                 "right; send the corrected study here again, or resend once it is corrected there"
             )
-        parcels = [
-            Parcel(self._home / one.path, one.sop_class_uid, one.sop_uid, one.transfer_syntax_uid)
-            for one in results
-            if one.kind in terms.renditions
-        ]
+        if kinds is None:
+            return FormLacking()
+        parcels = self._parcels([one for one in results if one.kind in kinds], is_choice=bool(terms.forms.instead))
         if not parcels:
             return (
                 f"this run was encoded in none of the forms that {destination.name} takes now (its renditions or "
                 "profile in peers.toml have changed since): `isocenter again` encodes it anew"
             )
         log.info("delivery-started", destination=destination.name, objects=len(parcels) - len(accepted))
-        return self._sender_to(destination).send(destination, parcels, accepted)
+        report = self._sender_to(destination).send(destination, parcels, accepted)
+        return FormLacking(refused=LABEL_MAP) if report.is_form_refused else report
 
-    def _record(self, delivery_id: str, report: SendReport | NotReached | str) -> None:
+    def _kinds(
+        self, connection: sa.Connection, delivery: DeliveryRow, forms: Forms, results: list[ResultRow]
+    ) -> frozenset[str] | None:
+        begun = outbox.begun_objects(connection, delivery.id)
+        return form_to_send(
+            forms,
+            encoded={one.kind for one in results},
+            begun={one.kind for one in results if one.sop_uid in begun},
+            is_first_refused=taken.is_taken(connection, delivery.destination, LABEL_MAP) is False,
+        )
+
+    def _parcels(self, results: list[ResultRow], *, is_choice: bool) -> list[Parcel]:
+        """Files to send, those first that the destination may refuse for another form of all of them."""
+        parcels = [
+            Parcel(
+                self._home / one.path,
+                one.sop_class_uid,
+                one.sop_uid,
+                one.transfer_syntax_uid,
+                is_replaceable=is_choice and one.sop_class_uid == LABEL_MAP,
+            )
+            for one in results
+        ]
+        return sorted(parcels, key=lambda one: not one.is_replaceable)
+
+    def _record(self, delivery_id: str, report: SendReport | FormLacking | NotReached | str) -> None:
         now = self._clock()
         with self._ledger.write() as connection:
             delivery = outbox.get_delivery(connection, delivery_id)
@@ -127,6 +161,9 @@ class Courier:
                 return
             if isinstance(report, NotReached):
                 self._not_asked(connection, delivery, report, now)
+                return
+            if isinstance(report, FormLacking):
+                self._have_replaced(connection, delivery, report, now)
                 return
             for one in report.objects:
                 self._record_object(connection, delivery_id, one, now)
@@ -154,6 +191,17 @@ class Courier:
             outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=str(failed))
         else:
             self._postpone(connection, delivery, str(failed), now)
+
+    def _have_replaced(
+        self, connection: sa.Connection, delivery: DeliveryRow, lacking: FormLacking, now: datetime
+    ) -> None:
+        """Ask a worker for the form that the destination takes, and try again at the latest when the backoff ends."""
+        if lacking.refused is not None:
+            taken.record_taken(connection, delivery.destination, {lacking.refused: False}, now)
+        priority = work.get_job(connection, delivery.job_id).priority
+        self._queue.replacement(connection, delivery, priority=priority)
+        text = f"{delivery.destination} takes no label maps: the results are encoded with a binary segmentation for it"
+        self._postpone(connection, delivery, text, now)
 
     def _accept(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
         is_proof_due = self._destinations[delivery.destination].is_proof_due

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from node.core.forms import Forms
 from node.errors import IsocenterError
 
 
@@ -73,13 +74,13 @@ class Destination:
 class Terms:
     """What a destination gets, and what may be asked of it.
 
-    is_proof_due: whether it is asked if everything arrived, is_commitment_asked: by storage commitment, not by a query.
-    is_patient_checked: whether it is asked, before anything is
-    sent for the first time, whose study it takes this for.
+    forms: the kinds of results that it gets. is_proof_due: whether it is asked if everything arrived,
+    is_commitment_asked: by storage commitment, not by a query. is_patient_checked: whether it is asked, before anything
+    is sent for the first time, whose study it takes this for.
     """
 
     destination: Destination
-    renditions: frozenset[str]
+    forms: Forms
     is_proof_due: bool = False
     is_commitment_asked: bool = False
     is_patient_checked: bool = False
@@ -87,12 +88,16 @@ class Terms:
 
 @dataclass(frozen=True)
 class Parcel:
-    """One DICOM file (PS3.10) to send; its identity as the ledger knows it."""
+    """One DICOM file (PS3.10) to send; its identity as the ledger knows it.
+
+    is_replaceable: where it is refused for good, the set is sent in another form: so nothing after it is sent.
+    """
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    is_replaceable: bool = False
 
 
 class SendOutcome(str, Enum):
@@ -125,9 +130,13 @@ class ObjectOutcome:
 
 @dataclass(frozen=True)
 class SendReport:
-    """What became of a result set: one ObjectOutcome per parcel, in the parcels' order."""
+    """What became of a result set: one ObjectOutcome per parcel, in the parcels' order.
+
+    is_form_refused: a replaceable parcel was refused for good; `objects` is then empty, since none was stored.
+    """
 
     objects: tuple[ObjectOutcome, ...]
+    is_form_refused: bool = False
 
     @property
     def outcome(self) -> SendOutcome:
@@ -169,5 +178,5 @@ class Sender(Protocol):
         self, destination: Destination, parcels: Sequence[Parcel], already_accepted: Collection[str] = ()
     ) -> SendReport:
         """Send every parcel whose SOP Instance UID is not in already_accepted; bounded in time, never raises for
-        anything the peer or the network does."""
+        anything the peer or the network does. Replaceable parcels come first."""
         ...

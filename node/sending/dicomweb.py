@@ -16,7 +16,7 @@ from node.sending.destination import (
     SendReport,
 )
 from node.sending.outcome import NotReached
-from node.sending.parcel import FileUnusable, opened, outcome_of
+from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of
 from node.sending.qido import asked_for_one_study
 from node.sending.web import Body, Exchange
 from node.sending.web_answer import read_store_answer
@@ -44,6 +44,8 @@ class StowSender:
         """
         waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
         outcomes = asyncio.run(_stored(destination, waiting)) if waiting else {}
+        if is_form_refused(waiting, outcomes):
+            return SendReport((), is_form_refused=True)
         earlier = f"Accepted by {destination.name} at an earlier attempt."
         for one in parcels:
             outcomes.setdefault(one.sop_instance_uid, outcome_of(one, SendOutcome.ACCEPTED, earlier))
@@ -64,6 +66,8 @@ async def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[s
     rest: tuple[SendOutcome, str] | None = None
     async with Exchange(destination) as exchange:
         for parcel in parcels:
+            if is_form_refused(parcels, outcomes):
+                break
             if rest is None:
                 outcomes[parcel.sop_instance_uid], rest = await _store(exchange, destination, parcel)
             else:

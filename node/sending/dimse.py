@@ -22,7 +22,7 @@ from node.sending.destination import (
     SendReport,
 )
 from node.sending.outcome import Answer, of_refused_context, of_status
-from node.sending.parcel import FileUnusable, opened, outcome_of
+from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of
 from node.sending.pdu import Response, Tag
 
 C_STORE_RQ = 0x0001
@@ -52,6 +52,8 @@ class DimseSender:
         """
         waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
         outcomes = _stored(destination, waiting) if waiting else {}
+        if is_form_refused(waiting, outcomes):
+            return SendReport((), is_form_refused=True)
         earlier = f"Accepted by {destination.name} at an earlier attempt."
         for one in parcels:
             outcomes.setdefault(one.sop_instance_uid, outcome_of(one, SendOutcome.ACCEPTED, earlier))
@@ -102,6 +104,8 @@ def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, Ob
         with Association(destination, _contexts(parcels)) as association:
             for parcel in parcels:
                 outcomes[parcel.sop_instance_uid] = _store(association, destination, parcel)
+                if is_form_refused([parcel], outcomes):
+                    break
     except AssociationFailed as failure:
         for parcel in parcels:
             outcomes.setdefault(parcel.sop_instance_uid, outcome_of(parcel, failure.answer.outcome, str(failure)))

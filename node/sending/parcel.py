@@ -1,6 +1,6 @@
 """A result file on its way out: opened, and seen to be the object that the ledger knows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -40,6 +40,12 @@ def opened(parcel: Parcel) -> Iterator[BinaryIO]:
             raise FileUnusable(f"{parcel.path} is not the object it should be: {advice}")
         file.seek(offset)
         yield file
+
+
+def is_form_refused(parcels: Iterable[Parcel], outcomes: Mapping[str, ObjectOutcome]) -> bool:
+    """Whether a replaceable one was refused for good. outcomes: by SOP Instance UID, of those that were sent."""
+    refused = {uid for uid, one in outcomes.items() if one.outcome is SendOutcome.PARKED}
+    return any(one.is_replaceable and one.sop_instance_uid in refused for one in parcels)
 
 
 def outcome_of(

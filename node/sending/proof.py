@@ -31,9 +31,10 @@ class Prover:
         """Look or ask once. A destination that cannot be reached is asked again as long as it would be sent to."""
         with self._ledger.read() as connection:
             results = outbox.results_of(connection, delivery.job_id, delivery.run)
+            accepted = outbox.accepted_objects(connection, delivery.id)
             study_id = work.get_job(connection, delivery.job_id).study_id
             study_uid = arrivals.get_study(connection, study_id).study_uid
-        sent = [one for one in results if one.kind in terms.renditions]
+        sent = [one for one in results if one.sop_uid in accepted]
         try:
             verdict, words = self._verdict(delivery, terms, study_uid, sent)
         except QueryRefused as refused:

@@ -23,6 +23,15 @@ COMPREHENSIVE_3D = Asked("1.2.840.10008.5.1.4.1.1.88.34", "Comprehensive 3D SR",
 TEXT = Asked("1.2.840.10008.5.1.4.1.1.88.11", "Basic Text SR", "text, notices")
 CAPTURE = Asked("1.2.840.10008.5.1.4.1.1.7", "Secondary Capture", "summary, notices")
 
+FURTHER = (
+    Asked("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", "gsps"),
+    Asked("1.2.840.10008.5.1.4.1.1.30", "Parametric Map", "map"),
+    Asked("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", "ko"),
+    Asked("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF", "pdf"),
+    Asked("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set", "rtstruct"),
+)
+"""Renditions of one SOP class each, which nothing else depends on."""
+
 ASKED: tuple[Asked, ...] = (
     SEGMENTATION,
     LABELMAP,
@@ -30,11 +39,7 @@ ASKED: tuple[Asked, ...] = (
     COMPREHENSIVE_3D,
     TEXT,
     CAPTURE,
-    Asked("1.2.840.10008.5.1.4.1.1.30", "Parametric Map", "map"),
-    Asked("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", "gsps"),
-    Asked("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", "ko"),
-    Asked("1.2.840.10008.5.1.4.1.1.104.1", "Encapsulated PDF", "pdf"),
-    Asked("1.2.840.10008.5.1.4.1.1.481.3", "RT Structure Set", "rtstruct"),
+    *FURTHER,
 )
 """In the order in which they are shown. Derived images are of their source's classes, which the peer itself sends."""
 
@@ -59,6 +64,7 @@ def propose(report: ProbeReport) -> Proposal:
             ("sr", has_report),
             ("text", TEXT.uid in taken),
             ("summary", CAPTURE.uid in taken),
+            *((one.use, one.uid in taken) for one in FURTHER),
         )
         if is_taken
     ]
@@ -66,7 +72,7 @@ def propose(report: ProbeReport) -> Proposal:
     if has_report and COMPREHENSIVE.uid not in taken:
         lines.append('sr = "comprehensive3d"')
     if LABELMAP.uid in taken:
-        lines.append('segmentation = "labelmap"')
+        lines.append(f'segmentation = "{"auto" if SEGMENTATION.uid in taken else "labelmap"}"')
     return Proposal(tuple(lines), tuple(_notes(taken, renditions)))
 
 

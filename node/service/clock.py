@@ -24,9 +24,10 @@ from node.intake.routes import compile_route
 from node.sending.courier import Courier
 from node.sending.reporting import Reporting
 from node.sending.senders import sender_to
-from node.service.destinations import archives_of, askers_of, destinations_of, sources_of
+from node.service.destinations import archives_of, askers_of, choosing_of, destinations_of, sources_of
 from node.service.reconcile import reconcile
 from node.service.source_count import SourceCount
+from node.service.survey import LOOK_S, Survey
 from node.settings import Configuration
 from node.state import schema
 from node.state.associations import Associations
@@ -108,6 +109,7 @@ class ServiceClock:
         self._reporting = Reporting(
             ledger, askers_of(configuration), archives_of(configuration), configuration.settings.sending, now
         )
+        self._survey = Survey(ledger, choosing_of(configuration), now)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
 
@@ -125,6 +127,8 @@ class ServiceClock:
         self.every(RETAIN_S, self._reporting.see)
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
+        self.every(LOOK_S, self._survey.look)
+        self._scheduler.add_job(self._unless_unusable, args=(self._survey.look,))
         self._scheduler.start()
         self._unless_unusable(self._reconcile)
         threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()

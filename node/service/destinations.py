@@ -4,7 +4,7 @@ import ssl
 from dataclasses import replace
 
 from node.errors import ConfigurationInvalid
-from node.jobs.renditions import kinds_for
+from node.jobs.renditions import forms_for
 from node.sending.destination import Destination, Terms, WebAddress
 from node.settings import Configuration, Peer
 
@@ -32,13 +32,23 @@ def destinations_of(configuration: Configuration) -> dict[str, Terms]:
     return {
         peer.name: Terms(
             destination_of(peer, ours),
-            kinds_for(peer),
+            forms_for(peer),
             is_proof_due=peer.proof != "none",
             is_commitment_asked=peer.proof == "commitment",
             is_patient_checked=peer.query,
         )
         for peer in configuration.peers
         if "destination" in peer.roles
+    }
+
+
+def choosing_of(configuration: Configuration) -> dict[str, Destination]:
+    """Destinations the form of whose results depends on what they take."""
+    ours = configuration.settings.node.ae_titles[0]
+    return {
+        peer.name: destination_of(peer, ours, timeout_s=SOURCE_TIMEOUT_S)
+        for peer in configuration.peers
+        if peer.segmentation == "auto" and "destination" in peer.roles
     }
 
 

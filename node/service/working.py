@@ -19,6 +19,7 @@ from node.jobs.confined import warm_up
 from node.jobs.engine import Engine, Work
 from node.jobs.inference import Inference
 from node.jobs.notices import Notices
+from node.jobs.replacement import Replacement
 from node.jobs.runner import Runner, StageWork
 from node.jobs.stages import Stages
 from node.results.code_check import doubtful_codes
@@ -27,7 +28,7 @@ from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.settings import Configuration
 from node.state.ledger import Ledger
-from node.state.queue import Queue
+from node.state.queue import REPLACE, Queue
 
 log = structlog.get_logger()
 
@@ -89,6 +90,8 @@ def _run_stages(
             unanalysed=notices.announce,
         )
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
+        if Stage.ENCODE in chosen:
+            bodies[REPLACE] = Replacement(ledger, queue, home, stages, peers, now).make
         engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
         with beating(ledger, executor, settings.jobs.dead_after_s):
             notices.announce_missing()

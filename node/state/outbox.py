@@ -12,6 +12,8 @@ from node.state import schema
 from node.state.ledger import note
 from node.state.rows import DeliveryRow, JobRow, ResultRow
 
+ACCEPTED_ONCE = ("accepted", "resend")
+
 
 def add_results(connection: sa.Connection, results: Sequence[ResultRow]) -> None:
     """Record the objects of a run; they are immutable from here on."""
@@ -185,9 +187,18 @@ def accepted_objects(connection: sa.Connection, delivery_id: str) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def begun_objects(connection: sa.Connection, delivery_id: str) -> set[str]:
+    """Objects that the destination has accepted at any time, also those that are to be sent once more."""
+    table = schema.sent
+    query = sa.select(table.c.sop_uid).where(table.c.delivery_id == delivery_id, table.c.outcome.in_(ACCEPTED_ONCE))
+    return set(connection.execute(query).scalars())
+
+
 def forget_accepted(connection: sa.Connection, delivery_id: str) -> None:
-    """Forget what a destination accepted, so that a resend sends everything."""
-    connection.execute(schema.sent.delete().where(schema.sent.c.delivery_id == delivery_id))
+    """Let a resend send everything that a destination accepted once more."""
+    table = schema.sent
+    accepted = (table.c.delivery_id == delivery_id, table.c.outcome == "accepted")
+    connection.execute(table.update().where(*accepted).values(outcome="resend"))
 
 
 def look_again(connection: sa.Connection, delivery: DeliveryRow, next_at: datetime, message: str) -> bool:

@@ -6,16 +6,19 @@ import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
 from node.core.job import Priority, Stage
+from node.state.rows import DeliveryRow
 
 PROTOCOL = "isocenter-1"
 """The engine's application version: a constant, so that an upgrade does not strand what is queued. Change it only
 when a stage's arguments change."""
 
 DELIVER = "deliver"
+REPLACE = "replace"
 QUEUE_OF: dict[str, str] = {
     Stage.PREPARE.value: "cpu",
     Stage.ENCODE.value: "cpu",
     Stage.INFER.value: "model",
+    REPLACE: "cpu",
     DELIVER: "deliver",
 }
 """Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
@@ -65,6 +68,12 @@ class Queue:
         options = self._options(DELIVER, self.delivery_id(delivery_id, attempt), priority, after)
         options["queue_partition_key"] = destination
         self._client.enqueue_in_transaction(connection, options, delivery_id, attempt)
+
+    def replacement(self, connection: sa.Connection, delivery: DeliveryRow, *, priority: Priority) -> None:
+        """Enqueue the encoding of a delivery's run in the form that its destination takes; asked twice, done once."""
+        workflow_id = f"{delivery.id}:{REPLACE}:{delivery.attempt}"
+        options = self._options(REPLACE, workflow_id, priority, timedelta(0))
+        self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
 
     @staticmethod
     def stage_id(job_id: str, run: int, stage: Stage, turn: int) -> str:

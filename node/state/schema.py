@@ -241,6 +241,15 @@ event = sa.Table(
     Column("message", Text, nullable=False),
 )
 
+taken = sa.Table(
+    "iso_taken",
+    metadata,
+    Column("destination", Text, primary_key=True),
+    Column("sop_class_uid", Text, primary_key=True),
+    Column("is_taken", Boolean, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
 pause = sa.Table(
     "iso_pause",
     metadata,

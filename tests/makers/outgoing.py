@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from node.core.forms import Forms
 from node.core.job import Priority
 from node.sending.courier import Courier
 from node.sending.destination import Destination, Terms, WebAddress
@@ -91,13 +92,13 @@ def map_text(values: tuple[object, ...]) -> list[object]:
 def terms(port: int, *, name: str = "pacs", timeout_s: float = 1.0, **changes: bool) -> Terms:
     """A PACS on this machine that is given up after a second wherever it can misbehave."""
     peer = Destination(name, "PACS", "127.0.0.1", port, "ISOCENTER", None, *[timeout_s] * 4)
-    return Terms(peer, frozenset(RENDITIONS), **changes)
+    return Terms(peer, Forms(frozenset(RENDITIONS)), **changes)
 
 
 def web_terms(url: str, *, timeout_s: float = 1.0, web: WebAddress | None = None, **changes: bool) -> Terms:
     """A DICOMweb server on this machine, given up as `terms` does."""
     peer = Destination("pacs", "", "", 0, "ISOCENTER", None, *[timeout_s] * 4, web=web or WebAddress(url))
-    return Terms(peer, frozenset(RENDITIONS), **changes)
+    return Terms(peer, Forms(frozenset(RENDITIONS)), **changes)
 
 
 def move_study(outgoing: Outgoing) -> str:

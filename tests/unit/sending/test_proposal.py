@@ -3,7 +3,16 @@
 import pytest
 
 from node.sending.destination import ProbeReport
-from node.sending.proposal import ASKED, COMPREHENSIVE, COMPREHENSIVE_3D, LABELMAP, SEGMENTATION, TEXT, propose
+from node.sending.proposal import (
+    ASKED,
+    COMPREHENSIVE,
+    COMPREHENSIVE_3D,
+    FURTHER,
+    LABELMAP,
+    SEGMENTATION,
+    TEXT,
+    propose,
+)
 
 IMPLICIT = "1.2.840.10008.1.2"
 
@@ -18,6 +27,8 @@ def answered(*taken: str) -> ProbeReport:
         ((SEGMENTATION, COMPREHENSIVE, TEXT), ['renditions = ["seg", "sr", "text"]']),
         ((COMPREHENSIVE_3D, TEXT), ['renditions = ["sr", "text"]', 'sr = "comprehensive3d"']),
         ((LABELMAP, TEXT), ['renditions = ["seg", "text"]', 'segmentation = "labelmap"']),
+        ((SEGMENTATION, LABELMAP), ['renditions = ["seg"]', 'segmentation = "auto"']),
+        ((TEXT, *FURTHER), ['renditions = ["text", "gsps", "map", "ko", "pdf", "rtstruct"]']),
         ((), ["renditions = []"]),
     ],
 )
