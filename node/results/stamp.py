@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
+import highdicom as hd
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 
 from ai.contract import ModelCard
 from node.results.carried import carry
@@ -31,6 +33,15 @@ SERIES_WORDS = {
     RenditionKind.NOTICE_PAGE: "NOT ANALYSED (page)",
 }
 """Last word of each series' description, and its place after the first series number (design section 8)."""
+
+SERIES_CODES = {
+    "SEG": codes.DCM.Segmentation,
+    "SR": codes.DCM.ImagingMeasurementReport,
+    "KO": codes.DCM.KeyObjectSelection,
+    "PR": codes.DCM.PresentationState,
+    "RTSTRUCT": codes.DCM.RTStructureSet,
+}
+"""What a series is, by Modality, for queries that match codes and not words (IHE AIR, table 4.137-1)."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,9 @@ def stamp(result: Dataset, edition: Edition, *, body_part: bool) -> None:
     result.DeviceSerialNumber = NODE.device_uid
     result.ContributingEquipmentSequence = [edition.algorithm.contribution(), NODE.contribution()]
     result.ContentQualification = "RESEARCH"
+    series_code = SERIES_CODES.get(str(result.get("Modality", "")))
+    if series_code is not None:
+        result.SeriesDescriptionCodeSequence = [hd.sr.CodedConcept.from_code(series_code)]
     if body_part and edition.origin.text("BodyPartExamined"):
         result.BodyPartExamined = edition.origin.text("BodyPartExamined")
     put_requests(result, edition.origin.header, is_document=not body_part)
