@@ -3,14 +3,18 @@
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
 
+from node.admin.health import Health, add_to
 from node.core.job import DeliveryState, JobState, Priority
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
@@ -24,6 +28,7 @@ from node.state.database import VERSION_TABLE
 from node.state.ledger import Ledger
 from node.state.pauses import Pausable
 from node.state.work import NewJob
+from tests.makers.disks import read_only
 from tests.makers.ledger import Books, books, ct_slice
 from tests.makers.networks import write_bright
 
@@ -252,6 +257,34 @@ def test_a_process_that_is_not_ready_is_found(place: Place) -> None:
         )
 
         assert place.faults() == {"process": "worker 0 is waiting: if it stays, look into the log"}
+
+
+@pytest.mark.parametrize("why", ["the ledger cannot be written", ""])
+def test_a_service_that_cannot_work_is_found_in_its_own_words(place: Place, why: str) -> None:
+    """It is asked where it answers; where it does not answer, that is said."""
+    told = '{"pid": 1, "processes": [{"role": "service", "slot": 0, "pid": 2, "state": "ready"}]}'
+    ledger_down = Health(False, why, studies={}, jobs={}, deliveries={}, disk_free_mb=1000)
+    with ExitStack() as stack:
+        folder = stack.enter_context(claim(place.home, ["receiver", "service"]))
+        (folder / "processes.json").write_text(told)
+        if why:
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", place.admin_port)))
+            app = FastAPI()
+            add_to(app.router, lambda: ledger_down)
+            server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+            thread = threading.Thread(target=server.run, args=([listening],))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(setattr, server, "should_exit", True)
+
+        assert place.found() == {"not-ready"}
+        assert (why or "does not answer") in place.faults()["not-ready"]
+
+
+@pytest.mark.real("mounts")
+def test_a_read_only_disk_is_found(place: Place) -> None:
+    with read_only(place.home):
+        assert "read-only" in place.found()
 
 
 OLD = timedelta(days=2)
