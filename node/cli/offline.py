@@ -177,6 +177,33 @@ def list_models(as_json: AsJson = False) -> None:
     here.show(rows, as_json=as_json, empty="no model is installed")
 
 
+@models.command("install")
+def install_model(
+    source: Annotated[Path, typer.Argument(help="A folder or zip archive with a card.toml.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Install without asking.")] = False,
+) -> None:
+    """Install a model without code, after showing its licence, size and digest. Nothing in it is run.
+
+    A running node takes it at its next start. Exit code 1: not installed.
+
+    Example: isocenter models install ~/spleen.zip
+    """
+    from node.jobs.installing import Offered, install
+
+    def agreed(offered: Offered) -> bool:
+        card = offered.card
+        print(f"{card.name} {card.version} by {card.vendor}: {card.title}\n{card.intended_use}")
+        print(f"licence  {card.licence}{f' (see {offered.licence_file})' if offered.licence_file else ''}")
+        print(f"size     {offered.size_mb:.1f} MB\nsha256   {offered.weights_sha256} (of the network)")
+        return yes or typer.confirm("Install it?")
+
+    folder = install(source, here.models_folder(), agreed)
+    if folder is None:
+        print("not installed")
+        raise typer.Exit(1)
+    print(f"installed in {folder}")
+
+
 def _progress(title: str) -> Callable[[Sequence[Path]], Iterable[Path]]:
     """A progress bar on a terminal, nothing elsewhere."""
     console = Console(stderr=True)

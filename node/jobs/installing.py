@@ -1,0 +1,107 @@
+"""Installs a model without code among those of this site: judged, pinned, and there whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from ai.contract import ModelCard
+from ai.errors import CardInvalid
+from ai.networks.archive import copy_folder, plain_files, unpack
+from ai.networks.model import CARD, NetworkModel
+from ai.networks.weights import read_pinned
+from ai.registry import model_names
+from node.errors import ConfigurationInvalid, NotFound
+
+LICENCES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENSE.md")
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model that may be installed, as a person is to see it first."""
+
+    card: ModelCard
+    weights_sha256: str
+    size_mb: float
+    licence_file: str
+
+
+def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Path | None:
+    """Install a folder or zip archive; the folder it lies in then, or None where `agreed` said no.
+
+    The card's pin is checked against the network's file; an empty one is filled in. Raises NotFound; CardInvalid for
+    what cannot be used; ConfigurationInvalid where a model of that name is there.
+    """
+    if not source.exists():
+        raise NotFound(f"{source}: no such file or folder")
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as aside:
+        folder = _taken(source, Path(aside) / "model")
+        _pin(folder / CARD)
+        model = NetworkModel(folder)
+        read_pinned(model.network.weights, model.network.sha256)
+        name = model.card.name
+        if name in model_names(models):
+            raise ConfigurationInvalid(f"a model called {name!r} is installed; remove {models / name} first")
+        if not agreed(_offered(folder, model)):
+            return None
+        for one in plain_files(folder):
+            _flush(one)
+        folder.rename(models / name)
+        _flush(models)
+    return models / name
+
+
+def _taken(source: Path, folder: Path) -> Path:
+    """The model's own folder below `folder`: where the card lies."""
+    folder.mkdir()
+    if source.is_dir():
+        copy_folder(source, folder)
+    else:
+        unpack(source, folder)
+    inside = [one for one in folder.iterdir() if one.is_dir()]
+    if not (folder / CARD).is_file() and len(inside) == 1:
+        folder = inside[0]
+    if not (folder / CARD).is_file():
+        raise CardInvalid(f"{source}: holds no {CARD}; docs/extend/bring-a-model.md says what is in one")
+    return folder
+
+
+def _pin(card: Path) -> None:
+    """Write the digest of the network's file into a card that leaves it empty; comments stay."""
+    try:
+        content = tomlkit.parse(card.read_text(encoding="utf-8"))
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
+    network = content.get("network")
+    if not isinstance(network, dict) or network.get("sha256"):
+        return
+    file = (card.parent / str(network.get("weights", ""))).resolve()
+    if not file.is_relative_to(card.parent.resolve()) or not file.is_file():
+        raise CardInvalid(f"{card}: weights must be a file in the model's own folder")
+    with file.open("rb") as weights:
+        network["sha256"] = hashlib.file_digest(weights, "sha256").hexdigest()
+    card.write_text(tomlkit.dumps(content), encoding="utf-8")
+
+
+def _offered(folder: Path, model: NetworkModel) -> Offered:
+    files = plain_files(folder)
+    return Offered(
+        card=model.card,
+        weights_sha256=model.network.sha256,
+        size_mb=sum(one.stat().st_size for one in files) / 1e6,
+        licence_file=next((name for name in LICENCES if (folder / name).is_file()), ""),
+    )
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
