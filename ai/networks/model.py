@@ -61,19 +61,22 @@ class NetworkModel:
                 yield InParts(bundle.load, bundle.compute, bundle.finish)
             return
         running = RunningNetwork(open_network(self.network), self.network, device)
+        with closing(running):
+            yield in_parts(self.card, self.network, running)
 
-        def load(inputs: Inputs) -> Loaded:
-            refuse_unsuitable(inputs, self.card)
-            prepared = prepare(inputs, self.card.prepare)
-            return Loaded(prepared, running.load(prepared.stacked(self.network.inputs)))
 
-        def compute(loaded: Loaded) -> Said:
-            return Said(loaded.prepared, running(loaded.image))
+def in_parts(card: ModelCard, network: NetworkCard, running: RunningNetwork) -> InParts[Loaded, Said]:
+    """A prediction: the card's chain, the network, and the card's finish."""
 
-        def finish(said: Said) -> Findings:
-            return findings_of(said.values, said.prepared, self.card, self.network)
+    def load(inputs: Inputs) -> Loaded:
+        refuse_unsuitable(inputs, card)
+        prepared = prepare(inputs, card.prepare)
+        return Loaded(prepared, running.load(prepared.stacked(network.inputs)))
 
-        try:
-            yield InParts(load, compute, finish)
-        finally:
-            running.close()
+    def compute(loaded: Loaded) -> Said:
+        return Said(loaded.prepared, running(loaded.image))
+
+    def finish(said: Said) -> Findings:
+        return findings_of(said.values, said.prepared, card, network)
+
+    return InParts(load, compute, finish)

@@ -3,12 +3,17 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from node.cli import here
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from node.bench.figures import Case
 
 bench = typer.Typer(help="Figures of this node on this machine.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -96,6 +101,30 @@ def receive(
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="isocenter-receive-") as folder, console.status("") as shown:
         cases = run_receive(Path(folder), rounds, shown.update)
+    _show(cases, as_json=as_json)
+
+
+@bench.command()
+def model(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each case is measured; medians are shown.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """What the model stage costs around a network: windows beside MONAI's, resampling, overhead, a queue of ten.
+
+    It takes some minutes and 4 GB of memory. Exit code 1: a case is slower than it should be.
+
+    Example: isocenter bench model --rounds 5
+    """
+    from node.bench.model import run_model_figures
+
+    console = Console(stderr=True)
+    with console.status("") as shown:
+        cases = list(run_model_figures(rounds, shown.update))
+    _show(cases, as_json=as_json)
+
+
+def _show(cases: "Sequence[Case]", *, as_json: bool) -> None:
+    """Cases beside what they are compared with; exit code 1 where one is slower than it should be."""
     if as_json:
         print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
     else:
