@@ -20,6 +20,7 @@ from ai.networks.running import RunningNetwork
 from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 from ai.preparation.images import Values
+from ai.suitability import refuse_unsuitable
 from ai.volume import Inputs, Volume
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Bundle:
         import torch
         from monai.data.meta_tensor import MetaTensor
 
+        refuse_unsuitable(inputs, self._card)
         source = inputs.reference_volume
         if source.affine_lps is None:
             raise ModelFailed("the bundle needs images with a place in the patient")
