@@ -23,8 +23,6 @@ class Kind(str, Enum):
     TORCHSCRIPT = "torchscript"
     EXPORT = "export"
     """torch.export, a .pt2 file."""
-    ONNX = "onnx"
-    """Needs the extra `onnx`."""
     BUNDLE = "bundle"
     """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
 
