@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-import sqlalchemy as sa
 import structlog
 from pydicom.filereader import read_file_meta_info
 
@@ -17,7 +16,7 @@ from node.errors import IsocenterError, ReasonCode
 from node.results.encode import RunIdentity
 from node.results.notice import Cause, Unanalysed, encode_notice
 from node.settings import Peer
-from node.state import arrivals, outbox, schema, work
+from node.state import arrivals, outbox, work
 from node.state.artefacts import make_durable
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -49,19 +48,11 @@ class Notices:
         self._models, self._clock = models, clock
         self._wanting = frozenset(peer.name for peer in peers.values() if peer.failures)
 
-    def announce_missing(self) -> None:
-        """Announce every job that ended without findings while nobody could say so."""
-        if not self._wanting:
-            return
-        states = [state.value for state in CAUSES]
-        with self._ledger.read() as connection:
-            query = sa.select(schema.job.c.id).where(schema.job.c.state.in_(states))
-            ended = list(connection.execute(query).scalars())
-        for job_id in ended:
-            self.announce(job_id)
-
     def announce(self, job_id: str) -> None:
-        """Make the notice of a job that ended refused or failed, and enqueue it for every destination that wants it."""
+        """Make the notice of a job that ended refused or failed, and enqueue it for every destination that wants it.
+
+        Where it cannot be made now, `node.service.unannounced` has it tried again.
+        """
         with self._ledger.read() as connection:
             job = work.get_job(connection, job_id)
             wanting = [one for one in job.destinations if one in self._wanting]

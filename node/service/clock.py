@@ -28,6 +28,7 @@ from node.service.destinations import archives_of, askers_of, choosing_of, desti
 from node.service.reconcile import reconcile
 from node.service.source_count import SourceCount
 from node.service.survey import LOOK_S, Survey
+from node.service.unannounced import Unannounced
 from node.settings import Configuration
 from node.state import schema
 from node.state.associations import Associations
@@ -109,6 +110,13 @@ class ServiceClock:
         self._reporting = Reporting(
             ledger, askers_of(configuration), archives_of(configuration), configuration.settings.sending, now
         )
+        self._unannounced = Unannounced(
+            ledger,
+            queue,
+            frozenset(peer.name for peer in configuration.peers if peer.failures),
+            timedelta(days=configuration.settings.sending.give_up_days),
+            now,
+        )
         self._survey = Survey(ledger, choosing_of(configuration), now)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
@@ -127,6 +135,7 @@ class ServiceClock:
         self.every(RETAIN_S, self._reporting.see)
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
+        self.every(RECONCILE_S, self._unannounced.look)
         self.every(LOOK_S, self._survey.look)
         self._scheduler.add_job(self._unless_unusable, args=(self._survey.look,))
         self._scheduler.start()

@@ -28,7 +28,7 @@ from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.settings import Configuration
 from node.state.ledger import Ledger
-from node.state.queue import REPLACE, Queue
+from node.state.queue import NOTICE, REPLACE, Queue
 
 log = structlog.get_logger()
 
@@ -92,9 +92,9 @@ def _run_stages(
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
         if Stage.ENCODE in chosen:
             bodies[REPLACE] = Replacement(ledger, queue, home, stages, peers, now).make
+            bodies[NOTICE] = lambda job_id, _run, _turn: notices.announce(job_id)
         engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
         with beating(ledger, executor, settings.jobs.dead_after_s):
-            notices.announce_missing()
             engine.start()
             ready()
             stop.wait()

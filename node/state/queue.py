@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
 from node.core.job import Priority, Stage
-from node.state.rows import DeliveryRow
+from node.state.rows import DeliveryRow, JobRow
 
 PROTOCOL = "isocenter-1"
 """The engine's application version: a constant, so that an upgrade does not strand what is queued. Change it only
@@ -14,11 +14,13 @@ when a stage's arguments change."""
 
 DELIVER = "deliver"
 REPLACE = "replace"
+NOTICE = "notice"
 QUEUE_OF: dict[str, str] = {
     Stage.PREPARE.value: "cpu",
     Stage.ENCODE.value: "cpu",
     Stage.INFER.value: "model",
     REPLACE: "cpu",
+    NOTICE: "cpu",
     DELIVER: "deliver",
 }
 """Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
@@ -74,6 +76,11 @@ class Queue:
         workflow_id = f"{delivery.id}:{REPLACE}:{delivery.attempt}"
         options = self._options(REPLACE, workflow_id, priority, timedelta(0))
         self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
+
+    def notice(self, connection: sa.Connection, job: JobRow, *, turn: int) -> None:
+        """Enqueue the notice that a job's images were not analysed; asked twice for one turn, done once."""
+        options = self._options(NOTICE, f"{job.id}:{job.run}:{NOTICE}:{turn}", job.priority, timedelta(0))
+        self._client.enqueue_in_transaction(connection, options, job.id, job.run, turn)
 
     @staticmethod
     def stage_id(job_id: str, run: int, stage: Stage, turn: int) -> str:

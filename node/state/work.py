@@ -1,6 +1,6 @@
 """Facts about jobs: their runs, the attempts at each stage, and the compare-and-set that moves them on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,6 +100,13 @@ def jobs_of(connection: sa.Connection, study_id: str, route: str | None = None) 
 def unfinished_jobs(connection: sa.Connection) -> list[JobRow]:
     """Jobs for which a stage is still due."""
     query = sa.select(schema.job).where(schema.job.c.state.not_in([state.value for state in JOB_ENDED]))
+    return [JobRow.of(row) for row in connection.execute(query).mappings()]
+
+
+def jobs_ended(connection: sa.Connection, states: Collection[JobState], *, since: datetime) -> list[JobRow]:
+    """Jobs that ended in one of these states since then."""
+    table = schema.job
+    query = sa.select(table).where(table.c.state.in_([one.value for one in states]), table.c.changed_at >= since)
     return [JobRow.of(row) for row in connection.execute(query).mappings()]
 
 
