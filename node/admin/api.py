@@ -1,5 +1,6 @@
 """The same facts and actions for programs: REST with OpenAPI, behind the same guard as the pages."""
 
+import functools
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
@@ -107,13 +108,17 @@ def add_to(app: FastAPI, window: Window, pages: Pages, live: Live) -> None:
     _add_looking(router, window, live)
     _add_steering(router, window)
 
+    @functools.cache
+    def schema() -> dict[str, Any]:
+        return _schema(app)
+
     @router.get("/api", include_in_schema=False)
     def api_page(request: Request) -> Response:
-        return pages.page(request, "api.html", paths=_schema(app)["paths"])
+        return pages.page(request, "api.html", paths=schema()["paths"])
 
     @router.get("/api/openapi.json", include_in_schema=False)
     def api_schema() -> dict[str, Any]:
-        return _schema(app)
+        return schema()
 
 
 def _schema(app: FastAPI) -> dict[str, Any]:

@@ -144,3 +144,42 @@ def _show(cases: "Sequence[Case]", *, as_json: bool) -> None:
             empty="",
         )
     raise typer.Exit(0 if all(one.ratio is None or one.ratio <= one.most for one in cases) else 1)
+
+
+@bench.command()
+def window(
+    studies: Annotated[int, typer.Option(min=100, help="How many are in the ledger; ten events each.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each page is asked for.")] = 20,
+    keep: Annotated[
+        Path | None, typer.Option(help="A folder in which the filled ledger stays, for the next time.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fill a ledger as a busy site has it, and time every page of the operator's window on it.
+
+    Exit code 1: a page takes more than 100 ms (median) or 300 ms (95 of 100), or the live overview 2 % of a core.
+
+    Example: isocenter bench window --keep /tmp/filled
+    """
+    from node.bench.window import measure
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="isocenter-window-") as folder, console.status("") as shown:
+        place = keep or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        report = measure(place, studies, rounds, shown.update)
+    rows = [
+        {
+            "page": one.name,
+            "median_ms": round(one.median_ms, 1),
+            "p95_ms": round(one.most_ms, 1),
+            "ok": "yes" if one.ok else "no",
+        }
+        for one in report.pages
+    ]
+    here.show(rows, as_json=as_json, empty="")
+    if not as_json:
+        print(
+            f"\n{report.studies} studies, {report.events} events; the live overview: {report.live_share:.2%} of a core"
+        )
+    raise typer.Exit(0 if report.ok else 1)

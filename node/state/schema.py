@@ -299,12 +299,13 @@ token = sa.Table(
 # What the operator's window asks, by index: studies from the newest down, alone and under each condition of the search;
 # what is under way; what happened lately.
 for _name, *_columns in (
-    ("ix_iso_study_newest", study.c.last_at, study.c.id),
+    ("ix_iso_study_newest", study.c.last_at, study.c.id, study.c.modalities),
     ("ix_iso_study_patient", study.c.patient_id, study.c.last_at),
     ("ix_iso_study_accession", study.c.accession, study.c.last_at),
     ("ix_iso_study_date", study.c.study_date, study.c.last_at),
     ("ix_iso_study_caller", study.c.calling_ae, study.c.last_at),
     ("ix_iso_study_lately", study.c.state, study.c.last_at),
+    ("ix_iso_job_of_study", job.c.study_id, job.c.route, job.c.state),
     ("ix_iso_job_route", job.c.route, job.c.changed_at),
     ("ix_iso_job_model", job.c.model, job.c.changed_at),
     ("ix_iso_job_lately", job.c.state, job.c.changed_at),
