@@ -94,8 +94,11 @@ def measure(folder: Path, studies: int, rounds: int, say: Callable[[str], None])
             fill(ledger, studies, now)
         user = add_user(ledger, "bench", "a pass phrase for the bench", Role.ADMIN, now)
         secret = open_session(ledger, user, now)
-        with closing(Queue(ledger.engine)) as queue, _served(_window(folder, ledger, queue)) as port:
-            asked = _Browser(port, secret)
+        with (
+            closing(Queue(ledger.engine)) as queue,
+            _served(_window(folder, ledger, queue)) as port,
+            closing(_Browser(port, secret)) as asked,
+        ):
             pages = []
             for name, method, path, fields in _pages(studies):
                 say(name)
@@ -145,6 +148,9 @@ class _Browser:
     def __init__(self, port: int, secret: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
         self._headers = {"Cookie": f"{COOKIE}={secret}", "X-CSRF-Token": csrf_of(secret)}
+
+    def close(self) -> None:
+        self._connection.close()
 
     def ms(self, method: str, path: str, fields: dict[str, str]) -> float:
         """Milliseconds until the whole answer is here."""
