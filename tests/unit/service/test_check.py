@@ -200,6 +200,15 @@ def test_a_fault_of_settings_or_disk_is_found(
     assert words in found[kind]
 
 
+def test_a_database_over_the_network_keeps_model_workers_on_it(place: Place) -> None:
+    place.settings["state"].append('database_url = "postgresql://node@127.0.0.1:9/isocenter"')
+    assert "model-network" not in place.faults()
+
+    write_bright(place.config / "models" / "bright")
+
+    assert "the database is reached over it" in place.faults()["model-network"]
+
+
 def test_a_model_with_a_broken_card_is_found(place: Place) -> None:
     card = write_bright(place.config / "models" / "bright") / "card.toml"
     card.write_text(card.read_text().replace('version = "1.0.0"', "version = 1"))
