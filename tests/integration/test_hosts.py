@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -89,7 +89,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = {"gathering.quiet_s": "0.5", "jobs.dead_after_s": str(DEAD_AFTER_S), "jobs.poll_s": "0.1"}
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres("*"))
-        local = type(postgres)("127.0.0.1", postgres.port)
+        local = replace(postgres, address="127.0.0.1")
         url = local.new()
         pacs = stack.enter_context(StandInPacs(folder / "pacs"))
         node = stack.enter_context(
