@@ -12,6 +12,7 @@ IsocenterError
 │   ├── TooLarge                larger than the limit
 │   ├── DatasetMismatch         data set and command disagree
 │   ├── Unreadable              no header that can be read, truncated, empty, a malformed UID
+│   ├── NotSupported            a SOP class or transfer syntax that is not taken; associations do not even begin
 │   └── ConflictRefused         same UID with other bytes, from a peer that wants these refused
 ├── Refused                     a study or stack that is not analysed, with its reason code
 ├── ProcessEnded                a process that did a stage ended before the stage was done, with its reason code
@@ -99,6 +100,10 @@ class DatasetMismatch(IntakeError):
 
 class Unreadable(IntakeError):
     """The header cannot be read, a UID is malformed, or the data set is truncated or empty."""
+
+
+class NotSupported(IntakeError):
+    """A SOP class or transfer syntax is not taken, where none was negotiated before."""
 
 
 class ConflictRefused(IntakeError):

@@ -53,6 +53,7 @@ class IntakeTable(Table):
     refuse_associations_mb: Annotated[int, Field(ge=0)] = 4096
     max_instance_mb: Annotated[int, Field(ge=1)] = 4096
     unknown_callers: Literal["reject", "accept"] = "reject"
+    stow: bool = False
     associations: Annotated[int, Field(ge=1, le=1000)] = 200
     associations_per_address: Annotated[int, Field(ge=1, le=1000)] = 100
 
@@ -213,6 +214,7 @@ class Peer(Table):
     certificate: tuple[str, ...] = ()
     user: str = ""
     passcode_file: str = ""
+    token_file: str = ""
 
     @model_validator(mode="after")
     def _reachable(self) -> "Peer":

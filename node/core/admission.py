@@ -144,7 +144,9 @@ def admit(caller: Caller, rules: AdmissionRules, *, free_mb: int, draining: bool
 def _peer_of(caller: Caller, peers: tuple[KnownPeer, ...]) -> KnownPeer | None:
     """The peer that calls; of several with its AE title the one whose networks name it, then whose address it has."""
     fitting = [
-        peer for peer in _titled(caller, peers) if _may_call_from(peer, caller.address) and _has_subject(caller, peer)
+        peer
+        for peer in _titled(caller, peers)
+        if may_call_from(peer.networks, caller.address) and _has_subject(caller, peer)
     ]
     return max(
         fitting,
@@ -168,18 +170,19 @@ def _titled(caller: Caller, peers: tuple[KnownPeer, ...]) -> list[KnownPeer]:
     return [peer for peer in peers if peer.ae_title == calling]
 
 
-def _may_call_from(peer: KnownPeer, address: str) -> bool:
-    if not peer.networks:
+def may_call_from(networks: tuple[IPv4Network | IPv6Network, ...], address: str) -> bool:
+    """Whether an address is in one of the networks; any is where there are none."""
+    if not networks:
         return True
     where = ip_address(address)
     if isinstance(where, IPv6Address) and where.ipv4_mapped:
         where = where.ipv4_mapped
-    return any(where in network for network in peer.networks)
+    return any(where in network for network in networks)
 
 
 def _why_unknown(caller: Caller, peers: tuple[KnownPeer, ...]) -> str:
     calling = caller.calling_ae.strip(" \0")
-    strangers = [peer for peer in _titled(caller, peers) if _may_call_from(peer, caller.address)]
+    strangers = [peer for peer in _titled(caller, peers) if may_call_from(peer.networks, caller.address)]
     if strangers:
         shown = "without a certificate" if caller.subject is None else f"with certificate {', '.join(caller.subject)!a}"
         return (

@@ -13,6 +13,7 @@ from node.state.spool import Aside, Draft, Origin, Published, Spool
 
 AFFECTED_SOP_CLASS_UID = 0x00000002
 AFFECTED_SOP_INSTANCE_UID = 0x00001000
+STUDY_INSTANCE_UID = 0x0020000D
 MEBIBYTE = 1 << 20
 ROOM_CHECKED_EVERY_BYTES = 16 * MEBIBYTE
 
@@ -22,7 +23,7 @@ class Offer:
     """One instance as a C-STORE request offers it, before its data set.
 
     abstract_syntax_uid, transfer_syntax_uid: of the presentation context it comes on. sop_class_uid,
-    sop_instance_uid: as the command says.
+    sop_instance_uid: as the command says. study_uid: the only study it may belong to; empty for any.
     """
 
     sop_class_uid: str
@@ -31,6 +32,7 @@ class Offer:
     transfer_syntax_uid: str
     origin: Origin
     refuse_conflict: bool
+    study_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ class Passage:
         """The data set has passed: check it and keep it. When this returns, it is durable."""
         identity = self._reader.finish(self._draft.size_bytes)
         check(identity, self._offer.sop_class_uid, self._offer.sop_instance_uid)
+        if self._offer.study_uid not in ("", identity.study_uid):
+            raise DatasetMismatch("it belongs to another study than the request says", STUDY_INSTANCE_UID)
         published = self._door.spool.publish(
             self._draft, study_uid=identity.study_uid, refuse_conflict=self._offer.refuse_conflict
         )

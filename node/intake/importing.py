@@ -50,7 +50,7 @@ def import_file(door: Door, path: Path, origin: Origin) -> Taken:
     file (CVE-2019-11687).
     """
     with path.open("rb") as file:
-        meta = _read_meta(file)
+        meta = read_meta(file)
         sop_class_uid = meta.get(MEDIA_STORAGE_SOP_CLASS_UID, "")
         if sop_class_uid not in STORAGE_CLASSES:
             raise Unreadable(f"class {sop_class_uid[:64]!a} is not one that is stored (a DICOMDIR is none either)")
@@ -68,7 +68,7 @@ def import_file(door: Door, path: Path, origin: Origin) -> Taken:
             return passage.finish()
 
 
-def _read_meta(file: BinaryIO) -> dict[int, str]:
+def read_meta(file: BinaryIO) -> dict[int, str]:
     """The UIDs of the file meta information; `file` then stands at its data set. Raises Unreadable (PS3.10 7.1)."""
     if file.read(132)[128:] != b"DICM":
         raise Unreadable("it is no DICOM file: it lacks the prefix DICM")

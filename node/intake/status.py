@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from node.errors import ConflictRefused, DatasetMismatch, IntakeError, NodeDraining, SpoolFull, TooLarge, Unreadable
+from node.errors import (
+    ConflictRefused,
+    DatasetMismatch,
+    IntakeError,
+    NodeDraining,
+    NotSupported,
+    SpoolFull,
+    TooLarge,
+    Unreadable,
+)
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
@@ -15,6 +24,7 @@ STATUS: dict[type[IntakeError], tuple[int, str]] = {
     TooLarge: (0xC000, "Larger than this node takes (intake.max_instance_mb)"),
     DatasetMismatch: (0xA900, "Data set does not match SOP Class or Instance of the command"),
     Unreadable: (0xC000, "Data set is unreadable, truncated or empty, or a UID is no UID"),
+    NotSupported: (0x0122, "SOP class or transfer syntax is not taken"),
     ConflictRefused: (0x0111, "Duplicate SOP Instance UID with another data set"),
 }
 """Status and Error Comment of each way not to take an instance (design section 6; PS3.4 table B.2-1, PS3.7 annex C).

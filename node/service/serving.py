@@ -3,13 +3,16 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import structlog
 
 from node.admin.disk import EVERY_S as DISK_EVERY_S
+from node.intake.door import Door
+from node.intake.journal import Journal
+from node.intake.stow import StowDoor, StowRequest
 from node.jobs.catalogue import installed_models, model_facts
 from node.jobs.engine import Engine, Work, prepare_engine
 from node.service.clock import ServiceClock
@@ -22,6 +25,7 @@ from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from node.state.spool import Spool
+from node.state.wake import Wake
 
 log = structlog.get_logger()
 
@@ -55,8 +59,27 @@ def run_service(
         clock.every(reaper.every_s, reaper.look)
         window = window_of(configuration, config_folder, ledger, queue, models, clock.health, now)
         clock.every(DISK_EVERY_S, window.disk.look)
-        with beating(ledger, executor, dead_after_s), serving_window(listening, window):
+        with (
+            beating(ledger, executor, dead_after_s),
+            _stow(configuration, spool) as stow,
+            serving_window(listening, window, stow),
+        ):
             ready()
             log.info("service-ready", swept=swept)
             clock.run(stop)
         engine.stop(DRAIN_S)
+
+
+@contextmanager
+def _stow(configuration: Configuration, spool: Spool) -> Iterator[Callable[[str, str, str], StowRequest | None] | None]:
+    """What takes instances by STOW-RS, None where that is off."""
+    if not configuration.settings.intake.stow:
+        yield None
+        return
+    home = configuration.settings.state.home.absolute()
+    wake, journal = Wake(home), Journal(home, now)
+    try:
+        yield StowDoor(configuration, Door(spool, configuration.settings.intake, wake.ring), journal, now).open
+    finally:
+        journal.close()
+        wake.close()

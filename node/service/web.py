@@ -7,23 +7,27 @@ from collections.abc import Iterator
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.admin.accounts import FirstUser
 from node.admin.app import window_app
+from node.admin.stow import PREFIX, Open, stow_app
 from node.admin.window import Window
 
 log = structlog.get_logger()
 
 
 @contextlib.contextmanager
-def serving_window(listening: socket.socket, window: Window) -> Iterator[None]:
-    """Serve on a listening socket until the block is left. Where nobody can sign in yet, the log tells how to."""
+def serving_window(listening: socket.socket, window: Window, stow: Open | None = None) -> Iterator[None]:
+    """Serve on a listening socket until the block is left. Where nobody can sign in yet, the log tells how to.
+
+    stow: takes instances by STOW-RS; None where that is off.
+    """
     # Connections take it over. Without it an answer of two parts waits 40 ms for the browser's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     first_user = FirstUser(window.ledger)
-    settings = uvicorn.Config(
-        window_app(window, first_user), log_level="warning", access_log=False, lifespan="off", server_header=False
-    )
+    app = _beside(window_app(window, first_user), None if stow is None else stow_app(stow))
+    settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="admin", daemon=True)
     thread.start()
@@ -36,3 +40,15 @@ def serving_window(listening: socket.socket, window: Window) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(5)
+
+
+def _beside(window: ASGIApp, stow: ASGIApp | None) -> ASGIApp:
+    """Two applications on one port: people's, behind its guard of sessions, and that of peers with a token."""
+    if stow is None:
+        return window
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_stow = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (stow if is_stow else window)(scope, receive, send)
+
+    return app

@@ -10,11 +10,10 @@ ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
     "sqlalchemy": "sqlalchemy", "cel-expr-python": "cel_expr_python", "pillow": "PIL",
     "prometheus-client": "prometheus_client", "simpleitk": "SimpleITK", "scikit-image": "skimage",
-    "argon2-cffi": "argon2",
+    "argon2-cffi": "argon2", "python-multipart": "python_multipart",
 }  # fmt: skip
-PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm", "python-multipart"}
-"""Decoders that pydicom finds by itself: jobs/pixels.py names one for each transfer syntax. The last reads forms for
-fastapi."""
+PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}
+"""Decoders that pydicom finds by itself: jobs/pixels.py names one for each transfer syntax."""
 
 
 def declared() -> set[str]:

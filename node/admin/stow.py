@@ -1,0 +1,215 @@
+"""STOW-RS (PS3.18 10.5): reads instances out of a multipart request as it comes, and tells what became of each."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Protocol
+from xml.etree import ElementTree as ET
+
+from fastapi import FastAPI, Header, Request, Response
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from node.core.identity import is_uid
+from node.core.stow import Stored, http_status
+from node.errors import SpoolFull
+
+PREFIX = "/dicom-web/"
+STALL_S = 30.0
+"""So long a sender may be silent in the middle of a request."""
+REQUESTS = 16
+"""As many are served at the same time; more are asked to come back."""
+MOST_PARTS = 50_000
+JSON, XML = "application/dicom+json", "application/dicom+xml"
+REFERENCED, FAILED = "00081199", "00081198"
+SOP_CLASS, SOP_INSTANCE, REASON = "00081150", "00081155", "00081197"
+KEYWORDS = {
+    REFERENCED: "ReferencedSOPSequence",
+    FAILED: "FailedSOPSequence",
+    SOP_CLASS: "ReferencedSOPClassUID",
+    SOP_INSTANCE: "ReferencedSOPInstanceUID",
+    REASON: "FailureReason",
+}
+"""Of the answer's data set (PS3.18 table 10.5.3-2)."""
+
+Element = dict[str, tuple[str, list[str | int]]]
+"""VR and values by tag."""
+
+
+class Reception(Protocol):
+    """Where the instances of one request go: begin, write as often as bytes come, end; and close in the end."""
+
+    stored: list[Stored]
+
+    def begin(self) -> None: ...
+
+    def write(self, chunk: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+    def close(self, *, whole: bool) -> None: ...
+
+
+Open = Callable[[str, str, str], Reception | None]
+"""Token, address of the caller, and the only study it may bring or ""; None where nobody has that token."""
+
+
+class Malformed(Exception):
+    """The body is not what its Content-Type says."""
+
+
+def stow_app(open_reception: Open) -> FastAPI:
+    """The service, for whoever has a peer's token."""
+    app = FastAPI(title="Isocenter STOW-RS", docs_url=None, redoc_url=None, openapi_url=None)
+    places = asyncio.Semaphore(REQUESTS)
+
+    @app.post(f"{PREFIX}studies")
+    @app.post(f"{PREFIX}studies/{{study_uid}}")
+    async def store(
+        request: Request,
+        study_uid: str = "",
+        authorization: Annotated[str, Header()] = "",
+        content_type: Annotated[str, Header()] = "",
+        accept: Annotated[str, Header()] = "",
+    ) -> Response:
+        kind, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary", b"")
+        if kind != b"multipart/related" or options.get(b"type", b"application/dicom") != b"application/dicom":
+            return _told(415, 'send multipart/related; type="application/dicom"')
+        if not boundary or (study_uid and not is_uid(study_uid)):
+            return _told(400, "the boundary is missing, or the study's UID is none")
+        if places.locked():
+            return _told(503, "too many requests are being served: send again later", {"Retry-After": "10"})
+        async with places:
+            address = request.client.host if request.client else ""
+            try:
+                reception = await run_in_threadpool(open_reception, _bearer(authorization), address, study_uid)
+            except SpoolFull as full:
+                return _told(503, str(full), {"Retry-After": "60"})
+            if reception is None:
+                why = "no peer has this token, or it may not call from there"
+                return _told(401, why, {"WWW-Authenticate": "Bearer"})
+            is_whole = False
+            try:
+                await _receive(request, boundary, reception)
+                is_whole = True
+            except TimeoutError:
+                return _told(408, f"nothing came for {STALL_S:g} s in the middle of the request")
+            except (Malformed, ClientDisconnect):
+                return _told(400, "the body broke off, or is not what its Content-Type says")
+            finally:
+                await run_in_threadpool(reception.close, whole=is_whole)
+        return _answered(reception.stored, accept)
+
+    return app
+
+
+async def _receive(request: Request, boundary: bytes, reception: Reception) -> None:
+    """Pass the parts on as they come, never holding more than a piece.
+
+    Raises Malformed, TimeoutError or ClientDisconnect.
+    """
+    parts = _Parts(boundary, reception)
+    pieces = request.stream().__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(STALL_S):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        await run_in_threadpool(parts.feed, piece)
+    parts.finish()
+
+
+class _Parts:
+    """The parser's events as calls of a reception."""
+
+    def __init__(self, boundary: bytes, reception: Reception) -> None:
+        self._reception, self._count, self._is_whole = reception, 0, False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_part_data": lambda data, start, end: reception.write(data[start:end]),
+                    "on_part_end": reception.end,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError as error:
+            raise Malformed from error
+
+    def feed(self, piece: bytes) -> None:
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise Malformed from error
+
+    def finish(self) -> None:
+        """The body has ended; without its last boundary it was cut off."""
+        if not self._is_whole:
+            raise Malformed
+
+    def _begin(self) -> None:
+        self._count += 1
+        if self._count > MOST_PARTS:
+            raise Malformed
+        self._reception.begin()
+
+    def _end(self) -> None:
+        self._is_whole = True
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _told(status: int, why: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(f"{why}\n", status, headers, "text/plain")
+
+
+def _answered(stored: Sequence[Stored], accept: str) -> Response:
+    """The data set that says what became of each instance, as the sender wants to have it."""
+    sequences = {
+        tag: items
+        for tag, items in (
+            (FAILED, [_item(one) for one in stored if one.failure]),
+            (REFERENCED, [_item(one) for one in stored if not one.failure]),
+        )
+        if items
+    }
+    if XML in accept and JSON not in accept:
+        return Response(_xml(sequences), http_status(stored), media_type=XML)
+    model = {tag: {"vr": "SQ", "Value": [_json(one) for one in items]} for tag, items in sequences.items()}
+    return Response(json.dumps(model), http_status(stored), media_type=JSON)
+
+
+def _item(one: Stored) -> Element:
+    named: Element = {SOP_CLASS: ("UI", [one.sop_class_uid]), SOP_INSTANCE: ("UI", [one.sop_uid])}
+    item = {tag: element for tag, element in named.items() if is_uid(str(element[1][0]))}
+    return {**item, REASON: ("US", [one.failure])} if one.failure else item
+
+
+def _json(item: Element) -> dict[str, dict[str, str | list[str | int]]]:
+    """PS3.18 section F.2."""
+    return {tag: {"vr": vr, "Value": value} for tag, (vr, value) in item.items()}
+
+
+def _xml(sequences: dict[str, list[Element]]) -> bytes:
+    """PS3.19 section A.1."""
+    model = ET.Element("NativeDicomModel", {"xml:space": "preserve"})
+    for tag, items in sequences.items():
+        sequence = ET.SubElement(model, "DicomAttribute", _named(tag, "SQ"))
+        for number, one in enumerate(items, 1):
+            item = ET.SubElement(sequence, "Item", {"number": str(number)})
+            for key, (vr, (value,)) in one.items():
+                attribute = ET.SubElement(item, "DicomAttribute", _named(key, vr))
+                ET.SubElement(attribute, "Value", {"number": "1"}).text = str(value)
+    return bytes(ET.tostring(model, "utf-8", xml_declaration=True))
+
+
+def _named(tag: str, vr: str) -> dict[str, str]:
+    return {"tag": tag, "vr": vr, "keyword": KEYWORDS[tag]}
