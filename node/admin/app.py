@@ -10,7 +10,7 @@ from node.actions import NotPossible
 from node.admin import api, health
 from node.admin.accounts import FirstUser
 from node.admin.live import Live
-from node.admin.pages import associations, door, downloads, models, outbox, overview, preview, steering, studies
+from node.admin.pages import associations, door, downloads, models, outbox, overview, preview, steering, studies, system
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
 from node.admin.window import Window
@@ -51,6 +51,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     outbox.add_to(router, window, pages)
     associations.add_to(router, window, pages)
     models.add_to(router, window, pages)
+    system.add_to(router, window, pages, live)
     api.add_to(app, window, pages, live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={}, static="/static/")

@@ -35,6 +35,7 @@ PLACES = (
     Place("Outbox", "/outbox"),
     Place("Associations", "/associations"),
     Place("Models", "/models"),
+    Place("System", "/system"),
 )
 """In the order in which they are shown; a group of pages adds its own here."""
 

@@ -58,6 +58,9 @@ RIGHTS: dict[str, Role | Open] = {
     # pages/associations.py, pages/models.py
     "associations_page": VIEWER,
     "models_page": VIEWER,
+    # pages/system.py
+    "system_page": VIEWER,
+    "system_bundle": ADMIN,
     # api.py
     "api_page": VIEWER,
     "api_schema": VIEWER,

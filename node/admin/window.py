@@ -59,7 +59,8 @@ class Window:
     """A node as the window sees it.
 
     configuration: what the node runs with now. look: its health. processes: what runs.
-    models: what is installed. previews: pictures of runs. disk: how much room there was.
+    models: what is installed. previews: pictures of runs. faults: what
+    `isocenter check` finds. disk: how much room there was.
     """
 
     ledger: Ledger
@@ -71,5 +72,6 @@ class Window:
     processes: Callable[[], Sequence[Process]]
     models: Callable[[], Sequence[ModelShown]]
     previews: Previews
+    faults: Callable[[], Sequence[str]]
     disk: DiskRecord
     now: Callable[[], datetime]

@@ -127,7 +127,7 @@ def _pages(studies: int) -> list[tuple[str, str, str, dict[str, str]]]:
         "no route": {"outcome": "no-job"},
         "sender, route and outcome": {"sender": "CT7", "route": "other", "outcome": "refused"},
     }
-    shown = ("/", "/studies", f"/studies/s{middle:08d}", "/outbox", "/associations", "/models", "/api")
+    shown = ("/", "/studies", f"/studies/s{middle:08d}", "/outbox", "/associations", "/models", "/system", "/api")
     return [
         *((path, "GET", path, {}) for path in shown),
         *((f"search: {name}", "POST", "/studies", fields) for name, fields in searches.items()),
@@ -179,6 +179,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         processes=list,
         models=list,
         previews=NoPictures(),
+        faults=list,
         disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, now),
         now=now,
     )

@@ -11,6 +11,7 @@ from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.window import ModelShown, Process, Window
 from node.jobs.preview import Previews
+from node.service.check import find_faults
 from node.service.state import running_processes
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -38,6 +39,7 @@ def window_of(
         processes=lambda: [Process(**vars(one)) for one in running_processes(home)],
         models=lambda: [shown(one.card) for one in models.values()],
         previews=Previews(ledger, home, models, decode_memory_mb=configuration.settings.jobs.decode_memory_mb),
+        faults=lambda: [one.message for one in find_faults(config_folder)],
         disk=DiskRecord(
             free_mb=lambda: shutil.disk_usage(home).free >> 20,
             total_mb=lambda: shutil.disk_usage(home).total >> 20,

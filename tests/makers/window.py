@@ -102,6 +102,7 @@ def opened(
             processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
             models=lambda: [MODEL],
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
+            faults=lambda: ['the disk of "<spool>" is small'],
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
             now=found.clock,
         )

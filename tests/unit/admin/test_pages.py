@@ -1,14 +1,19 @@
 """What the pages show and hide: everything escaped, patients by role, and the live part only where it changed."""
 
+import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from node.admin.pages.system import told_settings
 from node.admin.rendering import TEMPLATES
 from node.core.job import StudyState
 from node.core.role import Role
+from node.settings import Configuration, GatheringTable, NodeSettings, StateTable
 from node.state import arrivals
 from tests.makers.ledger import ct_slice
 from tests.makers.window import Opened, opened
@@ -155,3 +160,21 @@ def test_two_patients_of_one_uid_are_each_found(window: Opened) -> None:
 
     assert "B1" in text
     assert "A1" not in text
+
+
+def test_the_bundle_holds_no_patient_and_no_password(window: Opened) -> None:
+    arrive(window, "s", patient="SECRET", accession_number="SECRET")
+    settings = NodeSettings(
+        state=StateTable(database_url="postgresql://isocenter:SECRET@db/isocenter"),
+        gathering=GatheringTable(exclude_patients=("SECRET",)),
+    )
+    assert "SECRET" not in json.dumps(told_settings(Configuration(settings=settings)))
+    archive = zipfile.ZipFile(io.BytesIO(window.user().client.get("/system/bundle.zip").content))
+
+    assert set(archive.namelist()) >= {"versions.json", "settings.json", "faults.json"}
+    for name in archive.namelist():
+        assert "SECRET" not in archive.read(name).decode()
+
+
+def test_the_system_page_says_what_was_found(window: Opened) -> None:
+    assert "&lt;spool&gt;" in window.user(Role.VIEWER).see("/system")
