@@ -1,6 +1,7 @@
 """Commands that measure: bench."""
 
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -128,6 +129,7 @@ def _show(cases: "Sequence[Case]", *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
     else:
+<<<<<<< HEAD
         here.show(
             [
                 {
@@ -183,3 +185,39 @@ def window(
             f"\n{report.studies} studies, {report.events} events; the live overview: {report.live_share:.2%} of a core"
         )
     raise typer.Exit(0 if report.ok else 1)
+=======
+        here.show([_shown(one) for one in cases], as_json=False, empty="")
+    raise typer.Exit(0 if all(one.is_met for one in cases) else 1)
+
+
+@bench.command()
+def encode(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each case is measured.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """How long results take to encode, check and save: beside dcmqi where it is installed, in turn, by medians.
+
+    It takes some minutes, and a gigabyte in the folder for temporary files. Exit code 1: a case needs more than it
+    should.
+
+    Example: isocenter bench encode --rounds 3
+    """
+    from node.bench.encode import run_encode
+
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="isocenter-encode-") as folder, console.status("") as shown:
+        cases = run_encode(Path(folder), rounds, shown.update)
+    _show(cases, as_json=as_json)
+
+
+def _shown(one: "Case") -> dict[str, object]:
+    """A case as a row of a table."""
+    return {
+        "case": one.name,
+        "ours": f"{one.ours.median:.3g} {one.unit}" if one.ours else "skipped",
+        "theirs": f"{one.theirs.median:.3g} {one.unit}" if one.theirs else "",
+        "ratio": "" if one.ratio is None else f"{one.ratio:.2f}",
+        "should be": "" if math.isinf(one.most) else f"<= {one.most:g}",
+        "compared with": f"{one.theirs.name} {one.theirs.version}" if one.theirs else one.skipped,
+    }
+>>>>>>> f482e58 (Measure encoding beside dcmqi, prove every kind on other makers' programs, and take real radiographs from file to results)

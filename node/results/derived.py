@@ -35,6 +35,15 @@ GONE = (
 FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 """Gone through item by item."""
 
+OF_ACQUISITION = (
+    *("PulseSequenceName", "MRAcquisitionType", "EchoPulseSequence", "MultipleSpinEcho", "MultiPlanarExcitation"),
+    *("PhaseContrast", "TimeOfFlightContrast", "ArterialSpinLabelingContrast", "SteadyStatePulseSequence"),
+    *("EchoPlanarPulseSequence", "SaturationRecovery", "SpectrallySelectedSuppression", "OversamplingPhase"),
+    *("GeometryOfKSpaceTraversal", "RectilinearPhaseEncodeReordering", "SegmentedKSpaceTraversal"),
+    *("CoverageOfKSpace", "NumberOfKSpaceTrajectories"),
+)
+"""What multi-frame images state only where they are original (MR Pulse Sequence, PS3.3 C.8.13.4)."""
+
 RADIOGRAPHS = ("CR", "DX", "MG", "RF", "XA", "IO", "PX")
 """Modalities whose values are no quantity: their classes have no rescale to write one with."""
 
@@ -175,6 +184,9 @@ def _put_groups(image: Dataset, indices: list[int], scale: _Scale, card: Derived
     image.SourceImageEvidenceSequence = [evidence]
     image.PerFrameFunctionalGroupsSequence = groups
     image.NumberOfFrames = len(groups)
+    for keyword in OF_ACQUISITION:
+        if keyword in image:
+            delattr(image, keyword)
 
 
 def _put_pixels(image: Dataset, stored: npt.NDArray[np.int64]) -> None:

@@ -8,9 +8,19 @@ from PIL import Image, ImageDraw
 
 from ai.contract import ModelCard, SegmentCard
 from ai.findings import Findings, Mask
-from ai.volume import Volume
-from node.errors import IsocenterError
-from node.results.pictures import Colour, Plane, T, Window, draw_plane, drawn_masks, standing, window_for
+from ai.volume import Affine, Volume
+from node.results.pages import detected_masks
+from node.results.pictures import (
+    DETECTION_COLOUR,
+    Colour,
+    Plane,
+    T,
+    Window,
+    draw_plane,
+    drawn_masks,
+    standing,
+    window_for,
+)
 from node.results.sheet import CAUTION, GROUND, INK, QUIET, font
 from node.results.wording import DISCLAIMER, present_segments
 
@@ -21,15 +31,37 @@ WIDTH = 2 * PANEL_PX + 3 * GAP_PX
 def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
     """A PNG: the coronal and the axial plane that hold most of what was found, outlined, with a legend.
 
-    Raises IsocenterError where the volume has no place in a patient.
+    Of an image without a place in a patient, the image itself.
     """
-    if volume.affine_lps is None:
-        raise IsocenterError("a volume without an affine has no front and no below to draw it from")
-    window = window_for(volume, card)
-    upright = standing(volume.array, volume.affine_lps)
-    masks = [(standing(mask, volume.affine_lps), colour) for mask, colour in drawn_masks(findings, card)]
-    spacing = _standing_spacing(volume)
     picture = Image.new("RGB", (WIDTH, HEAD_PX + PANEL_PX + FOOT_PX), GROUND)
+    if volume.affine_lps is None:
+        _draw_image(picture, findings, card, volume)
+    else:
+        _draw_planes(picture, findings, card, volume, volume.affine_lps)
+    draw = ImageDraw.Draw(picture)
+    draw.text(
+        (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
+    )
+    _legend(draw, present_segments(findings, card))
+    draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
+    written = io.BytesIO()
+    picture.save(written, format="PNG")
+    return written.getvalue()
+
+
+def _draw_image(picture: Image.Image, findings: Findings, card: ModelCard, volume: Volume) -> None:
+    masks = [(mask[0], colour) for mask, colour in drawn_masks(findings, card)]
+    masks += [(mask, DETECTION_COLOUR) for mask in detected_masks(findings, 0, volume.array.shape[1:]).values()]
+    spacing = volume.spacing_mm[1:] if volume.spacing_mm else (1.0, 1.0)
+    panel = draw_plane(volume.array[0], spacing, masks, window_for(volume, card), (PANEL_PX, PANEL_PX))
+    picture.paste(panel, ((WIDTH - panel.width) // 2, HEAD_PX))
+
+
+def _draw_planes(picture: Image.Image, findings: Findings, card: ModelCard, volume: Volume, affine_lps: Affine) -> None:
+    window = window_for(volume, card)
+    upright = standing(volume.array, affine_lps)
+    masks = [(standing(mask, affine_lps), colour) for mask, colour in drawn_masks(findings, card)]
+    spacing = _standing_spacing(affine_lps)
     draw = ImageDraw.Draw(picture)
     for number, (name, axis) in enumerate((("coronal", 1), ("axial", 2))):
         index = _fullest([mask for mask, _ in masks], axis, upright.shape[axis])
@@ -42,21 +74,12 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
             draw.text(at, letter, font=font(22), fill=INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
         at = (left + PANEL_PX // 2, HEAD_PX + PANEL_PX - 8)
         draw.text(at, name, font=font(18), fill=INK, anchor="mb", stroke_width=2, stroke_fill=(0, 0, 0))
-    draw.text(
-        (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
-    )
-    _legend(draw, present_segments(findings, card))
-    draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
-    written = io.BytesIO()
-    picture.save(written, format="PNG")
-    return written.getvalue()
 
 
-def _standing_spacing(volume: Volume) -> tuple[float, float, float]:
+def _standing_spacing(affine_lps: Affine) -> tuple[float, float, float]:
     """Voxel size in mm along (left, back, head)."""
-    assert volume.affine_lps is not None  # noqa: S101  - the caller has looked
-    directions = np.abs(volume.affine_lps[:3, :3])
-    sizes = np.linalg.norm(volume.affine_lps[:3, :3], axis=0)
+    directions = np.abs(affine_lps[:3, :3])
+    sizes = np.linalg.norm(affine_lps[:3, :3], axis=0)
     left, back, head = (float(sizes[int(np.argmax(directions[axis]))]) for axis in range(3))
     return left, back, head
 

@@ -95,7 +95,7 @@ def draw_slice_page(index: int, volume: Volume, findings: Findings, edition: Edi
     origin, card = edition.origin, edition.card
     frame = origin.frames[index]
     masks = [(mask[index], colour) for mask, colour in drawn_masks(findings, card)]
-    detected = _detected(findings, index, volume.array.shape[1:])
+    detected = detected_masks(findings, index, volume.array.shape[1:])
     masks += [(mask, DETECTION_COLOUR) for mask in detected.values()]
     picture = draw_plane(volume.array[index], frame.pixel_spacing_mm, masks, window, (WIDTH, PICTURE_PX))
     page = frame_page(picture, index, edition)
@@ -163,7 +163,7 @@ def _draw_sides(draw: ImageDraw.ImageDraw, sides: list[str]) -> None:
         draw.text(place, letter, font=font(22), fill=INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
-def _detected(findings: Findings, index: int, shape: tuple[int, ...]) -> dict[tuple[int, str], Mask]:
+def detected_masks(findings: Findings, index: int, shape: tuple[int, ...]) -> dict[tuple[int, str], Mask]:
     """The detections that one slice shows, by number and key: the pixels that each encloses, a square round a point."""
     shown: dict[tuple[int, str], Mask] = {}
     for number, found in enumerate(findings.detections, 1):

@@ -41,10 +41,6 @@ CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 OBS_CONTEXT = hd.sr.RelationshipTypeValues.HAS_OBS_CONTEXT
 
 PROCEDURES: dict[str, Code] = {
-    "CR": codes.LN.XRUnspecifiedBodyRegion,
-    "DX": codes.LN.XRUnspecifiedBodyRegion,
-    "MG": codes.LN.XRUnspecifiedBodyRegion,
-    "RF": codes.LN.XRUnspecifiedBodyRegion,
     "CT": codes.LN.CTUnspecifiedBodyRegion,
     "MR": codes.LN.MRIUnspecifiedBodyRegion,
     "PT": codes.LN.PETUnspecifiedBodyRegion,
@@ -126,11 +122,12 @@ def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) 
     groups += [detection_group(number, found, edition) for number, found in enumerate(findings.detections, 1)]
     if groups:
         return groups
-    return [
+    plain: list[Group] = [
         *(_plain_group(segment, findings, edition) for segment in edition.card.segments),
         *(undetected_group(card, edition) for card in edition.card.detections),
         *(classification_group(one, edition) for one in findings.classifications),
     ]
+    return plain or [_study_group(edition)]
 
 
 def draws(findings: Findings, card: ModelCard) -> bool:
@@ -185,6 +182,15 @@ def _plain_group(
         algorithm_id=edition.algorithm.for_report(),
         measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
         qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(segment.type), codes.SCT.Absent)],
+    )
+
+
+def _study_group(edition: Edition) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+    """Of a run that has numbers of the study alone, or maps and images alone: every report has a group."""
+    name = edition.card.name
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(name), identifier=name),
+        algorithm_id=edition.algorithm.for_report(),
     )
 
 

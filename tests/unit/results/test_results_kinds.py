@@ -338,3 +338,24 @@ def test_a_ring_is_drawn_with_its_hole() -> None:
     assert len(contours_of(plane)) == 2
     assert enclosed == pytest.approx(plane.sum(), abs=3)
     assert np.array_equal(area[0], area[-1])
+
+
+@pytest.mark.parametrize("left", ["measurements", "maps", "derived"])
+def test_a_model_may_give_one_kind_of_finding_alone(left: str, tmp_path: Path) -> None:
+    """Numbers of the study, maps or images: there is a report of each, and it is sound."""
+    made = make_series(tmp_path / "source")
+    everything = full_findings(made)
+    numbers = tuple(replace(one, segments=()) for one in everything.measurements[:1])
+    findings = Findings(**{left: numbers if left == "measurements" else getattr(everything, left)})
+    card = replace(FULL_CARD, segments=(), detections=(), classifications=())
+    (tmp_path / "out").mkdir()
+    objects = encode(findings, card, made.grid, made.paths, RUN, tmp_path / "out", volume=made.volume)
+
+    report = pydicom.dcmread(next(one.path for one in objects if one.kind is RenditionKind.SR))
+    named = {
+        reference.ReferencedSOPInstanceUID
+        for series in report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+        for reference in series.ReferencedSOPSequence
+    }
+    made_of = {one.sop_instance_uid for one in objects if one.kind in (RenditionKind.MAP, RenditionKind.DERIVED)}
+    assert made_of <= named

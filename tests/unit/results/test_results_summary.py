@@ -9,11 +9,11 @@ from PIL import Image
 
 from ai.findings import Findings, Segment
 from ai.volume import Facts, Volume
-from node.errors import IsocenterError
 from node.results.encode import draw_overlay
 from node.results.keyslices import key_slices
 from node.results.pictures import LUNG_WINDOW, Window, draw_plane, standing, window_for
 from node.results.sheet import Sheet
+from tests.unit.results.kinds import FLAT_CARD, flat_findings, make_radiograph
 from tests.unit.results.made import CARD, SAGITTAL, encoded, make_enhanced, make_findings, make_series
 
 RED = (255, 0, 0)
@@ -134,10 +134,12 @@ def test_the_overlay_shows_the_right_lung_on_the_left(tmp_path: Path) -> None:
     assert right < left
 
 
-def test_an_overlay_needs_a_place_in_the_patient() -> None:
-    """A radiograph has no front and no below."""
-    with pytest.raises(IsocenterError, match="affine"):
-        draw_overlay(Findings(), CARD, Volume(np.zeros((1, 4, 4)), None, None))
+def test_the_overlay_of_a_radiograph_is_the_image_itself(tmp_path: Path) -> None:
+    """It has no front and no below; what was found is outlined on it."""
+    made = make_radiograph(tmp_path)
+    picture = np.asarray(Image.open(io.BytesIO(draw_overlay(flat_findings(made), FLAT_CARD, made.volume))))
+
+    assert (picture == (86, 180, 233)).all(axis=2).sum() > 200
 
 
 def test_a_long_page_goes_on_and_loses_nothing() -> None:
