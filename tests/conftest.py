@@ -1,5 +1,6 @@
 """Fixtures for everything, and the rule for real parts: skip where one is missing, fail where it must not be."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -40,6 +41,11 @@ def _missing(part: str) -> str | None:
         return None if os.geteuid() == 0 and shutil.which("ip") else "network namespaces need root and iproute2"
     if part == "mounts":
         return None if os.geteuid() == 0 and can_mount() else "mounting a small disk needs root, and its capabilities"
+    if part == "ohif":
+        pages = Path(os.environ.get("ISOCENTER_OHIF", "")) / "index.html"
+        if not importlib.util.find_spec("playwright"):
+            return "playwright is not installed"
+        return None if pages.is_file() else "OHIF's pages are not here: point ISOCENTER_OHIF at the dist of @ohif/app"
     program = PROGRAMS[part]
     # pip puts dcmqi's programs beside Python's own, which need not be on PATH.
     places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
