@@ -23,3 +23,11 @@ class CardInvalid(ModelError):
 
 class ModelUnknown(ModelError):
     """No installed model has the name that was asked for."""
+
+
+class PlanInvalid(ModelError):
+    """A training's plan cannot be carried out; the message names the file, the key and the fault."""
+
+
+class CasesInvalid(ModelError):
+    """Labelled images cannot be trained on or compared with; the message names the case and the fault."""

@@ -31,6 +31,12 @@ class Unit(str, Enum):
 
 
 NO_UNITS = Code("1", "UCUM", "no units")
+LENGTHS: Mapping[Unit, Code] = {
+    Unit.MM: Code("mm", "UCUM", "mm"),
+    Unit.MM2: Code("mm2", "UCUM", "square millimeter"),
+    Unit.MM3: Code("mm3", "UCUM", "cubic millimeter"),
+    Unit.PER_MM: Code("/mm", "UCUM", "per millimeter"),
+}
 VALUE_UNITS: Mapping[str, tuple[Code, Code]] = {
     "CT": (Code("[hnsf'U]", "UCUM", "Hounsfield unit"), Code("[hnsf'U]2", "UCUM", "Hounsfield unit squared")),
 }
@@ -58,7 +64,7 @@ class Feature:
             case Unit.ONE:
                 return NO_UNITS
             case _:
-                return Code(self.unit.value, "UCUM", self.unit.value)
+                return LENGTHS[self.unit]
 
 
 def _ibsi(family: Family, label: str, value: str, meaning: str, unit: Unit, digits: int) -> Feature:

@@ -7,20 +7,24 @@ from typing import Annotated
 
 import typer
 
-from ai.errors import CardInvalid, ModelUnknown
+from ai.errors import CardInvalid, CasesInvalid, ModelError, ModelRefused, ModelUnknown, PlanInvalid
 from node import __version__
 from node.actions import NotPossible
-from node.cli import arriving, benches, lists, making, offline, peers, running, steering, upkeep, users
+from node.cli import arriving, benches, lists, making, offline, peers, running, steering, training, upkeep, users
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning, Refused
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationInvalid, 2),
     (CardInvalid, 2),
+    (PlanInvalid, 2),
+    (CasesInvalid, 2),
     (Refused, 3),
+    (ModelRefused, 3),
     (NotFound, 4),
     (ModelUnknown, 4),
     (NotRunning, 5),
     (NotPossible, 1),
+    (ModelError, 1),
     (IsocenterError, 1),
 )
 """Exit codes (design section 8); the first class that fits counts. 0 is success, 2 is also wrong usage."""
@@ -33,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (running, lists, steering, peers, offline, making, upkeep, benches, arriving, users):
+for part in (running, lists, steering, peers, offline, making, training, upkeep, benches, arriving, users):
     part.add_to(app)
 
 
@@ -63,6 +67,6 @@ def main() -> None:
     """Run the command line; known errors are one line on standard error and an exit code."""
     try:
         app()
-    except (IsocenterError, CardInvalid, ModelUnknown) as error:
+    except (IsocenterError, ModelError) as error:
         print(f"isocenter: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))

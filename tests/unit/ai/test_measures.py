@@ -193,3 +193,13 @@ def test_codes_are_those_of_the_standard() -> None:
         Family.INTENSITY
     }
     assert len({one.name.value for one in FEATURES.values()}) == len(FEATURES)
+
+
+def test_units_are_written_as_the_standard_does() -> None:
+    known = {code: names[0] for one in dictionary.concepts["UCUM"].values() for code, names in one.items()}
+    units = {one.unit_for(modality) for one in FEATURES.values() for modality in ("CT", "MR")}
+
+    assert {one.value: one.meaning for one in units if one.value in known} == {
+        one.value: known[one.value] for one in units if one.value in known
+    }
+    assert {one.value for one in units} - known.keys() == {"[hnsf'U]2", "/mm"}

@@ -1,0 +1,1 @@
+"""From labelled images to a model's weights and figures: training and evaluation of networks that segment."""
