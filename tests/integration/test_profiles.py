@@ -49,12 +49,12 @@ def test_the_report_is_of_the_class_that_was_asked_for(pacs: Orthanc) -> None:
 def test_a_destination_gets_no_rendition_that_it_did_not_ask_for(pacs: Orthanc) -> None:
     numbers = sorted(one["SeriesNumber"] for one in pacs.series())
 
-    assert numbers == ["7001", "7002", "9005", "9006"]
+    assert numbers == ["7001", "7002", "9011", "9012"]
 
 
 def test_a_refused_study_says_so_in_the_pacs(pacs: Orthanc) -> None:
     """In the study it is about, with the reason that the node gives its operator."""
-    notice = held(pacs, "9005")
+    notice = held(pacs, "9011")
 
     assert notice.SeriesDescription == "AI lung-ct NOT ANALYSED"
     assert "NOT analysed" in notice.to_json()
