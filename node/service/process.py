@@ -10,9 +10,9 @@ from pathlib import Path
 import structlog
 
 from node.configuration import read_configuration
-from node.errors import ConfigurationInvalid
 from node.logs import configure_logs
 from node.service.isolation import leave_network, needs_network
+from node.service.renewal import READ_BY, Watch, end_when_replaced
 from node.settings import Configuration
 
 log = structlog.get_logger()
@@ -28,36 +28,14 @@ class Line:
     def ready(self) -> None:
         self._socket.sendall(b"ready ")
 
+    def renewing(self) -> None:
+        """It ends by itself, to be started again at once."""
+        self._socket.sendall(b"renewing ")
+
     def _watch(self) -> None:
         """The supervisor never writes: the end of the line means that it died, and nobody is left to start us again."""
         self._socket.recv(1)
         self._stop.set()
-
-
-class PeersWatch:
-    """Notices that peers.toml was replaced, and reads it; what is not valid is told in the log and not taken over."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stamp = self._stamped()
-
-    def changed(self) -> Configuration | None:
-        stamp = self._stamped()
-        if stamp == self._stamp:
-            return None
-        self._stamp = stamp
-        try:
-            return read_configuration(self._folder)
-        except ConfigurationInvalid as error:
-            log.warning("peers-unusable", why=f"{error}; the ones before stay in use")
-            return None
-
-    def _stamped(self) -> tuple[int, int]:
-        try:
-            status = (self._folder / "peers.toml").stat()
-        except OSError:
-            return 0, 0
-        return status.st_mtime_ns, status.st_ino
 
 
 def main(arguments: list[str]) -> None:
@@ -71,6 +49,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
     folder = Path(os.environ["ISOCENTER_CONFIG"])
+    watch = Watch(folder, READ_BY[role])
     configuration = read_configuration(folder)
     configure_logs(configuration.settings.log.level, role=role)
     if role == "model":  # before any thread is started
@@ -79,8 +58,9 @@ def main(arguments: list[str]) -> None:
         log.info("model-network", reachable=not alone)
     line = Line(line_descriptor, stop)
     if role == "receiver":
-        _receive(configuration, int(arguments[3]), line, stop)
+        _receive(configuration, int(arguments[3]), line, stop, watch)
         return
+    end_when_replaced(watch, line.renewing, stop)
     if role == "service":
         from node.service.serving import run_service
 
@@ -92,11 +72,11 @@ def main(arguments: list[str]) -> None:
         {"worker": run_worker, "model": run_model}[role](configuration, slot, line.ready, stop)
 
 
-def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event) -> None:
+def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event, watch: Watch) -> None:
     from node.intake.listener import run_receiver
 
     with socket.socket(fileno=listening) as listening_socket:
-        home, watch = configuration.settings.state.home.absolute(), PeersWatch(Path(os.environ["ISOCENTER_CONFIG"]))
+        home = configuration.settings.state.home.absolute()
         run_receiver(configuration, listening_socket, home, stop, line.ready, changed=watch.changed)
 
 

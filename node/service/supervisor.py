@@ -24,6 +24,8 @@ log = structlog.get_logger()
 ROLES = ("receiver", "service", "worker", "model")
 """In the order in which they are started; they are stopped in the same order, so that what arrives is finished."""
 
+RENEWING = "renewing"
+"""What a process says before it ends because its configuration was replaced: that is no death."""
 DRAIN_S = 30.0
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 30.0
 STEADY_S = 10.0
@@ -125,13 +127,20 @@ class Supervisor:
             child.state = said.decode("ascii").split()[-1]
             return
         code = child.process.wait()
+        child.line.close()
+        if child.state == RENEWING:
+            log.info("process-renewed", process=child.role, slot=child.slot)
+        else:
+            self._put_off(child, code)
+        child.process, child.line, child.state = None, None, "waiting"
+
+    @staticmethod
+    def _put_off(child: Child, code: int) -> None:
         lived = time.monotonic() - child.started
         child.deaths = 0 if lived > STEADY_S else child.deaths + 1
         pause = min(RESTART_FIRST_S * 2.0 ** min(child.deaths, 20), RESTART_MAX_S)
         child.not_before = time.monotonic() + pause
-        child.line.close()
         log.warning("process-died", process=child.role, slot=child.slot, exit_code=code, again_in_s=round(pause, 1))
-        child.process, child.line, child.state = None, None, "waiting"
 
     def _stop(self, folder: Path) -> None:
         """Ask each in turn to finish; what has not finished in time is killed, and taken up again at the next start."""

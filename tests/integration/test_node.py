@@ -83,7 +83,7 @@ def test_a_process_that_is_killed_comes_back(node: RunningNode, role: str) -> No
     [
         (["job", "nonsense"], 4, "no job 'nonsense' is known"),
         (["complete", "1.2.3"], 4, "no study '1.2.3' is known"),
-        (["run", "nonsense", ".", "--out", "x"], 4, "no model is called 'nonsense'; installed are: lung-ct"),
+        (["run", "nonsense", ".", "--out", "x"], 4, "no model is called 'nonsense'; installed are: hippocampus, lung-ct"),
         (["--config", "/nonexistent", "status"], 2, "no such folder"),
         (["nonsense"], 2, "No such command"),
         (["serve", "--only", "nonsense"], 2, "there is no process 'nonsense'"),
@@ -114,3 +114,39 @@ def test_the_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
+
+
+def test_routes_that_are_replaced_hold_within_seconds_and_broken_ones_never(tmp_path: Path) -> None:
+    """The service alone starts again for them; what cannot be read changes nothing, and the log says why."""
+    with running_node(tmp_path, peers=PEER, routes="") as node:
+        node.wait_until_ready()
+        before = pids(node)
+        replace(node, "routes.toml", '[[route]]\nname = "lung-ct"\nmodell = "lung-ct"\n')
+        for _ in node.until(20, "the fault was not told"):
+            if "configuration-unusable" in node.log.read_text():
+                break
+        assert pids(node) == before
+
+        replace(node, "routes.toml", ROUTE)
+        for _ in node.until(60, "the service did not take the routes over"):
+            now = pids(node)
+            if now.get("service") not in (None, before["service"]):
+                break
+        assert {role: pid for role, pid in now.items() if role != "service"} == {
+            role: pid for role, pid in before.items() if role != "service"
+        }
+        assert '"process-died"' not in node.log.read_text()
+
+
+def pids(node: RunningNode) -> dict[str, int]:
+    """What the supervisor says on disk; `status` needs a configuration that can be read."""
+    told = json.loads((node.home / "run" / "processes.json").read_text())
+    return {one["role"]: one["pid"] for one in told["processes"] if one["state"] == "ready"}
+
+
+def replace(node: RunningNode, name: str, text: str) -> None:
+    """As an editor does: written aside, then moved."""
+    target = Path(node.environment["ISOCENTER_CONFIG"]) / name
+    aside = target.with_suffix(".part")
+    aside.write_text(text)
+    aside.replace(target)
