@@ -1,19 +1,35 @@
 """The installed models as the node uses them: their cards, and what routing needs of each."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from ai.contract import Model
+from ai.errors import CardInvalid
 from ai.registry import find_model, model_names
 from node.core.model import ModelFacts
 
 
-def installed_models(folder: Path | None = None, only: Collection[str] | None = None) -> dict[str, Model]:
+def installed_models(
+    folder: Path | None = None,
+    only: Collection[str] | None = None,
+    unusable: Callable[[str, CardInvalid], None] | None = None,
+) -> dict[str, Model]:
     """Every installed model by its card's name, or those asked for; `folder` holds those of this site.
 
-    Raises ai.errors.CardInvalid where a card cannot be used.
+    unusable: hears of a model whose card cannot be used, which is then left out: it must not keep the others from
+    their work. Raises CardInvalid where nobody hears.
     """
-    return {name: find_model(name, folder) for name in model_names(folder) if only is None or name in only}
+    found = {}
+    for name in model_names(folder):
+        if only is not None and name not in only:
+            continue
+        try:
+            found[name] = find_model(name, folder)
+        except CardInvalid as error:
+            if unusable is None:
+                raise
+            unusable(name, error)
+    return found
 
 
 def model_facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:

@@ -37,11 +37,9 @@ def find_faults(config: Path) -> Iterator[Fault]:
 
 
 def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    try:
-        models = model_facts(installed_models(configuration.models))
-    except CardInvalid as error:
-        yield "model-card", f"{error}; mend the card, or remove the model"
-        return
+    unusable: list[CardInvalid] = []
+    models = model_facts(installed_models(configuration.models, unusable=lambda _name, error: unusable.append(error)))
+    yield from (("model-card", f"{error}; mend the card, or remove the model") for error in unusable)
     yield from check_settings.route_faults(configuration, models)
     if any(configuration.models.glob("*/card.toml")):
         yield from _of_network(configuration.settings.state.database_url)

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
     folder = Path(os.environ["ISOCENTER_CONFIG"])
-    watch = Watch(folder, READ_BY[role])
+    watch = Watch(folder, READ_BY[role], _judge_of(role))
     configuration = read_configuration(folder)
     configure_logs(configuration.settings.log.level, role=role)
     if role == "model":  # before any thread is started
@@ -70,6 +71,15 @@ def main(arguments: list[str]) -> None:
         from node.service.working import run_model, run_worker
 
         {"worker": run_worker, "model": run_model}[role](configuration, slot, line.ready, stop)
+
+
+def _judge_of(role: str) -> Callable[[Configuration], None] | None:
+    """What the service needs besides files that are well formed; the others need no more."""
+    if role != "service":
+        return None
+    from node.service.routed import judge_routes
+
+    return judge_routes
 
 
 def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event, watch: Watch) -> None:

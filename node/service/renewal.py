@@ -25,8 +25,11 @@ READ_BY = {
 class Watch:
     """Some files of the configuration folder; what is not valid is told in the log, and the one before stays in use."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._folder, self._names = folder, tuple(names)
+    def __init__(
+        self, folder: Path, names: Sequence[str], judge: Callable[[Configuration], None] | None = None
+    ) -> None:
+        """judge: raises ConfigurationInvalid where the process could not start with what was found."""
+        self._folder, self._names, self._judge = folder, tuple(names), judge
         self._stamp = self._stamped()
 
     def changed(self) -> Configuration | None:
@@ -36,10 +39,13 @@ class Watch:
             return None
         self._stamp = stamp
         try:
-            return read_configuration(self._folder)
+            found = read_configuration(self._folder)
+            if self._judge is not None:
+                self._judge(found)
         except ConfigurationInvalid as error:
             log.warning("configuration-unusable", why=f"{error}; the one before stays in use")
             return None
+        return found
 
     def _stamped(self) -> tuple[tuple[int, int], ...]:
         return tuple(_stamp_of(self._folder / name) for name in self._names)

@@ -13,12 +13,13 @@ from node.admin.disk import EVERY_S as DISK_EVERY_S
 from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.stow import StowDoor, StowRequest
-from node.jobs.catalogue import installed_models, model_facts
+from node.jobs.catalogue import model_facts
 from node.jobs.engine import Engine, Work, prepare_engine
 from node.service.clock import ServiceClock
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.service.reaper import Reaper
+from node.service.routed import usable_models
 from node.service.web import serving_window
 from node.service.window import window_of
 from node.settings import Configuration
@@ -48,7 +49,7 @@ def run_service(
     spool = Spool(home)
     swept = spool.open()
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
-        models = installed_models(configuration.models)
+        models = usable_models(configuration)
         facts = model_facts(models)
         clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now)
         work = Work(stages={}, deliver=clock.courier.deliver)

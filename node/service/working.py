@@ -14,7 +14,6 @@ from ai.networks.model import NetworkModel
 from ai.networks.running import import_torch
 from node.core.job import Stage
 from node.errors import LedgerUnusable
-from node.jobs.catalogue import installed_models
 from node.jobs.confined import warm_up
 from node.jobs.engine import Engine, Work
 from node.jobs.inference import Inference
@@ -26,6 +25,7 @@ from node.results.code_check import doubtful_codes
 from node.results.preload import load_tables
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
+from node.service.routed import usable_models
 from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import NOTICE, REPLACE, Queue
@@ -49,7 +49,7 @@ def run_worker(configuration: Configuration, slot: int, ready: Callable[[], None
 def run_model(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
     """A model worker: keeps models warm and predicts."""
     routed = {route.model for route in configuration.routes if route.enabled}
-    if any(isinstance(model, NetworkModel) for model in installed_models(configuration.models, routed).values()):
+    if any(isinstance(model, NetworkModel) for model in usable_models(configuration, routed).values()):
         import_torch()  # takes seconds, which no job's time should hold
     _run_stages(configuration, "model", slot, ready, stop, lambda stages: stages.of_model())
 
@@ -68,7 +68,7 @@ def _run_stages(
     executor = executor_name(role, slot)
     ledger = Ledger(settings.state.url)
     _wait_for(ledger, stop)
-    models = installed_models(configuration.models)
+    models = usable_models(configuration)
     for name, model in models.items():
         for fault in doubtful_codes(model.card):
             log.warning("card-code-doubtful", model=name, fault=fault)

@@ -174,7 +174,7 @@ def filling(place: Place) -> None:
     ("break_it", "kind", "words"),
     [
         (unknown_key, "configuration", "unknown key node.prot; did you mean port?"),
-        (unknown_model, "route", "no model 'liver-ct'; installed: lung-ct"),
+        (unknown_model, "route", "no model 'liver-ct'; installed: hippocampus"),
         (unknown_input, "route", "model lung-ct has no input 'mr'; it has ct"),
         (anybody, "callers", 'set "reject" and list peers'),
         (nobody, "no-source", "add a [[peer]] with the role source"),

@@ -1,0 +1,39 @@
+"""One model that cannot be used keeps no other from its work."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from node.configuration import read_configuration
+from node.errors import ConfigurationInvalid
+from node.service.routed import judge_routes, usable_models
+
+ROUTE = '[[route]]\nname = "one"\nmodel = "{model}"\ndestinations = ["pacs"]\n'
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 104\n'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with a model whose card is no TOML."""
+    (tmp_path / "models" / "broken").mkdir(parents=True)
+    (tmp_path / "models" / "broken" / "card.toml").write_text("name = ")
+    (tmp_path / "peers.toml").write_text(PEER)
+    return tmp_path
+
+
+def test_a_model_that_cannot_be_used_is_left_out_and_told(config: Path) -> None:
+    with capture_logs() as told:
+        found = usable_models(read_configuration(config))
+
+    assert "lung-ct" in found
+    assert "broken" not in found
+    assert [(one["event"], one["model"]) for one in told] == [("model-unusable", "broken")]
+
+
+@pytest.mark.parametrize("model", ["broken", "absent"])
+def test_a_route_to_a_model_that_is_not_there_is_no_route(config: Path, model: str) -> None:
+    (config / "routes.toml").write_text(ROUTE.format(model=model))
+
+    with pytest.raises(ConfigurationInvalid, match=f"route 'one': no model '{model}'"), capture_logs():
+        judge_routes(read_configuration(config))
