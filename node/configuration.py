@@ -19,15 +19,19 @@ T = TypeVar("T", bound=Table)
 Loc = tuple[int | str, ...]
 
 
-def read_configuration(folder: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+def read_configuration(
+    folder: Path, environment: Mapping[str, str] | None = None, *, instead: Mapping[str, str] | None = None
+) -> Configuration:
     """Read node.toml, peers.toml and routes.toml; a file that is absent means its defaults.
 
+    instead: texts that files are to have, by file name; they are read as if they stood there already.
     Raises ConfigurationInvalid, one line per fault: file, line, what is wrong and what was meant.
     """
     environment = os.environ if environment is None else environment
-    settings = _read(folder / "node.toml", NodeSettings, _overrides(environment))
-    peers = _read(folder / "peers.toml", Peers, {}).peer
-    routes = _read(folder / "routes.toml", Routes, {}).route
+    instead = instead or {}
+    settings = _read(folder / "node.toml", NodeSettings, _overrides(environment), instead)
+    peers = _read(folder / "peers.toml", Peers, {}, instead).peer
+    routes = _read(folder / "routes.toml", Routes, {}, instead).route
     found = Configuration(settings=settings, models=folder / "models", peers=peers, routes=routes)
     faults = _disagreements(found)
     if faults:
@@ -57,9 +61,9 @@ def _value(text: str) -> object:
         return text
 
 
-def _read(file: Path, kind: type[T], overrides: Mapping[str, Mapping[str, object]]) -> T:
+def _read(file: Path, kind: type[T], overrides: Mapping[str, Mapping[str, object]], instead: Mapping[str, str]) -> T:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = instead[file.name] if file.name in instead else file.read_text(encoding="utf-8")
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:

@@ -4,14 +4,13 @@ import secrets
 from pathlib import Path
 from typing import Annotated
 
-import tomlkit
 import typer
 from rich.console import Console
 
 from node.cli import here
 from node.cli.peers import peers
-from node.configuration import read_configuration
-from node.errors import ConfigurationInvalid, NotFound
+from node.editing import Editor, Kind, caller_accepted
+from node.errors import NotFound
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,32 +68,7 @@ def accept(
 
     Example: isocenter peers accept CT1 --address 192.0.2.10
     """
-    file = here.config_folder() / "peers.toml"
-    peer = tomlkit.table()
-    peer["name"] = name or "".join(one if one.isalnum() else "-" for one in ae_title.lower()).strip("-")
-    peer["ae_title"] = ae_title
-    peer["roles"] = ["source"]
-    if address:
-        peer["addresses"] = [address]
-    document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
-    known = document.get("peer", tomlkit.aot())
-    if any(one.get("name") == peer["name"] for one in known):
-        raise ConfigurationInvalid(f"{file}: peer {peer['name']!r} is there already; choose another with --name")
-    known.append(peer)
-    document["peer"] = known
-    _write(file, tomlkit.dumps(document))
-    print(f"{ae_title} is peer {peer['name']} now; {file.with_suffix('.toml.old')} is the file as it was before")
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace a configuration file at once and keep the previous one; what would not be valid is not written."""
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    aside = file.with_suffix(".toml.part")
-    aside.write_text(text, encoding="utf-8")
-    file.with_suffix(".toml.old").write_text(before, encoding="utf-8")
-    aside.replace(file)
-    try:
-        read_configuration(file.parent)
-    except ConfigurationInvalid:
-        file.write_text(before, encoding="utf-8")
-        raise
+    folder = here.config_folder()
+    peer = caller_accepted(ae_title, address, name)
+    Editor(folder).add(Kind.PEER, peer)
+    print(f"{ae_title} is peer {peer['name']} now; {folder / 'peers.toml.old'} is the file as it was before")
