@@ -10,7 +10,20 @@ from node.actions import NotPossible
 from node.admin import api, health
 from node.admin.accounts import FirstUser
 from node.admin.live import Live
-from node.admin.pages import associations, door, downloads, models, outbox, overview, preview, steering, studies, system
+from node.admin.pages import (
+    associations,
+    door,
+    downloads,
+    models,
+    outbox,
+    overview,
+    peers,
+    preview,
+    routes,
+    steering,
+    studies,
+    system,
+)
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
 from node.admin.window import Window
@@ -51,6 +64,8 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     outbox.add_to(router, window, pages)
     associations.add_to(router, window, pages)
     models.add_to(router, window, pages)
+    peers.add_to(router, window, pages)
+    routes.add_to(router, window, pages)
     system.add_to(router, window, pages, live)
     api.add_to(app, window, pages, live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -34,6 +34,8 @@ PLACES = (
     Place("Studies", "/studies"),
     Place("Outbox", "/outbox"),
     Place("Associations", "/associations"),
+    Place("Peers", "/peers"),
+    Place("Routes", "/routes"),
     Place("Models", "/models"),
     Place("System", "/system"),
 )

@@ -58,6 +58,23 @@ RIGHTS: dict[str, Role | Open] = {
     # pages/associations.py, pages/models.py
     "associations_page": VIEWER,
     "models_page": VIEWER,
+    # pages/peers.py
+    "peers_page": VIEWER,
+    "peer_echo": OPERATOR,
+    "peer_probe": OPERATOR,
+    "peer_check": ADMIN,
+    "peer_add": ADMIN,
+    "peer_edit": ADMIN,
+    "peer_remove": ADMIN,
+    "peer_accept": ADMIN,
+    # pages/routes.py
+    "routes_page": VIEWER,
+    "route_check": ADMIN,
+    "route_add": ADMIN,
+    "route_edit": ADMIN,
+    "route_enable": ADMIN,
+    "route_move": ADMIN,
+    "route_remove": ADMIN,
     # pages/system.py
     "system_page": VIEWER,
     "system_bundle": ADMIN,

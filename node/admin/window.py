@@ -10,6 +10,9 @@ from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.core.preview import Preview, View
+from node.core.routing import Decision
+from node.core.study import Stack
+from node.editing import Editor
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
@@ -55,12 +58,51 @@ class Previews(Protocol):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a peer said to a C-ECHO, in words."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class ClassTaken:
+    """What a peer said of one SOP class. syntaxes: none where it is not taken."""
+
+    name: str
+    used_for: str
+    syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a peer takes of ours. lines: proposed for its table in peers.toml."""
+
+    classes: tuple[ClassTaken, ...]
+    lines: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Asking(Protocol):
+    """Asks peers over the network, for seconds at most. Raises IsocenterError where that is not possible."""
+
+    def echo(self, name: str) -> Answer:
+        """Whether it answers."""
+        ...
+
+    def probe(self, name: str) -> Taken:
+        """What it takes; from now on the node goes by that."""
+        ...
+
+
+@dataclass(frozen=True)
 class Window:
     """A node as the window sees it.
 
     configuration: what the node runs with now. look: its health. processes: what runs.
     models: what is installed. previews: pictures of runs. faults: what
-    `isocenter check` finds. disk: how much room there was.
+    `isocenter check` finds. disk: how much room there was. editor: the configuration's files. asking: peers.
+    tried: what each route of a configuration would say to a study by its id, and the stacks it looks at.
     """
 
     ledger: Ledger
@@ -74,4 +116,7 @@ class Window:
     previews: Previews
     faults: Callable[[], Sequence[str]]
     disk: DiskRecord
+    editor: Editor
+    asking: Asking
+    tried: Callable[[Configuration, str], tuple[list[Decision], list[Stack]]]
     now: Callable[[], datetime]

@@ -20,11 +20,13 @@ from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of, open_session
-from node.admin.window import Window
+from node.admin.window import Answer, Taken, Window
 from node.bench.filled import fill
 from node.core.preview import Preview, View
 from node.core.role import Role
+from node.editing import Editor
 from node.errors import NotFound
+from node.intake.trial import tried_routes
 from node.jobs.engine import prepare_engine
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -69,6 +71,16 @@ class Report:
     @property
     def ok(self) -> bool:
         return all(one.ok for one in self.pages) and self.live_share < LIVE_SHARE
+
+
+class NobodyAnswers:
+    """Peers that are not asked while pages are timed."""
+
+    def echo(self, name: str) -> Answer:
+        raise NotFound(f"{name} is not asked here")
+
+    def probe(self, name: str) -> Taken:
+        raise NotFound(f"{name} is not asked here")
 
 
 class NoPictures:
@@ -181,6 +193,9 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         previews=NoPictures(),
         faults=list,
         disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, now),
+        editor=Editor(folder),
+        asking=NobodyAnswers(),
+        tried=lambda wanted, key: tried_routes(ledger, wanted, {}, key),
         now=now,
     )
 

@@ -1,14 +1,12 @@
 """Commands about peers: list them, ask whether one answers, and what it takes."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
 from node.cli import here
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning
-
-if TYPE_CHECKING:
-    from node.sending.destination import Destination
+from node.errors import NotRunning
 
 peers = typer.Typer(help="Peers: who may send, and where results go.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A peer's name in peers.toml.")]
@@ -47,9 +45,9 @@ def echo(name: Name) -> None:
 
     Example: isocenter peers echo pacs
     """
-    from node.sending.senders import echo as ask
+    from node.service.peers import echo_peer
 
-    report = ask(_destination(name))
+    report = echo_peer(here.configuration(), name)
     print(report.text)
     raise typer.Exit(0 if report.ok else 1)
 
@@ -62,37 +60,27 @@ def probe(name: Name) -> None:
 
     Example: isocenter peers probe pacs
     """
-    from pydicom.uid import UID
+    from node.service.peers import probe_peer
 
-    from node.sending.dimse import DimseSender
-    from node.sending.proposal import ASKED, propose
-
-    to = _destination(name)
-    if to.web is not None:
-        raise IsocenterError(f"{name} is reached by STOW-RS, which has no negotiation: `isocenter peers echo {name}`")
-    report = DimseSender().probe(to, [one.uid for one in ASKED])
-    if not report.ok:
-        raise IsocenterError(report.text)
-    accepted = dict(report.accepted)
-    _remember(name, {uid: bool(syntaxes) for uid, syntaxes in report.accepted})
+    found = probe_peer(here.configuration(), name)
+    _remember(name, found.taken)
     rows = [
         {
             "object": one.name,
-            "taken": "yes" if accepted[one.uid] else "no",
-            "used for": one.use,
-            "syntaxes": ", ".join(UID(syntax).name for syntax in accepted[one.uid]),
+            "taken": "yes" if one.syntaxes else "no",
+            "used for": one.used_for,
+            "syntaxes": ", ".join(one.syntaxes),
         }
-        for one in ASKED
+        for one in found.classes
     ]
     here.show(rows, as_json=False, empty="")
-    proposal = propose(report)
     print(f"\nFor {name} in peers.toml:\n")
-    print("\n".join(proposal.lines))
-    for note in proposal.notes:
+    print("\n".join(found.proposal.lines))
+    for note in found.proposal.notes:
         print(f"\n{note}")
 
 
-def _remember(name: str, classes: dict[str, bool]) -> None:
+def _remember(name: str, classes: Mapping[str, bool]) -> None:
     """What was answered decides from now on; a home in which no node has run yet has nowhere to keep it."""
     from node.state.taken import record_taken
 
@@ -101,17 +89,3 @@ def _remember(name: str, classes: dict[str, bool]) -> None:
             record_taken(connection, name, classes, here.now())
     except NotRunning:
         return
-
-
-def _destination(name: str) -> "Destination":
-    from node.service.destinations import destination_of
-
-    configuration = here.configuration()
-    peer = configuration.peer(name)
-    if peer is None:
-        raise NotFound(f"no peer {name!r} is in peers.toml; `isocenter peers list` shows them")
-    if "destination" not in peer.roles:
-        raise ConfigurationInvalid(
-            f"peer {name!r} is a source only: give it an address and a port, or a url, and the role destination"
-        )
-    return destination_of(peer, configuration.settings.node.ae_titles[0])

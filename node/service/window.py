@@ -9,13 +9,23 @@ from ai.contract import InputCard, Model, ModelCard
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
-from node.admin.window import ModelShown, Process, Window
+from node.admin.window import Answer, ClassTaken, ModelShown, Process, Taken, Window
+from node.editing import Editor
+from node.intake.routes import compile_route
+from node.intake.trial import tried_routes
+from node.jobs.catalogue import model_facts
 from node.jobs.preview import Previews
 from node.service.check import find_faults
+from node.service.destinations import destinations_of
+from node.service.peers import echo_peer, probe_peer
 from node.service.state import running_processes
 from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import Queue
+from node.state.taken import record_taken
+
+ANSWER_S = 5.0
+"""How long a person at the window waits for each step of a peer's answer."""
 
 
 def window_of(
@@ -29,6 +39,15 @@ def window_of(
 ) -> Window:
     """The window of the node that this process serves."""
     home = configuration.settings.state.home.absolute()
+    facts = model_facts(models)
+
+    def check(changed: Configuration) -> None:
+        """Raises ConfigurationInvalid where the node could not start with it."""
+        for route in changed.routes:
+            compile_route(route, facts)
+        destinations_of(changed)
+
+    editor = Editor(config_folder, check)
     return Window(
         ledger=ledger,
         operator=Operator(ledger, queue),
@@ -46,8 +65,29 @@ def window_of(
             reserve_mb=configuration.settings.intake.disk_reserve_mb,
             now=now,
         ),
+        editor=editor,
+        asking=_Asking(editor, ledger, now),
+        tried=lambda wanted, key: tried_routes(ledger, wanted, facts, key),
         now=now,
     )
+
+
+class _Asking:
+    """Asks peers as the files name them now: what was just saved can be tried at once."""
+
+    def __init__(self, editor: Editor, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._editor, self._ledger, self._now = editor, ledger, now
+
+    def echo(self, name: str) -> Answer:
+        report = echo_peer(self._editor.read(), name, timeout_s=ANSWER_S)
+        return Answer(report.ok, report.text)
+
+    def probe(self, name: str) -> Taken:
+        found = probe_peer(self._editor.read(), name, timeout_s=ANSWER_S)
+        with self._ledger.write() as connection:
+            record_taken(connection, name, found.taken, self._now())
+        classes = tuple(ClassTaken(**vars(one)) for one in found.classes)
+        return Taken(classes, found.proposal.lines, found.proposal.notes)
 
 
 def shown(card: ModelCard) -> ModelShown:

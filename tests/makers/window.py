@@ -14,8 +14,12 @@ from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
-from node.admin.window import ModelShown, Process, Window
+from node.admin.window import Answer, Asking, ModelShown, Process, Taken, Window
+from node.core.model import ModelFacts
 from node.core.role import Role
+from node.editing import Editor
+from node.errors import IsocenterError
+from node.intake.trial import tried_routes
 from node.jobs.preview import Previews
 from node.settings import Configuration
 from tests.makers.ledger import Books, books
@@ -34,6 +38,7 @@ MODEL = ModelShown(
     ("CT, axial",),
     "ab" * 32,
 )
+FACTS = {"lung-ct": ModelFacts("lung-ct", "1.0", "ab" * 32, (("ct", "CT"),))}
 BASE = "http://127.0.0.1"
 
 
@@ -85,9 +90,22 @@ class Browser:
         return self.client.post(path, data={**fields, "csrf": csrf_of(secret)})
 
 
+class Silent:
+    """Peers of which none answers."""
+
+    def echo(self, name: str) -> Answer:
+        return Answer(False, f"{name} does not answer.")
+
+    def probe(self, name: str) -> Taken:
+        raise IsocenterError(f"{name} does not answer.")
+
+
 @contextmanager
 def opened(
-    folder: Path, configuration: Configuration | None = None, previews: Previews | None = None
+    folder: Path,
+    configuration: Configuration | None = None,
+    previews: Previews | None = None,
+    asking: Asking | None = None,
 ) -> Iterator[Opened]:
     """A window on a new ledger in a folder."""
     with books(folder) as found:
@@ -104,6 +122,9 @@ def opened(
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
             faults=lambda: ['the disk of "<spool>" is small'],
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
+            editor=Editor(folder / "config"),
+            asking=asking or Silent(),
+            tried=lambda wanted, key: tried_routes(found.ledger, wanted, FACTS, key),
             now=found.clock,
         )
         yield Opened(found, window, FirstUser(found.ledger))

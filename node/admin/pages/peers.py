@@ -1,0 +1,140 @@
+"""The peers: who may send, where results go, whether each answers; edited, and unknown callers accepted."""
+
+import socket
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel
+
+from node.admin.pages.editing import SAVED, Long, Short, fault_of
+from node.admin.rendering import Pages
+from node.admin.window import Answer, Window
+from node.editing import Kind, Values, caller_accepted
+from node.errors import IsocenterError
+from node.settings import RENDITIONS, Configuration
+from node.state.listings import Call, calls
+
+KINDS = ("pacs", "scanner", "workstation")
+ROLES = ("source", "destination")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
+FURTHER_RENDITIONS = ("pdf", "ko", "rtstruct")
+
+
+class PeerForm(BaseModel):
+    """A peer as its form gives it. of: the peer that is edited; empty: a new one, which has a name."""
+
+    of: Short = ""
+    name: Short = ""
+    ae_title: Short
+    address: Long = ""
+    port: Short = ""
+    url: Long = ""
+    kind: Short = "pacs"
+    roles: list[Short] = []
+    renditions: list[Short] = []
+
+    def values(self) -> Values:
+        """As the keys of a peer. A source gets no results, so that renditions say nothing of it."""
+        port = self.port.strip()
+        is_usual = "destination" not in self.roles or set(self.renditions) == set(RENDITIONS)
+        found: Values = {
+            "ae_title": self.ae_title,
+            "address": self.address.strip() or None,
+            "port": int(port) if port.isdecimal() else port or None,
+            "url": self.url.strip() or None,
+            "kind": self.kind,
+            "roles": self.roles,
+            "renditions": None if is_usual else self.renditions,
+        }
+        return found if self.of else {"name": self.name, **found}
+
+
+Filled = Annotated[PeerForm, Form()]
+
+
+def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    """The routes of this group."""
+
+    @router.get("/peers")
+    def peers_page(request: Request, done: str = "") -> Response:
+        configuration = window.editor.read()
+        node = configuration.settings.node
+        with window.ledger.read() as connection:
+            turned_away = calls(connection, rejected=True)
+        return pages.page(
+            request,
+            "peers.html",
+            peers=configuration.peers,
+            routes=configuration.routes,
+            unknown=unknown_callers(configuration, turned_away),
+            node=node,
+            host=socket.gethostname() if node.bind in EVERYWHERE else node.bind,
+            kinds=KINDS,
+            roles=ROLES,
+            renditions=(*RENDITIONS, *FURTHER_RENDITIONS),
+            done=SAVED.get(done, ""),
+        )
+
+    @router.post("/peers/check")
+    def peer_check(request: Request, form: Filled) -> Response:
+        """What is wrong with a form that is being filled in."""
+        return pages.page(request, "_checked.html", why=fault_of(window, Kind.PEER, form.of, form.values()))
+
+    @router.post("/peers/add")
+    def peer_add(form: Filled) -> Response:
+        window.editor.add(Kind.PEER, form.values())
+        return _saved()
+
+    @router.post("/peers/{name}/edit")
+    def peer_edit(name: str, form: Filled) -> Response:
+        window.editor.change(Kind.PEER, name, form.values())
+        return _saved()
+
+    @router.post("/peers/{name}/remove")
+    def peer_remove(name: str) -> Response:
+        window.editor.remove(Kind.PEER, name)
+        return _saved()
+
+    @router.post("/peers/accept")
+    def peer_accept(
+        ae_title: Annotated[str, Form(max_length=64)], address: Annotated[str, Form(max_length=64)] = ""
+    ) -> Response:
+        window.editor.add(Kind.PEER, caller_accepted(ae_title, address))
+        return _saved()
+
+    _add_asking_to(router, window, pages)
+
+
+def _add_asking_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    @router.post("/peers/{name}/echo")
+    def peer_echo(request: Request, name: str) -> Response:
+        """In words, whether it answers or not."""
+        try:
+            answer = window.asking.echo(name)
+        except IsocenterError as error:
+            answer = Answer(False, str(error))
+        return pages.page(request, "_asked.html", answer=answer, taken=None)
+
+    @router.post("/peers/{name}/probe")
+    def peer_probe(request: Request, name: str) -> Response:
+        """What it takes, and the lines proposed for its table."""
+        try:
+            taken = window.asking.probe(name)
+        except IsocenterError as error:
+            return pages.page(request, "_asked.html", answer=Answer(False, str(error)), taken=None)
+        return pages.page(request, "_asked.html", answer=Answer(True, f"{name} answered."), taken=taken)
+
+
+def unknown_callers(configuration: Configuration, turned_away: list[Call]) -> list[Call]:
+    """The last call of each AE title and address that was turned away and is of no peer."""
+    known = {one.ae_title for one in configuration.peers}
+    latest: dict[tuple[str, str], Call] = {}
+    for call in turned_away:
+        if call.calling_ae not in known:
+            latest.setdefault((call.calling_ae, call.address), call)
+    return list(latest.values())
+
+
+def _saved() -> Response:
+    return RedirectResponse("/peers?done=saved", 303)

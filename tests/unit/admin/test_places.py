@@ -1,0 +1,256 @@
+"""The pages of peers and routes: what they show, what they write, what they say of a form, and what they refuse."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.admin.window import Answer, ClassTaken, Taken
+from node.core.role import Role
+from node.editing import Editor
+from node.errors import ConfigurationInvalid
+from node.intake.callers import keep_ended
+from node.settings import Configuration
+from node.state import arrivals
+from node.state.associations import AssociationOutcome, AssociationRecord, Associations
+from node.state.pauses import Pausable, is_paused
+from tests.makers.ledger import ct_slice
+from tests.makers.window import Browser, Opened, opened
+
+PEERS = """\
+[[peer]]
+name = "pacs"
+ae_title = "PACS"
+address = "192.0.2.1"
+port = 104 # the archive's
+
+[[peer]]
+name = "ct"
+ae_title = "CT <1>"
+roles = ["source"]
+"""
+ROUTES = """\
+# agreed with radiology
+[[route]]
+name = "chest"
+when = "'CT' in study.modalities"
+model = "lung-ct"
+destinations = ["pacs"]
+
+[[route]]
+name = "off"
+enabled = false
+model = "lung-ct"
+destinations = ["pacs"]
+"""
+FORM = {"of": "chest", "model": "lung-ct", "destinations": "pacs", "priority": "routine"}
+PEER_FORM = {"name": "mri", "ae_title": "MRI", "kind": "scanner", "roles": "source"}
+
+
+class Answering:
+    """A peer that takes segmentations."""
+
+    def echo(self, name: str) -> Answer:
+        return Answer(True, f"{name} answered <C-ECHO>.")
+
+    def probe(self, name: str) -> Taken:
+        if name == "ct":
+            raise ConfigurationInvalid("peer 'ct' is a source only")
+        return Taken((ClassTaken("Segmentation", "seg", ("Explicit VR",)),), ('renditions = ["seg"]',), ("Look.",))
+
+
+@pytest.fixture
+def window(tmp_path: Path) -> Iterator[Opened]:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "peers.toml").write_text(PEERS)
+    (folder / "routes.toml").write_text(ROUTES)
+    with opened(tmp_path, asking=Answering()) as found:
+        yield found
+
+
+def configured(window: Opened) -> Configuration:
+    return Editor(window.window.config_folder).read()
+
+
+def done(browser: Browser, path: str, **fields: str) -> None:
+    answer = browser.submit(path, **fields)
+    assert answer.status_code == 303, answer.text
+
+
+def test_routes_are_shown_in_their_order(window: Opened) -> None:
+    page = window.user(Role.VIEWER).see("/routes")
+
+    assert page.index(">chest <") < page.index(">off <")
+    assert "&#39;CT&#39; in study.modalities" in page
+    assert '<form method="post" action="/routes' not in page  # a viewer changes nothing
+
+
+def test_a_route_is_enabled_moved_and_removed(window: Opened) -> None:
+    browser = window.user()
+    done(browser, "/routes/off/enable", enabled="true")
+    done(browser, "/routes/off/move", by="-1")
+    assert [(one.name, one.enabled) for one in configured(window).routes] == [("off", True), ("chest", True)]
+
+    done(browser, "/routes/off/remove")
+    assert [one.name for one in configured(window).routes] == ["chest"]
+    assert "# agreed with radiology" in (window.window.config_folder / "routes.toml").read_text()
+
+
+def test_an_operator_pauses_a_route(window: Opened) -> None:
+    browser = window.user(Role.OPERATOR)
+    done(browser, "/pause", kind="route", name="chest")
+
+    with window.books.ledger.read() as connection:
+        assert is_paused(connection, Pausable.ROUTE, "chest")
+    assert "Resume" in browser.see("/routes")
+
+
+def test_a_route_is_edited_and_added(window: Opened) -> None:
+    browser = window.user()
+    done(browser, "/routes/chest/edit", **{**FORM, "priority": "stat", "sources": "ct", "when": "1 == 1 &&\n 2 == 2"})
+    done(browser, "/routes/add", **{**FORM, "of": "", "name": "new", "when": ""})
+
+    chest, _, new = configured(window).routes
+    assert (chest.priority, chest.sources, chest.when) == ("stat", ("ct",), "1 == 1 && 2 == 2")
+    assert (new.name, new.when, new.destinations) == ("new", "", ("pacs",))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"when": "study.modality == 'CT'"}, "did you mean study.modalities?"),
+        ({"when": "study.description.contains("}, "condition"),
+        ({"when": "'CT' in study.modalities"}, "can be used"),
+        ({"destinations": "nobody"}, "names peer &#39;nobody&#39;, which is unknown"),
+        ({"of": "", "name": "chest"}, "is there twice"),
+        ({"of": "", "name": "Bad Name"}, "name"),
+        ({"when": "study.<script>alert(1)"}, "&lt;script&gt;"),
+    ],
+)
+def test_a_condition_is_checked_while_it_is_typed(window: Opened, given: dict[str, str], said: str) -> None:
+    answer = window.user().submit("/routes/check", **{**FORM, **given})
+
+    assert answer.status_code == 200
+    assert said in answer.text
+    assert "<script>" not in answer.text
+    assert str(window.window.config_folder) not in answer.text
+    assert ("cannot be used" in answer.text) == (said != "can be used")
+    assert (window.window.config_folder / "routes.toml").read_text() == ROUTES
+
+
+def test_what_cannot_be_used_is_not_saved_and_told(window: Opened) -> None:
+    answer = window.user().submit("/routes/chest/edit", **{**FORM, "when": "study.nothing"})
+
+    assert answer.status_code == 422
+    assert "there is no study.nothing" in answer.text
+    assert (window.window.config_folder / "routes.toml").read_text() == ROUTES
+
+
+def test_routes_are_tried_on_a_study_that_came(window: Opened) -> None:
+    one = ct_slice(1, study="s", series_description="<b>chest</b>")
+    window.books.arrive(one)
+    with window.books.ledger.read() as connection:
+        key = arrivals.get_study(connection, one.study_uid).id
+    page = window.user(Role.VIEWER).see(f"/routes?study={key}")
+
+    assert re.search(r"chest <span class=\"state \w*\">taken", page)
+    assert "the route is disabled" in page
+    assert "&lt;b&gt;chest&lt;/b&gt;" in page
+
+
+def test_a_study_that_is_not_there_is_told(window: Opened) -> None:
+    assert "is known" in window.user().see("/routes?study=%3Cb%3Enone")
+
+
+def test_peers_are_shown_with_what_the_other_side_needs(window: Opened) -> None:
+    page = window.user(Role.VIEWER).see("/peers")
+
+    assert "CT &lt;1&gt;" in page
+    assert "AE title  ISOCENTER" in page
+    assert "Port      11112" in page
+    assert "/peers/pacs/e" not in page  # a viewer neither asks nor edits
+
+
+def test_a_peer_is_added_edited_and_removed(window: Opened) -> None:
+    browser = window.user()
+    done(browser, "/peers/add", **PEER_FORM)
+    assert configured(window).peer("mri") is not None
+
+    done(browser, "/peers/mri/edit", **{**PEER_FORM, "of": "mri", "ae_title": "MR 2!", "address": "192.0.2.9"})
+    peer = configured(window).peer("mri")
+    assert peer is not None
+    assert (peer.ae_title, peer.address, peer.kind, peer.roles) == ("MR 2!", "192.0.2.9", "scanner", ("source",))
+
+    done(browser, "/peers/mri/remove")
+    assert configured(window).peer("mri") is None
+    assert (window.window.config_folder / "peers.toml").read_text() == PEERS
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "can be used"),
+        ({"ae_title": "a title that is too long"}, "is not an AE title"),
+        ({"ae_title": "back\\slash"}, "is not an AE title"),
+        ({"ae_title": "ÄE"}, "is not an AE title"),
+        ({"roles": "destination"}, "a destination needs address and port"),
+        ({"port": "a"}, "port"),
+        ({"port": "70000"}, "port"),
+        ({"name": "pacs"}, "is there twice"),
+    ],
+)
+def test_a_peer_is_checked_while_it_is_typed(window: Opened, given: dict[str, str], said: str) -> None:
+    answer = window.user().submit("/peers/check", **{**PEER_FORM, **given})
+
+    assert said in answer.text
+    assert ("cannot be used" in answer.text) == bool(given)
+    assert (window.window.config_folder / "peers.toml").read_text() == PEERS
+
+
+def test_an_unknown_caller_is_shown_once_and_accepted(window: Opened) -> None:
+    calls = Associations(window.books.home)
+    receiver = calls.serve()
+    at = window.books.clock()
+    for number, title in enumerate(("NEW <i>", "NEW <i>", "PACS")):
+        receiver.write(
+            AssociationRecord(
+                f"a{number}",
+                receiver.name,
+                title,
+                "ISOCENTER",
+                "192.0.2.7",
+                None,
+                at,
+                outcome=AssociationOutcome.REJECTED,
+                why="unknown caller",
+                ended_at=at,
+            )
+        )
+    keep_ended(window.books.ledger, calls)
+    receiver.close()
+    browser = window.user()
+
+    page = browser.see("/peers")
+    assert page.count("<td>NEW &lt;i&gt;</td>") == 1
+    assert "<td>PACS</td>" not in page
+    done(browser, "/peers/accept", ae_title="NEW <i>", address="192.0.2.7")
+    peer = configured(window).peer("new--i")
+    assert peer is not None
+    assert (peer.ae_title, peer.roles, [str(one) for one in peer.addresses]) == (
+        "NEW <i>",
+        ("source",),
+        ["192.0.2.7/32"],
+    )
+    assert "Callers nobody knows" not in browser.see("/peers")
+
+
+def test_a_peer_is_asked_with_the_answer_in_words(window: Opened) -> None:
+    browser = window.user(Role.OPERATOR)
+
+    assert "pacs answered &lt;C-ECHO&gt;." in browser.submit("/peers/pacs/echo").text
+    probed = browser.submit("/peers/pacs/probe").text
+    assert "Explicit VR" in probed
+    assert "renditions = [&#34;seg&#34;]" in probed
+    assert "is a source only" in browser.submit("/peers/ct/probe").text
