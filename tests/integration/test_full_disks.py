@@ -22,6 +22,7 @@ from tests.makers.bare import rejection, request
 from tests.makers.disks import read_only, small_disk
 from tests.makers.elements import ct
 from tests.makers.part10 import part10
+from tests.makers.postgres import running_postgres
 from tests.makers.receiver import association, code, opened, process_settings
 
 __all__ = ["process_settings"]
@@ -196,9 +197,10 @@ def test_a_ledger_that_fills_while_a_stage_runs_costs_nothing(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.real("postgresql")
-def test_a_full_tablespace_keeps_nobody_from_sending_and_goes_on_by_itself(tmp_path: Path, postgres) -> None:
+def test_a_full_tablespace_keeps_nobody_from_sending_and_goes_on_by_itself(tmp_path: Path) -> None:
+    """On a cluster of its own: once the disk below a tablespace is gone, no checkpoint of its server succeeds."""
     files = write_study(tmp_path / "phantom", SMALL)
-    with small_disk(postgres.folder / "small", size_mb=40) as disk:
+    with running_postgres() as postgres, small_disk(postgres.folder / "small", size_mb=40) as disk:
         url = postgres.new_in_tablespace(disk.folder / "data")
         with node_with_pacs(tmp_path, **{"state.database_url": url}) as (node, pacs):
             before = pids(node)
