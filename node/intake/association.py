@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from node.core.upper_layer import PduType
 from node.intake import pdu
 from node.intake.advice import Cause, advised
 from node.intake.command import (
@@ -22,7 +23,7 @@ from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.handlers import StoreRequest
 from node.intake.negotiation import VERIFICATION
 from node.intake.opening import Opened
-from node.intake.pdu import COMMAND, LAST, AbortReason, AbortSource, Breach, PduType
+from node.intake.pdu import COMMAND, LAST, AbortReason, AbortSource, Breach
 from node.intake.request import Context
 from node.intake.status import STORED, SUCCESS
 from node.intake.wire import Ended, Wire

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import structlog
 
 from node.core.admission import LOCAL_LIMIT_EXCEEDED, Accepted, Caller, Rejected, RejectResult, RejectSource
+from node.core.upper_layer import PduType
 from node.intake import pdu
 from node.intake.advice import Cause, advised
 from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.journal import Entry
 from node.intake.negotiation import STORAGE_CLASSES, settle
-from node.intake.pdu import AbortReason, Breach, PduType
+from node.intake.pdu import AbortReason, Breach
 from node.intake.request import Context, encode_acceptance, negotiate, read_request
 from node.intake.tls import subject_of
 from node.intake.wire import Ended, Wire

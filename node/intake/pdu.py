@@ -4,23 +4,12 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 
+from node.core.upper_layer import PduType
 from node.intake.advice import Cause, advised
 
 HEAD = struct.Struct(">BxI")
 _VALUE_HEAD = struct.Struct(">IBB")
 _FOUR_BYTES = struct.Struct(">BxI4B")
-
-
-class PduType(IntEnum):
-    """First byte of a PDU."""
-
-    ASSOCIATE_RQ = 1
-    ASSOCIATE_AC = 2
-    ASSOCIATE_RJ = 3
-    P_DATA_TF = 4
-    RELEASE_RQ = 5
-    RELEASE_RP = 6
-    ABORT = 7
 
 
 class AbortSource(IntEnum):

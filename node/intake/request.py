@@ -16,7 +16,8 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
-from node.intake.pdu import HEAD, AbortReason, Breach, PduType
+from node.core.upper_layer import PduType
+from node.intake.pdu import HEAD, AbortReason, Breach
 from node.state.file_meta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 NAME, NAME_AND_PASSCODE = 1, 2

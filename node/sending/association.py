@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from node.core.upper_layer import PduType
 from node.sending import pdu
 from node.sending.destination import Destination, QueryRefused
 from node.sending.outcome import INTERRUPTIONS, Interruption, NotReached, of_abort, of_rejection
-from node.sending.pdu import Malformed, PduType, Tag
+from node.sending.pdu import Malformed, Tag
 
 LONGEST_PDU_READ = 1 << 20
 LONGEST_PDU_SENT = 128 << 10

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from node import __version__
 from node.core.identity import derived_uid
+from node.core.upper_layer import PduType
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_CLASS_UID = derived_uid("isocenter", "implementation class")
@@ -26,18 +27,6 @@ N_EVENT_REPORT_RQ, N_EVENT_REPORT_RSP = 0x0100, 0x8100
 
 class Malformed(Exception):
     """Bytes that are not what PS3.8 or PS3.7 says they should be."""
-
-
-class PduType(IntEnum):
-    """First byte of a PDU (PS3.8 section 9.3.1)."""
-
-    ASSOCIATE_RQ = 1
-    ASSOCIATE_AC = 2
-    ASSOCIATE_RJ = 3
-    P_DATA_TF = 4
-    RELEASE_RQ = 5
-    RELEASE_RP = 6
-    ABORT = 7
 
 
 class Tag(IntEnum):
