@@ -22,8 +22,7 @@ from node.settings import Configuration, Route
 from node.state import arrivals, schema, work
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
-from node.state.rows import StudyRow
-from node.state.work import NewJob
+from node.state.rows import NewJob, StudyRow
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,8 +11,9 @@ import structlog
 from node.core.forms import LABEL_MAP, Forms, form_to_send
 from node.core.job import DeliveryEvent, DeliveryState
 from node.core.proof import FIRST_LOOK
-from node.core.retry import GiveUp, after_send_failed
+from node.core.retry import GiveUp
 from node.errors import LedgerUnusable
+from node.sending.again import after_failure, enqueue_again
 from node.sending.destination import (
     Destination,
     ObjectOutcome,
@@ -209,31 +210,14 @@ class Courier:
         if not outbox.change_delivery(connection, delivery, DeliveryEvent.ACCEPTED, now, message=text, next_at=look_at):
             return
         if is_proof_due:
-            self._enqueue(connection, delivery, FIRST_LOOK)
+            enqueue_again(self._queue, connection, delivery, FIRST_LOOK)
 
     def _postpone(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
-        verdict = after_send_failed(
-            attempt=delivery.attempt,
-            first_try=delivery.first_try_at or now,
-            now=now,
-            first_s=self._settings.backoff_first_s,
-            max_s=self._settings.backoff_max_s,
-            give_up=timedelta(days=self._settings.give_up_days),
-        )
+        verdict = after_failure(delivery, now, self._settings)
         if isinstance(verdict, GiveUp):
             message = f"{verdict.why}; last: {text}"
             outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=message)
             return
         next_at = now + verdict.after
         if outbox.change_delivery(connection, delivery, DeliveryEvent.POSTPONED, now, message=text, next_at=next_at):
-            self._enqueue(connection, delivery, verdict.after)
-
-    def _enqueue(self, connection: sa.Connection, delivery: DeliveryRow, after: timedelta) -> None:
-        self._queue.delivery(
-            connection,
-            delivery.id,
-            destination=delivery.destination,
-            attempt=delivery.attempt + 1,
-            priority=work.get_job(connection, delivery.job_id).priority,
-            after=after,
-        )
+            enqueue_again(self._queue, connection, delivery, verdict.after)

@@ -16,7 +16,7 @@ from node.sending.destination import (
     SendReport,
 )
 from node.sending.outcome import NotReached
-from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of
+from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of, whole_report
 from node.sending.qido import asked_for_one_study
 from node.sending.web import Body, Exchange
 from node.sending.web_answer import read_store_answer
@@ -44,12 +44,7 @@ class StowSender:
         """
         waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
         outcomes = asyncio.run(_stored(destination, waiting)) if waiting else {}
-        if is_form_refused(waiting, outcomes):
-            return SendReport((), is_form_refused=True)
-        earlier = f"Accepted by {destination.name} at an earlier attempt."
-        for one in parcels:
-            outcomes.setdefault(one.sop_instance_uid, outcome_of(one, SendOutcome.ACCEPTED, earlier))
-        return SendReport(tuple(outcomes[one.sop_instance_uid] for one in parcels))
+        return whole_report(destination, parcels, waiting, outcomes)
 
     def echo(self, destination: Destination) -> EchoReport:
         """Ask for one study by QIDO-RS, as DICOMweb has no echo; what is wrong is said in words that name the side."""

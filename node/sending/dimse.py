@@ -22,7 +22,7 @@ from node.sending.destination import (
     SendReport,
 )
 from node.sending.outcome import Answer, of_refused_context, of_status
-from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of
+from node.sending.parcel import FileUnusable, is_form_refused, opened, outcome_of, whole_report
 from node.sending.pdu import Response, Tag
 
 C_STORE_RQ = 0x0001
@@ -52,12 +52,7 @@ class DimseSender:
         """
         waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
         outcomes = _stored(destination, waiting) if waiting else {}
-        if is_form_refused(waiting, outcomes):
-            return SendReport((), is_form_refused=True)
-        earlier = f"Accepted by {destination.name} at an earlier attempt."
-        for one in parcels:
-            outcomes.setdefault(one.sop_instance_uid, outcome_of(one, SendOutcome.ACCEPTED, earlier))
-        return SendReport(tuple(outcomes[one.sop_instance_uid] for one in parcels))
+        return whole_report(destination, parcels, waiting, outcomes)
 
     def echo(self, destination: Destination) -> EchoReport:
         """Ask for a C-ECHO (PS3.4 annex A); what is wrong is said in words that name the side to mend."""

@@ -1,6 +1,6 @@
 """A result file on its way out: opened, and seen to be the object that the ledger knows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -9,7 +9,7 @@ from pydicom.uid import UID
 from pynetdicom.dsutils import split_dataset
 
 from node.errors import IsocenterError
-from node.sending.destination import ObjectOutcome, Parcel, SendOutcome
+from node.sending.destination import Destination, ObjectOutcome, Parcel, SendOutcome, SendReport
 
 SEGMENTATIONS = {
     "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
@@ -63,3 +63,20 @@ def outcome_of(
     matters = parcel.sop_class_uid in SEGMENTATIONS or parcel.sop_class_uid.startswith(STRUCTURED_REPORT_PREFIX)
     warning = text if is_changed and matters else None
     return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment)
+
+
+def whole_report(
+    destination: Destination,
+    parcels: Sequence[Parcel],
+    waiting: Sequence[Parcel],
+    outcomes: Mapping[str, ObjectOutcome],
+) -> SendReport:
+    """The report on a set, of which the waiting ones were sent now: what was not had been accepted before.
+
+    outcomes: by SOP Instance UID, of those that were sent.
+    """
+    if is_form_refused(waiting, outcomes):
+        return SendReport((), is_form_refused=True)
+    earlier = f"Accepted by {destination.name} at an earlier attempt."
+    found = (outcomes.get(one.sop_instance_uid) or outcome_of(one, SendOutcome.ACCEPTED, earlier) for one in parcels)
+    return SendReport(tuple(found))

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from node.core.commitment import LookThere
 from node.core.job import DeliveryEvent
 from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
-from node.core.retry import GiveUp, after_send_failed
+from node.core.retry import GiveUp
 from node.sending import qido, query
+from node.sending.again import after_failure, enqueue_again
 from node.sending.commitment import Committing
 from node.sending.destination import QueryRefused, Terms
 from node.sending.outcome import NotReached
@@ -81,14 +80,7 @@ class Prover:
 
     def _postpone(self, delivery: DeliveryRow, message: str) -> None:
         now = self._clock()
-        verdict = after_send_failed(
-            attempt=delivery.attempt,
-            first_try=delivery.first_try_at or now,
-            now=now,
-            first_s=self._settings.backoff_first_s,
-            max_s=self._settings.backoff_max_s,
-            give_up=timedelta(days=self._settings.give_up_days),
-        )
+        verdict = after_failure(delivery, now, self._settings)
         if isinstance(verdict, GiveUp):
             self._change(delivery, DeliveryEvent.PARKED, message)
         else:
@@ -97,7 +89,7 @@ class Prover:
     def _look_again(self, delivery: DeliveryRow, message: str, after: timedelta) -> None:
         with self._ledger.write() as connection:
             if outbox.look_again(connection, delivery, self._clock() + after, message):
-                self._enqueue(connection, delivery, after)
+                enqueue_again(self._queue, connection, delivery, after)
 
     def _send_again(self, delivery: DeliveryRow, verdict: SendAgain) -> None:
         now = self._clock()
@@ -105,14 +97,4 @@ class Prover:
             outbox.record_lacking(connection, delivery.id, verdict.missing)
             happened, message = DeliveryEvent.POSTPONED, f"{verdict.why}; these are sent again"
             if outbox.change_delivery(connection, delivery, happened, now, message=message, next_at=now):
-                self._enqueue(connection, delivery, timedelta(0))
-
-    def _enqueue(self, connection: sa.Connection, delivery: DeliveryRow, after: timedelta) -> None:
-        self._queue.delivery(
-            connection,
-            delivery.id,
-            destination=delivery.destination,
-            attempt=delivery.attempt + 1,
-            priority=work.get_job(connection, delivery.job_id).priority,
-            after=after,
-        )
+                enqueue_again(self._queue, connection, delivery, timedelta(0))

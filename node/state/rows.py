@@ -46,8 +46,8 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
-class JobRow:
-    """A job. inputs: the stack each input gets. turn: counts how often the present stage was enqueued."""
+class NewJob:
+    """A job to be made, with everything its results depend on. inputs: the stack each input gets."""
 
     id: str
     key: str
@@ -61,6 +61,12 @@ class JobRow:
     destinations: tuple[str, ...]
     incomplete: bool
     priority: Priority
+
+
+@dataclass(frozen=True)
+class JobRow(NewJob):
+    """A job. turn: counts how often the present stage was enqueued."""
+
     state: JobState
     stage: Stage
     run: int

@@ -13,32 +13,12 @@ from node.core.job import (
     STATE_BEFORE,
     JobEvent,
     JobState,
-    Priority,
     Stage,
 )
-from node.core.study import Stack
 from node.errors import NotFound, ReasonCode
 from node.state import schema
 from node.state.ledger import note
-from node.state.rows import NAMES, STACKS, JobRow, RunRow
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job to be made, with everything its results depend on."""
-
-    id: str
-    key: str
-    study_id: str
-    route: str
-    model: str
-    model_version: str
-    model_digest: str
-    input_digest: str
-    inputs: dict[str, Stack]
-    destinations: tuple[str, ...]
-    incomplete: bool
-    priority: Priority
+from node.state.rows import NAMES, STACKS, JobRow, NewJob, RunRow
 
 
 @dataclass(frozen=True)

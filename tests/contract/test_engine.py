@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from node.core.job import JobState, Priority, Stage
 from node.jobs.engine import Engine, Work
 from node.state import arrivals, schema, work
-from node.state.work import NewJob
+from node.state.rows import NewJob
 from tests.makers.ledger import START, Books, books, ct_slice
 
 JOBS = 20

@@ -24,8 +24,7 @@ from node.service.survey import Survey
 from node.settings import JobsTable, Peer, SendingTable
 from node.state import outbox, schema, taken, work
 from node.state.header import read_facts
-from node.state.rows import DeliveryRow
-from node.state.work import NewJob
+from node.state.rows import DeliveryRow, NewJob
 from tests.makers.ledger import Books, books
 from tests.unit.results.made import CARD, make_findings, make_series
 

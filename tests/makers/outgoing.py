@@ -12,8 +12,7 @@ from node.sending.senders import sender_to
 from node.settings import RENDITIONS, SendingTable
 from node.state import outbox, schema, work
 from node.state.arrivals import gathering_studies
-from node.state.rows import DeliveryRow, ResultRow
-from node.state.work import NewJob
+from node.state.rows import DeliveryRow, NewJob, ResultRow
 from tests.makers.ledger import Books, ct_slice
 from tests.makers.series import ct_series
 

@@ -6,8 +6,8 @@ from node.core.identity import derived_uid
 from node.core.job import DeliveryEvent, JobEvent, JobState, Priority, Stage
 from node.errors import ReasonCode
 from node.state import arrivals, outbox, work
-from node.state.rows import DeliveryRow, ResultRow
-from node.state.work import NewJob, Ticket
+from node.state.rows import DeliveryRow, NewJob, ResultRow
+from node.state.work import Ticket
 from tests.makers.ledger import Books, ct_slice
 
 

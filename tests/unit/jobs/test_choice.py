@@ -11,8 +11,8 @@ from node.jobs.runner import Assignment, Runner, StageWork
 from node.settings import JobsTable
 from node.state import arrivals, schema, work
 from node.state.pauses import Pausable
-from node.state.rows import JobRow
-from node.state.work import NewJob, Ticket
+from node.state.rows import JobRow, NewJob
+from node.state.work import Ticket
 from tests.makers.ledger import Books, books, ct_slice
 
 

@@ -19,8 +19,7 @@ from node.jobs.stages import Stages
 from node.settings import JobsTable
 from node.state import schema, work
 from node.state.header import read_facts
-from node.state.rows import JobRow
-from node.state.work import NewJob
+from node.state.rows import JobRow, NewJob
 from tests.makers import misbehaving
 from tests.makers.ledger import START, Books, books
 from tests.makers.series import ct_series

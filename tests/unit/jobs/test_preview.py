@@ -20,7 +20,8 @@ from node.jobs.preview import KEPT, Previews
 from node.rehearsal.phantom import ScanGrid, write_study
 from node.state import arrivals, work
 from node.state.header import read_facts
-from node.state.work import NewJob, Ticket
+from node.state.rows import NewJob
+from node.state.work import Ticket
 from tests.makers.ledger import Books, books
 
 GRID = ScanGrid(rows=50, columns=60, slices=30, pixel_spacing_mm=(6.0, 6.0), slice_spacing_mm=9.0)

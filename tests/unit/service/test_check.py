@@ -27,7 +27,7 @@ from node.state.arrivals import gathering_studies
 from node.state.database import VERSION_TABLE
 from node.state.ledger import Ledger
 from node.state.pauses import Pausable
-from node.state.work import NewJob
+from node.state.rows import NewJob
 from tests.makers.disks import read_only
 from tests.makers.ledger import Books, books, ct_slice
 from tests.makers.networks import write_bright

@@ -11,8 +11,7 @@ from node.errors import ReasonCode
 from node.jobs.notices import notice_run
 from node.service.unannounced import Unannounced
 from node.state import outbox, schema, work
-from node.state.rows import ResultRow
-from node.state.work import NewJob
+from node.state.rows import NewJob, ResultRow
 from tests.makers.ledger import Books, books, ct_slice
 
 

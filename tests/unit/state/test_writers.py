@@ -12,7 +12,7 @@ from node.core.job import Priority, StudyEvent, StudyState
 from node.errors import LedgerUnusable
 from node.state import arrivals, database, schema, work
 from node.state.ledger import Ledger
-from node.state.work import NewJob
+from node.state.rows import NewJob
 from tests.makers.ledger import START, Books, books, ct_slice
 
 OVERLAP_S = 0.3
