@@ -52,7 +52,7 @@ class Listener:
         limits: Limits = LIMITS,
         spool: Spool | None = None,
     ) -> None:
-        tls = Tls(configuration.settings.tls, now) if configuration.settings.tls.is_set else None
+        tls = Tls(configuration.settings.tls) if configuration.settings.tls.is_set else None
         intake = configuration.settings.intake
         self._listening = listening.dup()
         self._listening.setblocking(False)

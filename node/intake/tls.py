@@ -3,8 +3,6 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +16,6 @@ log = structlog.get_logger()
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2; those of 1.3 are all recommended (RFC 9325 section 4.2)."""
 LOOKED_AT_EVERY_S = 1.0
-WARNED_EVERY_S = 86400.0
 SHORT_NAMES = {
     "commonName": "CN",
     "organizationName": "O",
@@ -36,16 +33,13 @@ class Tls:
     the old ones stay in use.
     """
 
-    def __init__(self, table: TlsTable, now: Callable[[], datetime]) -> None:
+    def __init__(self, table: TlsTable) -> None:
         self._table = table
-        self._now = now
         self._files = tuple(Path(one) for one in (table.certificate, table.key, table.authorities))
         self._lock = threading.Lock()
         self._stamp = self._stamped()
         self._context = self._load()
         self._looked_at = time.monotonic()
-        self._warned_at = -WARNED_EVERY_S
-        self._warn()
 
     def context(self) -> ssl.SSLContext:
         """For the next connection."""
@@ -62,11 +56,8 @@ class Tls:
             try:
                 self._context = self._load()
                 log.info("certificates-reloaded", certificate=self._table.certificate)
-                self._warned_at = -WARNED_EVERY_S
             except ConfigurationInvalid as error:
                 log.warning("certificates-unusable", why=f"{error}; the ones before stay in use")
-        if time.monotonic() - self._warned_at >= WARNED_EVERY_S:
-            self._warn()
 
     def _stamped(self) -> tuple[tuple[int, int], ...]:
         """What tells whether a file was replaced; zeros for one that is not there."""
@@ -95,17 +86,6 @@ class Tls:
             ) from error
         return context
 
-    def _warn(self) -> None:
-        self._warned_at = time.monotonic()
-        ends = not_after(self._files[0].read_text(encoding="ascii", errors="replace"))
-        if ends - self._now() < timedelta(days=self._table.warn_days):
-            log.warning(
-                "certificate-expires",
-                certificate=self._table.certificate,
-                ends=ends.isoformat(),
-                why="peers will refuse it from then on: put a new one in its place; it is taken up without a restart",
-            )
-
 
 def subject_of(connection: ssl.SSLSocket) -> tuple[str, ...]:
     """The attributes of the peer certificate's subject, as "CN=name"."""
@@ -115,29 +95,3 @@ def subject_of(connection: ssl.SSLSocket) -> tuple[str, ...]:
         for relative in parts
         for name, value in cast("tuple[tuple[str, str], ...]", relative)
     )
-
-
-def not_after(pem: str) -> datetime:
-    """When the first certificate of a PEM text expires (RFC 5280 section 4.1.2.5)."""
-    start = pem.index("-----BEGIN CERTIFICATE-----")
-    end = pem.index("-----END CERTIFICATE-----", start) + len("-----END CERTIFICATE-----")
-    der = ssl.PEM_cert_to_DER_cert(pem[start:end])
-    place = _content(der, _content(der, 0)[0])[0]  # into Certificate, into TBSCertificate
-    if der[place] == 0xA0:  # the version, where it is not 1
-        place = _content(der, place)[1]
-    for _ in range(3):  # serial number, signature algorithm, issuer
-        place = _content(der, place)[1]
-    _, first_end = _content(der, _content(der, place)[0])  # validity: not before, not after
-    start_of_text, end_of_text = _content(der, first_end)
-    text = der[start_of_text:end_of_text].decode("ascii")
-    form = "%y%m%d%H%M%SZ" if der[first_end] == 0x17 else "%Y%m%d%H%M%SZ"  # UTCTime or GeneralizedTime
-    return datetime.strptime(text, form).replace(tzinfo=UTC)
-
-
-def _content(der: bytes, place: int) -> tuple[int, int]:
-    """Where the content of the DER value at `place` starts and ends."""
-    length, start = der[place + 1], place + 2
-    if length & 0x80:
-        size = length & 0x7F
-        length, start = int.from_bytes(der[start : start + size], "big"), start + size
-    return start, start + length

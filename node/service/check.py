@@ -10,6 +10,7 @@ from node.errors import ConfigurationInvalid, LedgerUnusable
 from node.jobs.catalogue import installed_models, model_facts
 from node.service import check_ledger, check_machine, check_settings
 from node.service.executor import now
+from node.service.expiring import endings
 from node.service.isolation import can_leave_network, needs_network
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -32,6 +33,7 @@ def find_faults(config: Path) -> Iterator[Fault]:
         return
     yield from (Fault(*one) for one in _of_models(configuration))
     yield from (Fault(*one) for one in check_settings.faults(configuration))
+    yield from (Fault(one.kind, one.message) for one in endings(configuration, now()))
     yield from (Fault(*one) for one in check_machine.faults(configuration))
     yield from (Fault(*one) for one in _of_ledger(configuration))
 

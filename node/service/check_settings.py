@@ -7,6 +7,7 @@ from itertools import combinations
 from node.core.model import ModelFacts
 from node.errors import ConfigurationInvalid
 from node.intake.routes import compile_route
+from node.intake.tls import Tls
 from node.sending.senders import echo
 from node.service.destinations import destination_of
 from node.settings import Configuration, Peer
@@ -27,6 +28,7 @@ def route_faults(configuration: Configuration, models: Mapping[str, ModelFacts])
 def faults(configuration: Configuration) -> Told:
     """Everything else that the settings show, and whether destinations answer."""
     yield from _callers(configuration)
+    yield from _tls(configuration)
     yield from _routes(configuration)
     yield from _peers(configuration)
     admin = configuration.settings.admin
@@ -45,6 +47,14 @@ def _callers(configuration: Configuration) -> Told:
         yield "callers", 'intake.unknown_callers is "accept": anybody may send; set "reject" and list peers'
     elif not any("source" in peer.roles for peer in configuration.peers):
         yield "no-source", "peers.toml lists nobody who may send: add a [[peer]] with the role source"
+
+
+def _tls(configuration: Configuration) -> Told:
+    if configuration.settings.tls.is_set:
+        try:
+            Tls(configuration.settings.tls)
+        except ConfigurationInvalid as error:
+            yield "tls", str(error)
 
 
 def _routes(configuration: Configuration) -> Told:

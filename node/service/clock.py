@@ -25,6 +25,7 @@ from node.sending.courier import Courier
 from node.sending.reporting import Reporting
 from node.sending.senders import sender_to
 from node.service.destinations import archives_of, askers_of, choosing_of, destinations_of, sources_of
+from node.service.expiring import Expiring
 from node.service.reconcile import reconcile
 from node.service.source_count import SourceCount
 from node.service.survey import LOOK_S, Survey
@@ -118,6 +119,7 @@ class ServiceClock:
             now,
         )
         self._survey = Survey(ledger, choosing_of(configuration), now)
+        self._expiring = Expiring(configuration, now)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
 
@@ -137,7 +139,9 @@ class ServiceClock:
         self.every(RETAIN_S, self._retain)
         self.every(RECONCILE_S, self._unannounced.look)
         self.every(LOOK_S, self._survey.look)
+        self.every(RETAIN_S, self._expiring.look)
         self._scheduler.add_job(self._unless_unusable, args=(self._survey.look,))
+        self._expiring.look()
         self._scheduler.start()
         self._unless_unusable(self._reconcile)
         threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()

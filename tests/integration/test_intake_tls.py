@@ -4,7 +4,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import structlog
 
 from node.errors import ConfigurationInvalid
 from node.intake import tls
-from node.intake.tls import Tls, not_after
+from node.intake.tls import Tls
 from node.settings import TlsTable
 from node.state.associations import AssociationOutcome
 from tests.makers.certificates import Authority, Signed
@@ -172,22 +171,23 @@ def test_certificates_are_taken_up_without_a_restart(
     assert "certificates-unusable" in [entry["event"] for entry in logs]
 
 
-def test_a_certificate_that_ends_soon_is_warned_of(tmp_path: Path, authority: Authority) -> None:
-    """At the start, and every day again."""
-    with structlog.testing.capture_logs() as logs:
-        with opened(tmp_path, configuration=configuration(authority, authority.sign("/CN=isocenter", days=10))):
-            pass
-        with opened(tmp_path, configuration=configuration(authority, authority.sign("/CN=isocenter", days=90))):
-            pass
-
-    assert [entry["event"] for entry in logs].count("certificate-expires") == 1
-
-
-def test_the_end_of_a_certificate_is_read(authority: Authority) -> None:
-    """Exactly as openssl wrote it, before and after 2050."""
-    for days in (100, 20_000):
-        ends = not_after(authority.sign("/CN=x", days=days).certificate.read_text())
-        assert abs(ends - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=5)
+@pytest.mark.real("dcmtk")
+def test_an_authority_is_taken_up_without_a_restart(
+    door: Door, authority: Authority, stranger: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was refused is taken once their authority was added to the file; open associations go on."""
+    monkeypatch.setattr(tls, "LOOKED_AT_EVERY_S", 0.0)
+    before = authority.certificate.read_text()
+    newcomer = Authority(tmp_path / "new", "New Authority")
+    signed = newcomer.sign("/O=Hospital/CN=ct1")
+    assert echo(door, *options(signed, authority))
+    try:
+        authority.certificate.write_text(before + newcomer.certificate.read_text())
+        assert echo(door, *options(signed, authority)) == ""
+        assert echo(door, *options(stranger, authority))
+    finally:
+        authority.certificate.write_text(before)
+    assert echo(door, *options(signed, authority))
 
 
 def test_certificates_that_are_not_there_stop_the_start(tmp_path: Path, authority: Authority) -> None:
@@ -195,4 +195,4 @@ def test_certificates_that_are_not_there_stop_the_start(tmp_path: Path, authorit
     table = TlsTable(certificate=str(tmp_path / "no"), key=str(tmp_path / "no"), authorities=str(authority.certificate))
 
     with pytest.raises(ConfigurationInvalid, match="certificates cannot be used"):
-        Tls(table, lambda: datetime.now(UTC))
+        Tls(table)

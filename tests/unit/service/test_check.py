@@ -28,6 +28,7 @@ from node.state.database import VERSION_TABLE
 from node.state.ledger import Ledger
 from node.state.pauses import Pausable
 from node.state.rows import NewJob
+from tests.makers.certificates import Authority
 from tests.makers.disks import read_only
 from tests.makers.ledger import Books, books, ct_slice
 from tests.makers.networks import write_bright
@@ -214,6 +215,19 @@ def test_a_model_with_a_broken_card_is_found(place: Place) -> None:
     card.write_text(card.read_text().replace('version = "1.0.0"', "version = 1"))
 
     assert "version must be given as str, found 1; mend the card" in place.faults()["model-card"]
+
+
+def test_certificates_that_end_soon_or_do_not_belong_together_are_found(place: Place, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    soon, other = authority.sign("/CN=isocenter", days=3), authority.sign("/CN=other")
+    table = [f'certificate = "{soon.certificate}"', f'authorities = "{authority.certificate}"']
+    place.settings["tls"] = [*table, f'key = "{soon.key}"']
+    found = place.faults()
+    assert place.found() == {"certificate-expires"}
+    assert "CN=isocenter (tls.certificate in node.toml) ends in 2 days" in found["certificate-expires"]
+
+    place.settings["tls"] = [*table, f'key = "{other.key}"']
+    assert "the certificates cannot be used" in place.faults()["tls"]
 
 
 @pytest.mark.parametrize("which", ["node-port", "admin-port"])
