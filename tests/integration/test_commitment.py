@@ -53,7 +53,7 @@ def door(found: Books) -> Iterator[Door]:
 
 
 def outgoing_to(found: Books, port: int) -> Outgoing:
-    to = terms(port, timeout_s=20, is_proof_due=True, is_commitment_asked=True)
+    to = terms(port, is_proof_due=True, is_commitment_asked=True)
     outgoing = Outgoing(found, {"pacs": to})
     outgoing.courier._prover._committing._hear_s = 1.0
     return outgoing

@@ -19,7 +19,7 @@ from node.state import schema
 from node.state.pauses import Pausable
 from tests.makers.ledger import START, Books, books
 from tests.makers.orthanc import Orthanc, running_orthanc
-from tests.makers.outgoing import KINDS, Outgoing, move_study, terms
+from tests.makers.outgoing import KINDS, PATIENCE_S, Outgoing, move_study, terms
 
 DAY = timedelta(days=1)
 ROUTINE = Priority.ROUTINE
@@ -92,8 +92,9 @@ def test_after_a_week_a_person_is_asked_and_can_resend(found: Books, tmp_path: P
 def test_what_a_pacs_answers_decides_and_says_what_to_change(
     found: Books, tmp_path: Path, conduct: Conduct, state: DeliveryState, words: str
 ) -> None:
+    answer_s = 1.0 if conduct.breach is Breach.NO_ANSWER else PATIENCE_S
     with StandInPacs(tmp_path / "pacs", conduct=conduct) as pacs:
-        delivery = Outgoing(found, {"pacs": terms(pacs.port)}).deliver()
+        delivery = Outgoing(found, {"pacs": terms(pacs.port, answer_s=answer_s)}).deliver()
 
     assert delivery.state is state
     assert words in delivery.message
@@ -142,7 +143,7 @@ def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.mark.real("orthanc")
 def test_arrival_is_proven_by_asking_the_archive(found: Books, orthanc: Orthanc) -> None:
-    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, timeout_s=20, is_proof_due=True)})
+    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, is_proof_due=True)})
     move_study(outgoing)
     accepted = outgoing.deliver()
     queued = outgoing.is_queued()
@@ -162,7 +163,7 @@ def test_what_an_archive_lost_is_sent_again_once_and_then_a_person_must_look(fou
         for one in orthanc.get("/instances")[:1]:
             httpx.delete(f"{orthanc.url}/instances/{one}").raise_for_status()
 
-    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, timeout_s=20, is_proof_due=True)})
+    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, is_proof_due=True)})
     move_study(outgoing)
     outgoing.deliver()
     lose()
@@ -187,7 +188,7 @@ def test_the_patient_is_compared_before_anything_is_sent(found: Books, orthanc: 
     """The archive corrected the patient meanwhile: nothing goes there until a person has decided."""
     from pydicom import dcmread
 
-    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, timeout_s=20, is_patient_checked=True)})
+    outgoing = Outgoing(found, {"pacs": terms(orthanc.port, is_patient_checked=True)})
     study_uid = move_study(outgoing)
     image = dcmread(outgoing.files[0])
     image.PatientID, image.StudyInstanceUID, image.AccessionNumber = patient, study_uid, ""
@@ -209,7 +210,7 @@ def test_a_destination_that_hangs_delays_no_other(found: Books, tmp_path: Path) 
     """Each has a line of its own: the others have theirs within five seconds."""
     with ExitStack() as hanging, StandInPacs(tmp_path / "two") as quick:
         slow = hanging.enter_context(StandInPacs(tmp_path / "one", conduct=Conduct(breach=Breach.NO_ANSWER)))
-        both = {"slow": terms(slow.port, name="slow", timeout_s=20), "quick": terms(quick.port, name="quick")}
+        both = {"slow": terms(slow.port, name="slow"), "quick": terms(quick.port, name="quick")}
         outgoing = Outgoing(found, both)
         engine = Engine(found.url, executor="s", work=Work(stages={}, deliver=outgoing.courier.deliver), poll_s=0.1)
         engine.start()

@@ -88,15 +88,20 @@ def map_text(values: tuple[object, ...]) -> list[object]:
     return [str(one) if isinstance(one, str) else one for one in values]
 
 
-def terms(port: int, *, name: str = "pacs", timeout_s: float = 1.0, **changes: bool) -> Terms:
-    """A PACS on this machine that is given up after a second wherever it can misbehave."""
-    peer = Destination(name, "PACS", "127.0.0.1", port, "ISOCENTER", None, *[timeout_s] * 4)
+PATIENCE_S = 20.0
+"""More than a loaded machine takes. Only who tests that nothing is answered waits for less."""
+
+
+def terms(port: int, *, name: str = "pacs", answer_s: float = PATIENCE_S, **changes: bool) -> Terms:
+    """A PACS on this machine, given up when it takes or answers an object for no longer than answer_s."""
+    peer = Destination(name, "PACS", "127.0.0.1", port, "ISOCENTER", None, PATIENCE_S, PATIENCE_S, answer_s, answer_s)
     return Terms(peer, Forms(frozenset(RENDITIONS)), **changes)
 
 
-def web_terms(url: str, *, timeout_s: float = 1.0, web: WebAddress | None = None, **changes: bool) -> Terms:
+def web_terms(url: str, *, answer_s: float = PATIENCE_S, web: WebAddress | None = None, **changes: bool) -> Terms:
     """A DICOMweb server on this machine, given up as `terms` does."""
-    peer = Destination("pacs", "", "", 0, "ISOCENTER", None, *[timeout_s] * 4, web=web or WebAddress(url))
+    waits_s = (PATIENCE_S, PATIENCE_S, answer_s, answer_s)
+    peer = Destination("pacs", "", "", 0, "ISOCENTER", None, *waits_s, web=web or WebAddress(url))
     return Terms(peer, Forms(frozenset(RENDITIONS)), **changes)
 
 
