@@ -23,6 +23,8 @@ class Kind(str, Enum):
     TORCHSCRIPT = "torchscript"
     EXPORT = "export"
     """torch.export, a .pt2 file."""
+    ONNX = "onnx"
+    """Computed by ONNX Runtime, on the processor."""
     BUNDLE = "bundle"
     """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
 

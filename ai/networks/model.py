@@ -60,7 +60,7 @@ class NetworkModel:
             with closing(bundle):
                 yield InParts(bundle.load, bundle.compute, bundle.finish)
             return
-        running = RunningNetwork(open_network(self.network), self.network, device)
+        running = RunningNetwork(open_network(self.network, device.threads), self.network, device)
         with closing(running):
             yield in_parts(self.card, self.network, running)
 

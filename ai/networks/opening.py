@@ -7,6 +7,7 @@ from ai.errors import CardInvalid
 from ai.networks.architectures import build
 from ai.networks.declared import Kind, NetworkCard
 from ai.networks.exported import open_exported
+from ai.networks.portable import open_portable
 from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def open_network(card: NetworkCard) -> "nn.Module":
+def open_network(card: NetworkCard, threads: int = 2) -> "nn.Module":
     """The network on the processor, with the weights that the card pins, ready to predict.
+
+    threads: how many of the processor's a network may use that is not computed by torch.
 
     Raises CardInvalid where the file is another than the pinned one, or does not fit what the card says of it.
     """
     content = read_pinned(card.weights, card.sha256)
+    if card.kind is Kind.ONNX:
+        return open_portable(content, card.weights.name, threads)
     network = _OPENERS[card.kind](card, content)
     if card.kind is not Kind.EXPORT:  # an exported network was fixed to predicting when it was exported
         network.eval()

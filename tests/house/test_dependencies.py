@@ -10,7 +10,8 @@ ROOT = Path(__file__).parents[2]
 IMPORTED_AS = {
     "sqlalchemy": "sqlalchemy", "cel-expr-python": "cel_expr_python", "pillow": "PIL",
     "prometheus-client": "prometheus_client", "simpleitk": "SimpleITK", "scikit-image": "skimage",
-    "argon2-cffi": "argon2", "python-multipart": "python_multipart",
+    "argon2-cffi": "argon2", "python-multipart": "python_multipart", "protobuf": "google",
+    "dynamic-network-architectures": "dynamic_network_architectures",
 }  # fmt: skip
 PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}
 """Decoders that pydicom finds by itself: jobs/pixels.py names one for each transfer syntax."""
@@ -18,8 +19,9 @@ PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["torch"]]
-    return {re.match(r"[A-Za-z0-9_.-]+", line).group(0).lower() for line in lines}
+    extras = {name: lines for name, lines in project["optional-dependencies"].items() if name != "test"}
+    lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
+    return {re.match(r"[A-Za-z0-9_.-]+", line).group(0).lower() for line in lines} - {"isocenter"}
 
 
 def imported() -> set[str]:
