@@ -72,7 +72,8 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     kind = top.take("kind", str, CODE)
     if kind not in KINDS:
         raise CardInvalid(f"{card}: kind must be one of {', '.join(KINDS)}, found {kind!r}")
-    top.take("network", dict, {})  # how a model without code is run: ai.networks.declared reads it
+    for how_it_is_run in ("network", "region"):  # of a model without code: ai.networks reads them
+        top.take(how_it_is_run, dict, {})
     top.finish()
     return replace(found, prepare=chain)
 

@@ -105,13 +105,17 @@ def read_network(card: Path, model: ModelCard) -> NetworkCard:
     if "network" not in top:
         raise CardInvalid(f"{card}: a model without code needs a table [network], which names its file")
     table = TableReader({"network": top["network"]}, str(card)).table("network")
-    where = f"{card} [network]"
+    return network_of(table, model, card.parent, f"{card} [network]")
+
+
+def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -> NetworkCard:
+    """A network's table. folder: the model's, in which its files lie. Raises CardInvalid."""
     architecture, parameters = table.take("architecture", str, ""), table.table("parameters").rest()
     window = table.table("window") if table.has("window") else None
     finds = table.choice("finds", Finds)
     found = NetworkCard(
         kind=table.choice("kind", Kind),
-        weights=_inside(card.parent, table.take("weights", str), where),
+        weights=_inside(folder, table.take("weights", str), where),
         sha256=table.take("sha256", str),
         architecture=architecture,
         parameters=parameters,

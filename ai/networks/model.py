@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ai.card import read_card
 from ai.contract import InParts, ModelCard, Predict
 from ai.device import Device
+from ai.errors import CardInvalid
 from ai.findings import Findings
 from ai.networks.bundle import Bundle, configurations
+from ai.networks.cascade import RegionCard, boxes_of, read_region
 from ai.networks.declared import Kind, NetworkCard, read_network
 from ai.networks.found import findings_of
 from ai.networks.opening import open_network
@@ -51,6 +53,14 @@ class NetworkModel:
         self._folder = folder
         self.card: ModelCard = read_card(file, decided_by=configurations(folder))
         self.network: NetworkCard = read_network(file, self.card)
+        self.region: RegionCard | None = read_region(file, self.card)
+        if self.region is not None and self.network.kind is Kind.BUNDLE:
+            raise CardInvalid(f"{file} [region]: a bundle prepares by itself and cannot be a cascade's second network")
+
+    @property
+    def networks(self) -> tuple[NetworkCard, ...]:
+        """Every network of the model, each with the file it pins."""
+        return (self.network,) if self.region is None else (self.network, self.region.network)
 
     @contextmanager
     def open(self, device: Device) -> Iterator[Predict]:
@@ -60,9 +70,16 @@ class NetworkModel:
             with closing(bundle):
                 yield InParts(bundle.load, bundle.compute, bundle.finish)
             return
-        running = RunningNetwork(open_network(self.network, device.threads), self.network, device)
-        with closing(running):
-            yield in_parts(self.card, self.network, running)
+        with closing(_running(self.network, device)) as running:
+            if self.region is None:
+                yield in_parts(self.card, self.network, running)
+                return
+            with closing(_running(self.region.network, device)) as first:
+                yield _in_two(self.card, self.network, running, self.region, first)
+
+
+def _running(network: NetworkCard, device: Device) -> RunningNetwork:
+    return RunningNetwork(open_network(network, device.threads), network, device)
 
 
 def in_parts(card: ModelCard, network: NetworkCard, running: RunningNetwork) -> InParts[Loaded, Said]:
@@ -75,6 +92,36 @@ def in_parts(card: ModelCard, network: NetworkCard, running: RunningNetwork) -> 
 
     def compute(loaded: Loaded) -> Said:
         return Said(loaded.prepared, running(loaded.image))
+
+    def finish(said: Said) -> Findings:
+        return findings_of(said.values, said.prepared, card, network)
+
+    return InParts(load, compute, finish)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A study ready for the first network of a cascade."""
+
+    inputs: Inputs
+    prepared: Prepared
+    image: "torch.Tensor"
+
+
+def _in_two(
+    card: ModelCard, network: NetworkCard, running: RunningNetwork, region: RegionCard, first: RunningNetwork
+) -> InParts[Looked, Said]:
+    """A cascade: the first network on all of the images, the second on the box around what that one found."""
+
+    def load(inputs: Inputs) -> Looked:
+        refuse_unsuitable(inputs, card)
+        prepared = prepare(inputs, region.prepare)
+        return Looked(inputs, prepared, first.load(prepared.stacked(region.network.inputs)))
+
+    def compute(looked: Looked) -> Said:
+        boxes = boxes_of(region, looked.inputs, looked.prepared, first(looked.image))
+        prepared = prepare(looked.inputs, card.prepare, boxes)
+        return Said(prepared, running(running.load(prepared.stacked(network.inputs))))
 
     def finish(said: Said) -> Findings:
         return findings_of(said.values, said.prepared, card, network)

@@ -49,11 +49,13 @@ class RunningNetwork:
 
         Raises OutOfMemory where not even one window fits on the processor, ModelFailed where values are not numbers.
         """
+        import torch
+
         for device, batch in self._rungs():
             try:
                 self._move(device)
                 said = self._predict(image, device, batch)
-            except (RuntimeError, MemoryError) as error:
+            except (RuntimeError, MemoryError, torch.jit.Error) as error:
                 if not is_want_of_memory(error):
                     raise ModelFailed(f"the network failed: {_first_line(error)}") from error
                 _give_back(device)

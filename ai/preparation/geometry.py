@@ -96,6 +96,12 @@ def pad_to(placed: Placed, *, least: Shape, multiple: Shape, value: float | None
     return fit(placed, shape=(wanted[0], wanted[1], wanted[2]), value=value)
 
 
+def within(placed: Placed, box: Box) -> Placed:
+    """Cut to a box."""
+    after = [size - 1 - high for (_, high), size in zip(box, placed.shape, strict=True)]
+    return crop(placed, before=(box[0][0], box[1][0], box[2][0]), after=(after[0], after[1], after[2]))
+
+
 def crop_to_foreground(placed: Placed, *, above: float, margin_mm: float) -> Placed:
     """Cut to the box around all voxels above a value."""
     return _boxed(placed, placed.array > above, margin_mm)
@@ -110,7 +116,7 @@ def crop_to_body(placed: Placed, *, above_hu: float, margin_mm: float) -> Placed
     opened = itk.BinaryErode(image, [1, 1, 1 if coarse.shape[0] > 2 else 0])
     pieces = itk.GetArrayFromImage(itk.RelabelComponent(itk.ConnectedComponent(opened)))
     largest = pieces == 1
-    box = _box(largest, "denser than the model looks for")
+    box = box_around(largest, "denser than the model looks for")
     fine = [
         (max(0, (low - 1) * step), min(size - 1, (high + 2) * step - 1))
         for (low, high), step, size in zip(box, steps, placed.shape, strict=True)
@@ -121,7 +127,7 @@ def crop_to_body(placed: Placed, *, above_hu: float, margin_mm: float) -> Placed
 def centre(placed: Placed, *, shape: Shape, above: float, value: float | None) -> Placed:
     """Cut or pad to a number of voxels around the centroid of all voxels above a value; 0 keeps an axis."""
     mask = placed.array > above
-    _box(mask, f"above {above:g}")
+    box_around(mask, f"above {above:g}")
     first, wanted = [], []
     for axis, size in enumerate(placed.shape):
         counts = np.count_nonzero(mask, axis=tuple(other for other in range(3) if other != axis))
@@ -169,7 +175,7 @@ def _holding(array: Array, value: float | None) -> np.dtype[np.generic]:
 
 
 def _boxed(placed: Placed, mask: Array, margin_mm: float) -> Placed:
-    return _cut(placed, _box(mask, "that the model looks for"), margin_mm)
+    return _cut(placed, box_around(mask, "that the model looks for"), margin_mm)
 
 
 def _cut(placed: Placed, box: Box, margin_mm: float) -> Placed:
@@ -186,7 +192,8 @@ def _spacing(placed: Placed, margin_mm: float) -> tuple[float, float, float]:
     return placed.spacing_mm if margin_mm else (1.0, 1.0, 1.0)
 
 
-def _box(mask: Array, what: str) -> Box:
+def box_around(mask: Array, what: str) -> Box:
+    """The smallest box that holds a mask. Raises ModelRefused where that is empty; `what` names what was looked for."""
     sides = []
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ai.errors import ModelFailed, ModelRefused
+from ai.preparation.geometry import Box, within
 from ai.preparation.images import Values
 from ai.preparation.placed import Placed
 from ai.step import Chain, Chosen, Form, Value
@@ -46,9 +47,14 @@ class Prepared:
         return np.stack(arrays)
 
 
-def prepare(inputs: Inputs, chain: Chain) -> Prepared:
-    """The inputs after every step. Raises ModelRefused where an input is unsuitable for a step."""
+def prepare(inputs: Inputs, chain: Chain, boxes: Mapping[str, Box] | None = None) -> Prepared:
+    """The inputs after every step. Raises ModelRefused where an input is unsuitable for a step.
+
+    boxes: what is taken of each input before the first step; the way back leads to the whole source all the same.
+    """
     prepared = _begun(inputs)
+    if boxes is not None:
+        prepared = replace(prepared, placed={name: within(one, boxes[name]) for name, one in prepared.placed.items()})
     for chosen in chain:
         prepared = _after(prepared, chosen)
     return prepared

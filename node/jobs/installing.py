@@ -44,7 +44,8 @@ def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Pa
         folder = _taken(source, Path(aside) / "model")
         _pin(folder / CARD)
         model = NetworkModel(folder)
-        read_pinned(model.network.weights, model.network.sha256)
+        for network in model.networks:
+            read_pinned(network.weights, network.sha256)
         name = model.card.name
         if name in model_names(models):
             raise ConfigurationInvalid(f"a model called {name!r} is installed; remove {models / name} first")
@@ -73,20 +74,25 @@ def _taken(source: Path, folder: Path) -> Path:
 
 
 def _pin(card: Path) -> None:
-    """Write the digest of the network's file into a card that leaves it empty; comments stay."""
+    """Write the digest of each network's file into a card that leaves it empty; comments stay."""
     try:
         content = tomlkit.parse(card.read_text(encoding="utf-8"))
     except (TOMLKitError, UnicodeDecodeError) as error:
         raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
-    network = content.get("network")
-    if not isinstance(network, dict) or network.get("sha256"):
-        return
-    file = (card.parent / str(network.get("weights", ""))).resolve()
-    if not file.is_relative_to(card.parent.resolve()) or not file.is_file():
+    region = content.get("region")
+    tables = [content.get("network"), region.get("network") if isinstance(region, dict) else None]
+    for network in tables:
+        if isinstance(network, dict) and not network.get("sha256"):
+            network["sha256"] = _digest_of(card.parent, str(network.get("weights", "")), card)
+    card.write_text(tomlkit.dumps(content), encoding="utf-8")
+
+
+def _digest_of(folder: Path, name: str, card: Path) -> str:
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()) or not file.is_file():
         raise CardInvalid(f"{card}: weights must be a file in the model's own folder")
     with file.open("rb") as weights:
-        network["sha256"] = hashlib.file_digest(weights, "sha256").hexdigest()
-    card.write_text(tomlkit.dumps(content), encoding="utf-8")
+        return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
 def _offered(folder: Path, model: NetworkModel) -> Offered:

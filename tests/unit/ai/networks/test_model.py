@@ -220,6 +220,17 @@ def test_values_that_are_no_numbers_become_no_result(tmp_path: Path) -> None:
         predict(model, volume(np.arange(256, dtype=np.float32).reshape(4, 8, 8)))
 
 
+def test_a_script_that_raises_is_a_model_that_failed(tmp_path: Path) -> None:
+    class Raising(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.numel() > 0:
+                raise ValueError("too many voxels")
+            return x
+
+    with pytest.raises(ModelFailed, match="the network failed"):
+        predict(made(tmp_path / "m", Raising(), "segments", SEGMENT), volume(image()))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
