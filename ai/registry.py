@@ -25,14 +25,21 @@ def find_model(name: str, folder: Path | None = None) -> Model:
     if point is not None and place is not None:
         raise CardInvalid(f"{place}: a model that ships with the product is called {name!r}, too; rename the folder")
     if point is not None:
-        model: Model = point.load()
-        return model
+        return _loaded(point)
     if place is None:
         raise ModelUnknown(f"no model is called {name!r}; installed are: {', '.join(model_names(folder)) or 'none'}")
     found = _model_of(place)
     if found.card.name != name:
         raise CardInvalid(f"{place / CARD}: name is {found.card.name!r}; a model's folder is called as the model is")
     return found
+
+
+def _loaded(point: EntryPoint) -> Model:
+    try:
+        model: Model = point.load()
+    except (ImportError, AttributeError) as error:
+        raise CardInvalid(f"{point.name}: its code ({point.value}) cannot be imported: {error}") from error
+    return model
 
 
 def _model_of(place: Path) -> NetworkModel | ClassicalModel:

@@ -1,8 +1,12 @@
 """Checks a model against what every model promises; each verdict says what was seen and what to mend."""
 
+import sysconfig
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +26,7 @@ SAME_DICE, SAME_SHARE = 0.98, 0.02
 """Findings agree where regions overlap so far and numbers differ by no more than this share (probabilities: by it)."""
 SHIFT_MM = (137.25, -48.5, 311.75)
 BACK_DICE, BACK_VOXELS = 0.98, 0.5
+OPENING = "opening"
 
 
 @dataclass(frozen=True)
@@ -34,34 +39,65 @@ class Verdict:
     mend: str = ""
 
 
-def check_model(model: Model, samples: Sequence[Inputs], device: Device) -> Iterator[Verdict]:
+Begin = Callable[[str], None]
+"""Told the name of a property before it is looked at: where a model hangs, that is where it hung."""
+
+
+def check_model(
+    model: Model, samples: Sequence[Inputs], device: Device, begin: Begin = lambda _name: None
+) -> Iterator[Verdict]:
     """Every property in turn. samples: inputs that the model should take; the first that it takes is used.
 
-    Raises what opening the model raises. What a prediction raises on purpose is a verdict; anything else is a fault of
-    its code and gets out.
+    Whatever opening or a prediction raises is a verdict, with its place in the model's code. Nothing ends a model that
+    hangs: check_apart does.
     """
-    with model.open(device) as predict:
-        yield from _refuses(predict, samples[0])
-        taken = None
-        for sample in samples:
-            taken, verdict = _finds(model, predict, sample)
-            if taken is not None or sample is samples[-1]:
-                yield verdict
-            if taken is not None:
-                break
-        if taken is None:
+    begin(OPENING)
+    with ExitStack() as opened:
+        try:
+            predict = opened.enter_context(model.open(device))
+        except Exception as fault:  # noqa: BLE001  what is checked is a stranger's code: its fault is the answer
+            yield Verdict(OPENING, holds=False, seen=in_words(fault), mend="mend what the message names")
             return
-        sample, findings, grown_mb, seconds = taken
-        yield _within("memory", grown_mb, model.card.memory_mb, "MB", "memory_mb")
-        yield _within("time", seconds, model.card.timeout_s, "s", "timeout_s")
-        yield _same("determinism", predict, sample, findings, "seed or remove what is random, sum in one order")
-        if model.card.prepare:
-            yield _there_and_back(model, sample)
-        if sample.reference_volume.affine_lps is not None:
-            yield _same(
-                "place", predict, moved(sample, SHIFT_MM), findings, "findings must not depend on where the table stood"
-            )
-            yield from _orientations(model, predict, sample, findings)
+        yield from _properties(model, predict, samples, begin)
+
+
+def _properties(model: Model, predict: Predict, samples: Sequence[Inputs], begin: Begin) -> Iterator[Verdict]:
+    yield from _refuses(predict, samples[0], begin)
+    taken = None
+    for sample in samples:
+        begin("findings")
+        taken, verdict = _finds(model, predict, sample)
+        if taken is not None or sample is samples[-1]:
+            yield verdict
+        if taken is not None:
+            break
+    if taken is None:
+        return
+    sample, findings, grown_mb, seconds = taken
+    yield _within("memory", grown_mb, model.card.memory_mb, "MB", "memory_mb")
+    yield _within("time", seconds, model.card.timeout_s, "s", "timeout_s")
+    begin("determinism")
+    yield _same("determinism", predict, sample, findings, "seed or remove what is random, sum in one order")
+    if model.card.prepare:
+        begin("geometry there and back")
+        yield _there_and_back(model, sample)
+    if sample.reference_volume.affine_lps is not None:
+        begin("place")
+        mend = "findings must not depend on where the table stood"
+        yield _same("place", predict, moved(sample, SHIFT_MM), findings, mend)
+        yield from _orientations(model, predict, sample, findings, begin)
+
+
+def in_words(fault: Exception) -> str:
+    """What was raised and where: the innermost line of code that is neither Python's own nor an installed library's."""
+    words = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
+    if isinstance(fault, ModelError):
+        return words
+    libraries = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    frames = traceback.extract_tb(fault.__traceback__)
+    own = [one for one in frames if not one.filename.startswith((*libraries, "<"))]
+    place = (own or frames)[-1]
+    return f"{words} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
 
 
 Taken = tuple[Inputs, Findings, float | None, float]
@@ -69,16 +105,27 @@ Taken = tuple[Inputs, Findings, float | None, float]
 
 def _finds(model: Model, predict: Predict, sample: Inputs) -> tuple[Taken | None, Verdict]:
     memory, start = PeakMemory(), time.monotonic()
+    found = _said(predict, sample)
+    seconds, grown_mb = time.monotonic() - start, memory.grown_mb()
+    match found:
+        case ModelRefused():
+            mend = "give a study that it should take: isocenter models check NAME FOLDER"
+            return None, Verdict("findings", holds=False, seen=f"it refused every sample; the last: {found}", mend=mend)
+        case Exception():
+            return None, Verdict("findings", holds=False, seen=in_words(found), mend="mend what the message names")
     try:
-        findings = predict(sample)
-        seconds, grown_mb = time.monotonic() - start, memory.grown_mb()
-        check_findings(findings, model, sample)
-    except ModelRefused as refused:
-        mend = "give a study that it should take: isocenter models check NAME FOLDER"
-        return None, Verdict("findings", holds=False, seen=f"it refused every sample; the last: {refused}", mend=mend)
+        check_findings(found, model, sample)
     except ModelFailed as failed:
         return None, Verdict("findings", holds=False, seen=str(failed), mend="mend what the message names")
-    return (sample, findings, grown_mb, seconds), Verdict("findings", holds=True, seen=_counted(findings))
+    return (sample, found, grown_mb, seconds), Verdict("findings", holds=True, seen=_counted(found))
+
+
+def _said(predict: Predict, inputs: Inputs) -> Findings | Exception:
+    """What the model finds, or what its code raised."""
+    try:
+        return predict(inputs)
+    except Exception as fault:  # noqa: BLE001  what is checked is a stranger's code: its fault is the answer
+        return fault
 
 
 def _counted(findings: Findings) -> str:
@@ -89,20 +136,20 @@ def _counted(findings: Findings) -> str:
     return ", ".join(f"{len(found)} {what}" for what, found in parts.items() if found) or "nothing"
 
 
-def _refuses(predict: Predict, sample: Inputs) -> Iterator[Verdict]:
+def _refuses(predict: Predict, sample: Inputs, begin: Begin) -> Iterator[Verdict]:
     for what, inputs in unsuitable(sample):
         name = f"refusal of {what}"
-        try:
-            findings = predict(inputs)
-        except ModelRefused as refused:
-            yield Verdict(name, holds=True, seen=str(refused))
+        begin(name)
+        found = _said(predict, inputs)
+        if isinstance(found, ModelRefused):
+            yield Verdict(name, holds=True, seen=str(found))
             continue
-        except ModelError as failed:
-            yield Verdict(name, holds=False, seen=f"failed: {failed}", mend="raise ModelRefused, with the reason")
+        if isinstance(found, Exception):
+            yield Verdict(name, holds=False, seen=in_words(found), mend="raise ModelRefused, with the reason")
             continue
-        empty = what == "the same value everywhere" and not _any(findings)
+        empty = what == "the same value everywhere" and not _any(found)
         mend = "" if empty else "raise ModelRefused where the input is unsuitable, before anything is computed"
-        yield Verdict(name, holds=empty, seen="found nothing" if empty else _counted(findings), mend=mend)
+        yield Verdict(name, holds=empty, seen="found nothing" if empty else _counted(found), mend=mend)
 
 
 def _any(findings: Findings) -> bool:
@@ -125,27 +172,34 @@ def _within(name: str, found: float | None, declared: int, unit: str, key: str) 
 
 def _same(name: str, predict: Predict, inputs: Inputs, expected: Findings, mend: str) -> Verdict:
     """Exactly the same findings."""
-    try:
-        found = predict(inputs)
-    except ModelError as error:
-        return Verdict(name, holds=False, seen=f"{type(error).__name__}: {error}", mend=mend)
-    differing = list(_differences(found, expected, lambda mask: mask, dice=1.0, share=1e-5))
-    return Verdict(name, holds=not differing, seen="; ".join(differing) or "the same", mend=mend if differing else "")
+    return _compared(name, _said(predict, inputs), expected, lambda mask: mask, dice=1.0, share=1e-5, mend=mend)
 
 
-def _orientations(model: Model, predict: Predict, sample: Inputs, expected: Findings) -> Iterator[Verdict]:
+def _orientations(
+    model: Model, predict: Predict, sample: Inputs, expected: Findings, begin: Begin
+) -> Iterator[Verdict]:
     mend = 'begin the card\'s chain with step = "orient", or turn the axes by the affine before anything else'
     for view in views(sample, model.card):
         name = f"orientation: {view.name}"
-        try:
-            found = predict(view.inputs)
-        except ModelError as error:
-            yield Verdict(name, holds=False, seen=f"{type(error).__name__}: {error}", mend=mend)
-            continue
-        differing = list(_differences(found, expected, view.back, dice=SAME_DICE, share=SAME_SHARE))
-        yield Verdict(
-            name, holds=not differing, seen="; ".join(differing) or "the same", mend=mend if differing else ""
-        )
+        begin(name)
+        found = _said(predict, view.inputs)
+        yield _compared(name, found, expected, view.back, dice=SAME_DICE, share=SAME_SHARE, mend=mend)
+
+
+def _compared(
+    name: str,
+    found: Findings | Exception,
+    expected: Findings,
+    back: Callable[[Mask], Mask],
+    *,
+    dice: float,
+    share: float,
+    mend: str,
+) -> Verdict:
+    if isinstance(found, Exception):
+        return Verdict(name, holds=False, seen=in_words(found), mend=mend)
+    differing = list(_differences(found, expected, back, dice=dice, share=share))
+    return Verdict(name, holds=not differing, seen="; ".join(differing) or "the same", mend=mend if differing else "")
 
 
 def _differences(

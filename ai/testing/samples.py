@@ -31,9 +31,9 @@ def noise_inputs(card: ModelCard, seed: int = 0) -> Inputs:
 
 
 def _noise(card: InputCard, generator: np.random.Generator) -> Volume:
-    field = min(max(FIELD_MM, 1.1 * (card.min_field_mm or 0)), card.max_field_mm or np.inf)
+    field = _field_mm(card)
     spacing = min(SPACING_MM, card.max_slice_spacing_mm or np.inf)
-    depth = max(COVERAGE_MM, 1.1 * (card.min_coverage_mm or 0))
+    depth = max(min(COVERAGE_MM, field), 1.1 * (card.min_coverage_mm or 0))
     slices = max(card.min_slices, int(np.ceil(depth / spacing)))
     pixel = field / SIDE_VOXELS
     rough = generator.normal(size=(slices, SIDE_VOXELS, SIDE_VOXELS)).astype(np.float32)
@@ -46,6 +46,12 @@ def _noise(card: InputCard, generator: np.random.Generator) -> Volume:
     affine[:3, :3] = stack @ np.diag([spacing, pixel, pixel])
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(array.shape) - 1) / 2)
     return Volume(array, affine, (spacing, pixel, pixel), Facts(modality=card.modality))
+
+
+def _field_mm(card: InputCard) -> float:
+    """The middle of the limits where there is an upper one: a model of small cut-outs gets a small one."""
+    least = card.min_field_mm or 0.0
+    return max(FIELD_MM, 1.1 * least) if card.max_field_mm is None else min(FIELD_MM, (least + card.max_field_mm) / 2)
 
 
 @dataclass(frozen=True)

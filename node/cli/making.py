@@ -1,9 +1,11 @@
 """Commands for whoever makes a model: models preview, models check."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from node.cli import here, offline
 from node.errors import ConfigurationInvalid
@@ -60,23 +62,36 @@ def check(
 ) -> None:
     """Check what every model promises: geometry, orientation, refusals, memory, time, the same answer every time.
 
-    Exit code 1: something does not hold; the last column says what to mend.
+    Each property gets as long as the card allows for a prediction (timeout_s). Exit code 1: something does not hold;
+    the line below it says what to mend.
 
     Example: isocenter models check lung-ct ~/studies/chest
     """
     from ai.device import Device
     from ai.registry import find_model
-    from ai.testing.checking import check_model
+    from ai.testing.apart import check_apart
 
-    model = find_model(name, here.models_folder())
-    samples = [_inputs(model, path)] if path else _made(model)
-    verdicts = list(check_model(model, samples, Device()))
-    rows = [
-        {"holds": "yes" if one.holds else "NO", "property": one.name, "seen": one.seen, "mend": one.mend}
-        for one in verdicts
-    ]
-    here.show(rows, as_json=as_json, empty="")
-    if not all(one.holds for one in verdicts):
+    find = partial(find_model, name, here.models_folder())
+    samples = [_inputs(find(), path)] if path else _made(find())
+    verdicts = []
+    console = Console(stderr=True)
+    with console.status("") as shown:
+        for one in check_apart(find, samples, Device(), begin=lambda what: shown.update(f"{what} …")):
+            verdicts.append(one)
+            if not as_json:
+                print(f"{'yes' if one.holds else 'NO ':3} {one.name}: {one.seen}", flush=True)
+            if one.mend and not as_json:
+                print(f"    → {one.mend}", flush=True)
+    if as_json:
+        rows = [
+            {"holds": "yes" if one.holds else "NO", "property": one.name, "seen": one.seen, "mend": one.mend}
+            for one in verdicts
+        ]
+        here.show(rows, as_json=True, empty="")
+    failed = sum(not one.holds for one in verdicts)
+    if not as_json:
+        print(f"{name}: {len(verdicts) - failed} of {len(verdicts)} properties hold")
+    if failed:
         raise typer.Exit(1)
 
 

@@ -1,8 +1,11 @@
 """A model that is a card alone, and check_model on models that keep and break each promise."""
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from ai.errors import CardInvalid, ModelRefused
 from ai.findings import Findings, Segment
 from ai.models.classical import ClassicalModel
 from ai.registry import find_model
+from ai.testing.apart import check_apart
 from ai.testing.checking import check_model
 from ai.testing.samples import noise_inputs, views
 from ai.volume import Facts, Inputs, Volume
@@ -128,6 +132,10 @@ def greedy(inputs: Inputs, inner: Predict) -> Findings:
     return inner(inputs) if held.any() else Findings()
 
 
+def faulty(inputs: Inputs, inner: Predict) -> Findings:
+    return Findings(segments=(inner(inputs).segments[3],))
+
+
 @pytest.mark.parametrize(
     ("predict", "expected"),
     [
@@ -142,6 +150,47 @@ def test_each_broken_promise_is_told(
     tmp_path: Path, predict: Callable[[Inputs, Predict], Findings], expected: set[str]
 ) -> None:
     assert expected <= failed(Made(classical_card(tmp_path), predict)) <= expected | {"orientation"}
+
+
+def test_a_fault_of_the_models_code_is_told_with_its_place(tmp_path: Path) -> None:
+    verdicts = list(check_model(Made(classical_card(tmp_path), faulty), [chest()], Device()))
+    line = faulty.__code__.co_firstlineno + 1
+
+    assert [one.seen for one in verdicts if not one.holds] == [
+        f"IndexError: tuple index out of range (test_classical.py, line {line}, in faulty)"
+    ]
+
+
+def hanging(inputs: Inputs, inner: Predict) -> Findings:
+    inner(inputs)
+    return threading.Event().wait()
+
+
+def aborting(inputs: Inputs, inner: Predict) -> Findings:
+    inner(inputs)
+    return os.abort()
+
+
+def made(file: Path, predict: Callable[[Inputs, Predict], Findings]) -> Made:
+    return Made(file, predict)
+
+
+@pytest.mark.parametrize(
+    ("predict", "seen"),
+    [(hanging, "did not end within 5 s"), (aborting, "ended its process (SIGABRT)")],
+)
+def test_a_model_that_hangs_or_ends_its_process_gets_a_verdict(
+    tmp_path: Path, predict: Callable[[Inputs, Predict], Findings], seen: str
+) -> None:
+    file = classical_card(tmp_path, CHAIN, BODY.replace("timeout_s = 60", "timeout_s = 5"))
+    begun: list[str] = []
+    verdicts = list(check_apart(partial(made, file, predict), [chest()], Device(), begun.append))
+
+    assert all(one.holds and one.name.startswith("refusal") for one in verdicts[:-1])
+    assert len(verdicts) == 4
+    assert verdicts[-1].name == begun[-1] == "findings"
+    assert verdicts[-1].seen.startswith(seen)
+    assert verdicts[-1].mend
 
 
 def test_a_chain_that_cuts_the_image_off_is_told(tmp_path: Path) -> None:
