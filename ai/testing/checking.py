@@ -4,9 +4,12 @@ import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -41,6 +44,10 @@ class Verdict:
 
 Begin = Callable[[str], None]
 """Told the name of a property before it is looked at: where a model hangs, that is where it hung."""
+Said = Findings | BaseException
+Attempt = Callable[[Inputs], Said]
+"""A prediction that gives what the model's code raises in place of its findings."""
+T = TypeVar("T")
 
 
 def check_model(
@@ -52,16 +59,25 @@ def check_model(
     hangs: check_apart does.
     """
     begin(OPENING)
-    with ExitStack() as opened:
-        try:
-            predict = opened.enter_context(model.open(device))
-        except Exception as fault:  # noqa: BLE001  what is checked is a stranger's code: its fault is the answer
-            yield Verdict(OPENING, holds=False, seen=in_words(fault), mend="mend what the message names")
+    with ThreadPoolExecutor(1) as thread, ExitStack() as opened:
+        predict = _outcome(thread, lambda: opened.enter_context(model.open(device)))
+        if isinstance(predict, BaseException):
+            yield Verdict(OPENING, holds=False, seen=in_words(predict), mend="mend what the message names")
             return
-        yield from _properties(model, predict, samples, begin)
+        yield from _properties(model, partial(_said, thread, predict), samples, begin)
 
 
-def _properties(model: Model, predict: Predict, samples: Sequence[Inputs], begin: Begin) -> Iterator[Verdict]:
+def _outcome(thread: Executor, call: Callable[[], T]) -> T | BaseException:
+    """What a stranger's code gives, or what it raises, whatever that is."""
+    called = thread.submit(call)
+    return called.exception() or called.result()
+
+
+def _said(thread: Executor, predict: Predict, inputs: Inputs) -> Said:
+    return _outcome(thread, lambda: predict(inputs))
+
+
+def _properties(model: Model, predict: Attempt, samples: Sequence[Inputs], begin: Begin) -> Iterator[Verdict]:
     yield from _refuses(predict, samples[0], begin)
     taken = None
     for sample in samples:
@@ -88,7 +104,7 @@ def _properties(model: Model, predict: Predict, samples: Sequence[Inputs], begin
         yield from _orientations(model, predict, sample, findings, begin)
 
 
-def in_words(fault: Exception) -> str:
+def in_words(fault: BaseException) -> str:
     """What was raised and where: the innermost line of code that is neither Python's own nor an installed library's."""
     words = f"{type(fault).__name__}: {fault}" if str(fault) else type(fault).__name__
     if isinstance(fault, ModelError):
@@ -103,29 +119,21 @@ def in_words(fault: Exception) -> str:
 Taken = tuple[Inputs, Findings, float | None, float]
 
 
-def _finds(model: Model, predict: Predict, sample: Inputs) -> tuple[Taken | None, Verdict]:
+def _finds(model: Model, predict: Attempt, sample: Inputs) -> tuple[Taken | None, Verdict]:
     memory, start = PeakMemory(), time.monotonic()
-    found = _said(predict, sample)
+    found = predict(sample)
     seconds, grown_mb = time.monotonic() - start, memory.grown_mb()
     match found:
         case ModelRefused():
             mend = "give a study that it should take: isocenter models check NAME FOLDER"
             return None, Verdict("findings", holds=False, seen=f"it refused every sample; the last: {found}", mend=mend)
-        case Exception():
+        case BaseException():
             return None, Verdict("findings", holds=False, seen=in_words(found), mend="mend what the message names")
     try:
         check_findings(found, model, sample)
     except ModelFailed as failed:
         return None, Verdict("findings", holds=False, seen=str(failed), mend="mend what the message names")
     return (sample, found, grown_mb, seconds), Verdict("findings", holds=True, seen=_counted(found))
-
-
-def _said(predict: Predict, inputs: Inputs) -> Findings | Exception:
-    """What the model finds, or what its code raised."""
-    try:
-        return predict(inputs)
-    except Exception as fault:  # noqa: BLE001  what is checked is a stranger's code: its fault is the answer
-        return fault
 
 
 def _counted(findings: Findings) -> str:
@@ -136,15 +144,15 @@ def _counted(findings: Findings) -> str:
     return ", ".join(f"{len(found)} {what}" for what, found in parts.items() if found) or "nothing"
 
 
-def _refuses(predict: Predict, sample: Inputs, begin: Begin) -> Iterator[Verdict]:
+def _refuses(predict: Attempt, sample: Inputs, begin: Begin) -> Iterator[Verdict]:
     for what, inputs in unsuitable(sample):
         name = f"refusal of {what}"
         begin(name)
-        found = _said(predict, inputs)
+        found = predict(inputs)
         if isinstance(found, ModelRefused):
             yield Verdict(name, holds=True, seen=str(found))
             continue
-        if isinstance(found, Exception):
+        if isinstance(found, BaseException):
             yield Verdict(name, holds=False, seen=in_words(found), mend="raise ModelRefused, with the reason")
             continue
         empty = what == "the same value everywhere" and not _any(found)
@@ -170,25 +178,25 @@ def _within(name: str, found: float | None, declared: int, unit: str, key: str) 
     return Verdict(name, holds=holds, seen=f"{found:.3g} {unit} of {declared} {unit} declared", mend=mend)
 
 
-def _same(name: str, predict: Predict, inputs: Inputs, expected: Findings, mend: str) -> Verdict:
+def _same(name: str, predict: Attempt, inputs: Inputs, expected: Findings, mend: str) -> Verdict:
     """Exactly the same findings."""
-    return _compared(name, _said(predict, inputs), expected, lambda mask: mask, dice=1.0, share=1e-5, mend=mend)
+    return _compared(name, predict(inputs), expected, lambda mask: mask, dice=1.0, share=1e-5, mend=mend)
 
 
 def _orientations(
-    model: Model, predict: Predict, sample: Inputs, expected: Findings, begin: Begin
+    model: Model, predict: Attempt, sample: Inputs, expected: Findings, begin: Begin
 ) -> Iterator[Verdict]:
     mend = 'begin the card\'s chain with step = "orient", or turn the axes by the affine before anything else'
     for view in views(sample, model.card):
         name = f"orientation: {view.name}"
         begin(name)
-        found = _said(predict, view.inputs)
+        found = predict(view.inputs)
         yield _compared(name, found, expected, view.back, dice=SAME_DICE, share=SAME_SHARE, mend=mend)
 
 
 def _compared(
     name: str,
-    found: Findings | Exception,
+    found: Said,
     expected: Findings,
     back: Callable[[Mask], Mask],
     *,
@@ -196,7 +204,7 @@ def _compared(
     share: float,
     mend: str,
 ) -> Verdict:
-    if isinstance(found, Exception):
+    if isinstance(found, BaseException):
         return Verdict(name, holds=False, seen=in_words(found), mend=mend)
     differing = list(_differences(found, expected, back, dice=dice, share=share))
     return Verdict(name, holds=not differing, seen="; ".join(differing) or "the same", mend=mend if differing else "")
