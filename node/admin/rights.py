@@ -58,6 +58,8 @@ RIGHTS: dict[str, Role | Open] = {
     # pages/associations.py, pages/models.py
     "associations_page": VIEWER,
     "models_page": VIEWER,
+    "model_check_start": OPERATOR,
+    "model_check_seen": VIEWER,
     # pages/peers.py
     "peers_page": VIEWER,
     "peer_echo": OPERATOR,
@@ -77,6 +79,10 @@ RIGHTS: dict[str, Role | Open] = {
     "route_remove": ADMIN,
     # pages/system.py
     "system_page": VIEWER,
+    "check_start": OPERATOR,
+    "check_seen": VIEWER,
+    "selftest_start": ADMIN,
+    "selftest_seen": VIEWER,
     "system_bundle": ADMIN,
     # api.py
     "api_page": VIEWER,

@@ -9,6 +9,7 @@ from typing import Protocol
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
+from node.core.checkup import CheckUp, Subject
 from node.core.preview import Preview, View
 from node.core.routing import Decision
 from node.core.study import Stack
@@ -95,14 +96,25 @@ class Asking(Protocol):
         ...
 
 
+class Looking(Protocol):
+    """Looks into things beside the node's work, one at a time."""
+
+    def start(self, subject: Subject, of: str = "") -> None:
+        """Begin; returns at once. of: the model. Raises NotPossible while another look lasts."""
+        ...
+
+    def last(self, subject: Subject, of: str = "") -> CheckUp | None:
+        """The look that lasts, or the last one."""
+        ...
+
+
 @dataclass(frozen=True)
 class Window:
     """A node as the window sees it.
 
-    configuration: what the node runs with now. look: its health. processes: what runs.
-    models: what is installed. previews: pictures of runs. faults: what
-    `isocenter check` finds. disk: how much room there was. editor: the configuration's files. asking: peers.
-    tried: what each route of a configuration would say to a study by its id, and the stacks it looks at.
+    configuration: what the node runs with now. look: its health. processes: what runs. models: what is installed.
+    previews: pictures of runs. looking: check-ups. disk: how much room there was. editor: the configuration's files.
+    asking: peers. tried: what each route of a configuration would say to a study by its id, and the stacks it looks at.
     """
 
     ledger: Ledger
@@ -114,7 +126,7 @@ class Window:
     processes: Callable[[], Sequence[Process]]
     models: Callable[[], Sequence[ModelShown]]
     previews: Previews
-    faults: Callable[[], Sequence[str]]
+    looking: Looking
     disk: DiskRecord
     editor: Editor
     asking: Asking

@@ -22,6 +22,7 @@ from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of, open_session
 from node.admin.window import Answer, Taken, Window
 from node.bench.filled import fill
+from node.core.checkup import CheckUp, Subject
 from node.core.preview import Preview, View
 from node.core.role import Role
 from node.editing import Editor
@@ -81,6 +82,16 @@ class NobodyAnswers:
 
     def probe(self, name: str) -> Taken:
         raise NotFound(f"{name} is not asked here")
+
+
+class NothingLookedAt:
+    """Checks are not run while pages are timed."""
+
+    def start(self, subject: Subject, of: str = "") -> None:
+        raise NotFound(f"{subject.value} {of} is not looked at here")
+
+    def last(self, _subject: Subject, _of: str = "") -> CheckUp | None:
+        return None
 
 
 class NoPictures:
@@ -191,7 +202,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         processes=list,
         models=list,
         previews=NoPictures(),
-        faults=list,
+        looking=NothingLookedAt(),
         disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, now),
         editor=Editor(folder),
         asking=NobodyAnswers(),

@@ -70,9 +70,10 @@ def check(
     from ai.device import Device
     from ai.registry import find_model
     from ai.testing.apart import check_apart
+    from node.rehearsal.samples import made_inputs
 
     find = partial(find_model, name, here.models_folder())
-    samples = [_inputs(find(), path)] if path else _made(find())
+    samples = [_inputs(find(), path)] if path else made_inputs(find())
     verdicts = []
     console = Console(stderr=True)
     with console.status("") as shown:
@@ -105,16 +106,3 @@ def _inputs(model: "Model", path: Path) -> "Inputs":
     }
     inputs, _ = read_inputs(chosen, siblings, model.card, folder.paths, folder.study_uid)
     return inputs
-
-
-def _made(model: "Model") -> "list[Inputs]":
-    """The phantom of a chest, where the model takes one CT, and noise within the limits of its card."""
-    from ai.testing.samples import noise_inputs
-    from ai.volume import Facts, Inputs, Volume
-    from node.rehearsal.phantom import SMALL, scan
-
-    card, made = model.card, []
-    if [one.modality for one in card.inputs] == ["CT"]:
-        chest = Volume(scan(SMALL, 1), SMALL.affine_lps, SMALL.spacing_mm, Facts(modality="CT", body_part="CHEST"))
-        made.append(Inputs({card.reference: chest}, card.reference))
-    return [*made, noise_inputs(card)]

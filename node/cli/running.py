@@ -1,4 +1,4 @@
-"""Commands that run the node, or show it running: serve, demo."""
+"""Commands that run the node, or show it running: serve, demo, selftest."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from node.errors import ConfigurationInvalid
 def add_to(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(demo)
+    app.command()(selftest)
 
 
 def serve(
@@ -47,3 +48,21 @@ def demo(
     from node.rehearsal.demo import run_demo
 
     raise typer.Exit(0 if run_demo(out) else 1)
+
+
+def selftest() -> None:
+    """Test this installation step by step: a phantom through a receiver, a model and a test destination.
+
+    A node of its own is started for it, in a temporary folder and on free ports; one that runs here is not touched.
+    Exit code 1: a step failed.
+
+    Example: isocenter selftest
+    """
+    from node.core.checkup import Seen
+    from node.rehearsal.selftest import run_selftest
+
+    def tell(one: Seen) -> None:
+        if one.holds is not None:
+            print(f"{'ok  ' if one.holds else 'FAIL'}  {one.what}: {one.words}", flush=True)
+
+    raise typer.Exit(0 if run_selftest(tell) else 1)

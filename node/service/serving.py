@@ -15,6 +15,7 @@ from node.intake.journal import Journal
 from node.intake.stow import StowDoor, StowRequest
 from node.jobs.catalogue import model_facts
 from node.jobs.engine import Engine, Work, prepare_engine
+from node.service.checkups import CheckUps
 from node.service.clock import ServiceClock
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
@@ -58,10 +59,12 @@ def run_service(
         engine.start()
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
         clock.every(reaper.every_s, reaper.look)
-        window = window_of(configuration, config_folder, ledger, queue, models, clock.health, now)
+        checkups = CheckUps(home, config_folder, now)
+        window = window_of(configuration, config_folder, ledger, queue, models, clock.health, checkups, now)
         clock.every(DISK_EVERY_S, window.disk.look)
         with (
             beating(ledger, executor, dead_after_s),
+            closing(checkups),
             _stow(configuration, spool) as stow,
             serving_window(listening, window, stow),
         ):

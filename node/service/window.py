@@ -9,13 +9,12 @@ from ai.contract import InputCard, Model, ModelCard
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
-from node.admin.window import Answer, ClassTaken, ModelShown, Process, Taken, Window
+from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Process, Taken, Window
 from node.editing import Editor
 from node.intake.routes import compile_route
 from node.intake.trial import tried_routes
 from node.jobs.catalogue import model_facts
 from node.jobs.preview import Previews
-from node.service.check import find_faults
 from node.service.destinations import destinations_of
 from node.service.peers import echo_peer, probe_peer
 from node.service.state import running_processes
@@ -35,6 +34,7 @@ def window_of(
     queue: Queue,
     models: Mapping[str, Model],
     health: Callable[[], Health],
+    looking: Looking,
     now: Callable[[], datetime],
 ) -> Window:
     """The window of the node that this process serves."""
@@ -58,7 +58,7 @@ def window_of(
         processes=lambda: [Process(**vars(one)) for one in running_processes(home)],
         models=lambda: [shown(one.card) for one in models.values()],
         previews=Previews(ledger, home, models, decode_memory_mb=configuration.settings.jobs.decode_memory_mb),
-        faults=lambda: [one.message for one in find_faults(config_folder)],
+        looking=looking,
         disk=DiskRecord(
             free_mb=lambda: shutil.disk_usage(home).free >> 20,
             total_mb=lambda: shutil.disk_usage(home).total >> 20,

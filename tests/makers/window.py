@@ -14,13 +14,14 @@ from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
-from node.admin.window import Answer, Asking, ModelShown, Process, Taken, Window
+from node.admin.window import Answer, Asking, Looking, ModelShown, Process, Taken, Window
 from node.core.model import ModelFacts
 from node.core.role import Role
 from node.editing import Editor
 from node.errors import IsocenterError
 from node.intake.trial import tried_routes
 from node.jobs.preview import Previews
+from node.service.checkups import CheckUps
 from node.settings import Configuration
 from tests.makers.ledger import Books, books
 
@@ -106,6 +107,7 @@ def opened(
     configuration: Configuration | None = None,
     previews: Previews | None = None,
     asking: Asking | None = None,
+    looking: Looking | None = None,
 ) -> Iterator[Opened]:
     """A window on a new ledger in a folder."""
     with books(folder) as found:
@@ -120,7 +122,7 @@ def opened(
             processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
             models=lambda: [MODEL],
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
-            faults=lambda: ['the disk of "<spool>" is small'],
+            looking=looking or CheckUps(folder, folder / "config", found.clock, ("false",)),
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
             editor=Editor(folder / "config"),
             asking=asking or Silent(),

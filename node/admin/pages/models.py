@@ -1,12 +1,17 @@
-"""The installed models: their cards, how they did lately, and pausing one."""
+"""The installed models: their cards, how they did lately; checking and pausing one."""
 
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
+from node.admin.pages.looking import begun, shown
 from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages
 from node.admin.window import ModelShown, Window
+from node.core.checkup import Subject
+from node.errors import NotFound
 from node.state.listings import ModelRun, runs_of
 from node.state.pauses import Pausable, is_paused
 
@@ -19,6 +24,7 @@ class Told:
     runs: tuple[ModelRun, ...]
     routes: tuple[str, ...]
     is_paused: bool
+    look: Markup
 
 
 def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
@@ -34,7 +40,24 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
                     runs=tuple(runs_of(connection, one.name)),
                     routes=tuple(route.name for route in routes if route.model == one.name),
                     is_paused=is_paused(connection, Pausable.MODEL, one.name),
+                    look=shown(request, pages, window, Subject.MODEL, one.name),
                 )
                 for one in window.models()
             ]
         return pages.page(request, "models.html", told=told, done=DONE.get(done, ""))
+
+    @router.post("/models/{name}/check")
+    def model_check_start(request: Request, name: str) -> Response:
+        """Check what every model promises, on made images."""
+        return begun(request, pages, window, Subject.MODEL, _known(window, name))
+
+    @router.get("/models/{name}/check")
+    def model_check_seen(request: Request, name: str) -> Response:
+        return HTMLResponse(shown(request, pages, window, Subject.MODEL, _known(window, name)))
+
+
+def _known(window: Window, name: str) -> str:
+    """The name of an installed model. Raises NotFound."""
+    if name not in {one.name for one in window.models()}:
+        raise NotFound(f"no model is called {name!r}")
+    return name

@@ -4,14 +4,18 @@ import io
 import json
 import platform
 import zipfile
+from dataclasses import asdict
 from importlib import metadata
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 
 from node import __version__
 from node.admin.live import Live
+from node.admin.pages.looking import begun, shown
 from node.admin.rendering import Pages
 from node.admin.window import Window
+from node.core.checkup import CheckUp, Subject
 from node.settings import Configuration
 
 PARTS = ("pydicom", "pynetdicom", "highdicom", "numpy", "dbos", "SQLAlchemy", "fastapi", "uvicorn")
@@ -22,8 +26,32 @@ def add_to(router: APIRouter, window: Window, pages: Pages, live: Live) -> None:
 
     @router.get("/system")
     def system_page(request: Request) -> Response:
-        found = live.present()
-        return pages.page(request, "system.html", present=found, versions=versions(), faults=window.faults())
+        return pages.page(
+            request,
+            "system.html",
+            present=live.present(),
+            versions=versions(),
+            check=shown(request, pages, window, Subject.NODE),
+            selftest=shown(request, pages, window, Subject.JOURNEY),
+        )
+
+    @router.post("/system/check")
+    def check_start(request: Request) -> Response:
+        """Look for everything that may keep the node from its work."""
+        return begun(request, pages, window, Subject.NODE)
+
+    @router.get("/system/check")
+    def check_seen(request: Request) -> Response:
+        return HTMLResponse(shown(request, pages, window, Subject.NODE))
+
+    @router.post("/system/selftest")
+    def selftest_start(request: Request) -> Response:
+        """Let a phantom make the whole journey through a node of its own."""
+        return begun(request, pages, window, Subject.JOURNEY)
+
+    @router.get("/system/selftest")
+    def selftest_seen(request: Request) -> Response:
+        return HTMLResponse(shown(request, pages, window, Subject.JOURNEY))
 
     @router.get("/system/bundle.zip")
     def system_bundle() -> Response:
@@ -34,7 +62,8 @@ def add_to(router: APIRouter, window: Window, pages: Pages, live: Live) -> None:
             "processes.json": [vars(one) for one in found.processes],
             "journey.json": vars(found.journey),
             "health.json": vars(found.health),
-            "faults.json": list(window.faults()),
+            "check.json": _plain(window.looking.last(Subject.NODE)),
+            "selftest.json": _plain(window.looking.last(Subject.JOURNEY)),
         }
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as into:
@@ -56,3 +85,7 @@ def told_settings(configuration: Configuration) -> dict[str, object]:
     found["settings"]["state"]["database_url"] = "set" if configuration.settings.state.database_url else ""
     found["settings"]["gathering"]["exclude_patients"] = len(configuration.settings.gathering.exclude_patients)
     return found
+
+
+def _plain(one: CheckUp | None) -> dict[str, object] | None:
+    return None if one is None else asdict(one)
