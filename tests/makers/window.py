@@ -85,7 +85,7 @@ class Browser:
         assert answer.status_code == 200, (path, answer.status_code, answer.text)
         return answer.text
 
-    def submit(self, path: str, **fields: str) -> Response:
+    def submit(self, path: str, **fields: str | list[str]) -> Response:
         """Submit a form."""
         secret = self.client.cookies[COOKIE]
         return self.client.post(path, data={**fields, "csrf": csrf_of(secret)})

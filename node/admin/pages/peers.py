@@ -1,53 +1,26 @@
 """The peers: who may send, where results go, whether each answers; edited, and unknown callers accepted."""
 
 import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel
 
-from node.admin.pages.editing import SAVED, Long, Short, fault_of
+from node.admin.pages.editing import SAVED, fault_of
+from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, ROLES, PeerForm
 from node.admin.rendering import Pages
 from node.admin.window import Answer, Window
-from node.editing import Kind, Values, caller_accepted
+from node.editing import Kind, caller_accepted
 from node.errors import IsocenterError
 from node.settings import RENDITIONS, Configuration
+from node.state.certificates import CertificateFile, certificates_in_use
 from node.state.listings import Call, calls
 
 KINDS = ("pacs", "scanner", "workstation")
-ROLES = ("source", "destination")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
-FURTHER_RENDITIONS = ("pdf", "ko", "rtstruct")
-
-
-class PeerForm(BaseModel):
-    """A peer as its form gives it. of: the peer that is edited; empty: a new one, which has a name."""
-
-    of: Short = ""
-    name: Short = ""
-    ae_title: Short
-    address: Long = ""
-    port: Short = ""
-    url: Long = ""
-    kind: Short = "pacs"
-    roles: list[Short] = []
-    renditions: list[Short] = []
-
-    def values(self) -> Values:
-        """As the keys of a peer. A source gets no results, so that renditions say nothing of it."""
-        port = self.port.strip()
-        is_usual = "destination" not in self.roles or set(self.renditions) == set(RENDITIONS)
-        found: Values = {
-            "ae_title": self.ae_title,
-            "address": self.address.strip() or None,
-            "port": int(port) if port.isdecimal() else port or None,
-            "url": self.url.strip() or None,
-            "kind": self.kind,
-            "roles": self.roles,
-            "renditions": None if is_usual else self.renditions,
-        }
-        return found if self.of else {"name": self.name, **found}
 
 
 Filled = Annotated[PeerForm, Form()]
@@ -73,6 +46,9 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             kinds=KINDS,
             roles=ROLES,
             renditions=(*RENDITIONS, *FURTHER_RENDITIONS),
+            groups={"How it gets results": PROFILE, "How its studies are taken": GATHERING, "Who it must be": CALLER},
+            certificates=ends_of(certificates_in_use(configuration), configuration, window.now()),
+            tls=configuration.settings.tls,
             done=SAVED.get(done, ""),
         )
 
@@ -124,6 +100,31 @@ def _add_asking_to(router: APIRouter, window: Window, pages: Pages) -> None:
         except IsocenterError as error:
             return pages.page(request, "_asked.html", answer=Answer(False, str(error)), taken=None)
         return pages.page(request, "_asked.html", answer=Answer(True, f"{name} answered."), taken=taken)
+
+
+@dataclass(frozen=True)
+class CertificateEnd:
+    """A line of the list of certificates. state: ready, ends soon, ended, or unusable."""
+
+    setting: str
+    subject: str
+    issuer: str
+    not_after: datetime | None
+    state: str
+    words: str
+
+
+def ends_of(files: Sequence[CertificateFile], configuration: Configuration, now: datetime) -> Iterator[CertificateEnd]:
+    """Each certificate in use, and what comes of its end."""
+    for file in files:
+        if file.fault:
+            yield CertificateEnd(file.setting, "", "", None, "failed", file.fault)
+        for one in file.certificates:
+            left = one.days_left(now)
+            soon = left < configuration.settings.tls.warn_days
+            state = "failed" if left < 0 else "warn" if soon else "ready"
+            words = f"{'ended' if left < 0 else f'{left} days left'}" + (f": then {file.what_ends}" if soon else "")
+            yield CertificateEnd(file.setting, one.subject, one.issuer, one.not_after, state, words)
 
 
 def unknown_callers(configuration: Configuration, turned_away: list[Call]) -> list[Call]:

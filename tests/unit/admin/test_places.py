@@ -11,10 +11,11 @@ from node.core.role import Role
 from node.editing import Editor
 from node.errors import ConfigurationInvalid
 from node.intake.callers import keep_ended
-from node.settings import Configuration
+from node.settings import RENDITIONS, Configuration
 from node.state import arrivals
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
 from node.state.pauses import Pausable, is_paused
+from tests.makers.certificates import Authority
 from tests.makers.ledger import ct_slice
 from tests.makers.window import Browser, Opened, opened
 
@@ -74,7 +75,7 @@ def configured(window: Opened) -> Configuration:
     return Editor(window.window.config_folder).read()
 
 
-def done(browser: Browser, path: str, **fields: str) -> None:
+def done(browser: Browser, path: str, **fields: str | list[str]) -> None:
     answer = browser.submit(path, **fields)
     assert answer.status_code == 303, answer.text
 
@@ -188,6 +189,59 @@ def test_a_peer_is_added_edited_and_removed(window: Opened) -> None:
     assert (window.window.config_folder / "peers.toml").read_text() == PEERS
 
 
+def test_a_peers_whole_profile_is_edited_and_what_is_usual_stays_out_of_the_file(window: Opened) -> None:
+    browser = window.user()
+    profile = {
+        "sr": "comprehensive3d", "coordinates": "patient", "segmentation": "auto", "series_base": "7001",
+        "negatives": "no", "failures": "yes", "proof": "find", "quiet_s": "2.5", "on_conflict": "refuse",
+        "query": "yes", "study_days": "3", "addresses": "192.0.2.0/24\n198.51.100.7", "certificate": "CN=<pacs>",
+        "user": "us",
+    }  # fmt: skip
+    changed = {**PEER_FORM, "of": "pacs", "roles": ["source", "destination"], "address": "192.0.2.1", "port": "104",
+               "ae_title": "PACS", "kind": "pacs", "renditions": ["seg", "ko"]}  # fmt: skip
+    done(browser, "/peers/pacs/edit", **changed, **profile)
+    peer = configured(window).peer("pacs")
+    assert peer is not None
+    assert (peer.sr, peer.coordinates, peer.segmentation, peer.series_base) == (
+        "comprehensive3d",
+        "patient",
+        "auto",
+        7001,
+    )
+    assert (peer.negatives, peer.failures, peer.proof, peer.quiet_s, peer.query) == (False, True, "find", 2.5, True)
+    assert [str(one) for one in peer.addresses] == ["192.0.2.0/24", "198.51.100.7/32"]
+    assert (peer.certificate, peer.user, peer.renditions) == (("CN=<pacs>",), "us", ("seg", "ko"))
+    page = browser.see("/peers")
+    assert "CN=&lt;pacs&gt;" in page
+    assert "comprehensive3d" in page
+
+    done(browser, "/peers/pacs/edit", **{**changed, "renditions": list(RENDITIONS)})
+    assert (window.window.config_folder / "peers.toml").read_text().count("\n") == PEERS.count("\n") + 2
+
+
+def test_keys_that_the_form_does_not_know_stay(window: Opened) -> None:
+    file = window.window.config_folder / "peers.toml"
+    file.write_text(PEERS.replace('ae_title = "CT <1>"', 'ae_title = "CT <1>"\ntoken_file = "/run/secrets/ct"'))
+    done(window.user(), "/peers/ct/edit", **{**PEER_FORM, "of": "ct"})
+
+    assert 'token_file = "/run/secrets/ct"' in file.read_text()
+
+
+def test_certificates_are_shown_with_their_end(tmp_path: Path, window: Opened) -> None:
+    authority = Authority(tmp_path / "tls")
+    made = authority.sign("/CN=node <1>", days=5)
+    browser = window.user(Role.VIEWER)
+    (window.window.config_folder / "node.toml").write_text(
+        f'[tls]\ncertificate = "{made.certificate}"\nkey = "{made.key}"\nauthorities = "{authority.certificate}"\n'
+    )
+
+    page = browser.see("/peers")
+    assert "CN=node \\&lt;1\\&gt;" in page
+    assert "days left" in page
+    assert "tls.certificate in node.toml" in page
+    assert "TLS       yes" in page
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -198,6 +252,10 @@ def test_a_peer_is_added_edited_and_removed(window: Opened) -> None:
         ({"roles": "destination"}, "a destination needs address and port"),
         ({"port": "a"}, "port"),
         ({"port": "70000"}, "port"),
+        ({"series_base": "first"}, "series_base"),
+        ({"negatives": "perhaps"}, "negatives"),
+        ({"addresses": "everywhere"}, "addresses"),
+        ({"coordinates": "patient"}, "comprehensive3d"),
         ({"name": "pacs"}, "is there twice"),
     ],
 )
