@@ -56,7 +56,5 @@ class CheckUp:
 
 
 def told(seen: tuple[Seen, ...], one: Seen) -> tuple[Seen, ...]:
-    """What has been seen, with one more: it takes the place of what was said of the same thing before."""
-    if all(other.what != one.what for other in seen):
-        return (*seen, one)
-    return tuple(one if other.what == one.what else other for other in seen)
+    """What has been seen, with one more: one thing is looked at at a time, so that it takes the place of that one."""
+    return (*(other for other in seen if other.holds is not None and other.what != one.what), one)

@@ -5,12 +5,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ai.device import Device
 from ai.errors import ModelError
 from ai.registry import find_model
-from ai.testing.checking import check_model
+from ai.testing.apart import check_apart
 from node.core.checkup import Seen, Subject
 from node.errors import IsocenterError
 from node.rehearsal.samples import made_inputs
@@ -50,8 +51,8 @@ def _look_at_node(folder: Path, tell: Tell) -> None:
 
 
 def _look_at_model(folder: Path, name: str, tell: Tell) -> None:
-    model = find_model(name, folder / "models")
-    for one in check_model(model, made_inputs(model), Device()):
+    find = partial(find_model, name, folder / "models")
+    for one in check_apart(find, made_inputs(find()), Device(), begin=lambda what: tell(Seen(what, None, ""))):
         tell(Seen(one.name, one.holds, f"{one.seen}; {one.mend}" if one.mend else one.seen))
 
 
