@@ -1,5 +1,6 @@
 """The attributes that every object of a study shares, taken over from the source in the source's own bytes."""
 
+from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -54,6 +55,7 @@ SHARED: dict[str, tuple[str, ...]] = {
 }
 """Attributes on which all objects of a study must agree."""
 
+UTF_8 = "ISO_IR 192"
 REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName"),
@@ -92,10 +94,11 @@ def carry(result: Dataset, header: Dataset, carried: tuple[Element, ...], *, as_
     for element in carried:
         result[element.tag] = header[element.tag] if as_unicode else element
     if as_unicode:
-        result.SpecificCharacterSet = "ISO_IR 192"
-        return
+        result.SpecificCharacterSet = UTF_8
     # The writer copies undecoded elements only where it takes the data set for one that was read like this.
     correct_ambiguous_vr(result, is_little_endian=True)
     result.set_original_encoding(
-        is_implicit_vr=False, is_little_endian=True, character_encoding=header.original_character_set
+        is_implicit_vr=False,
+        is_little_endian=True,
+        character_encoding=convert_encodings(UTF_8) if as_unicode else header.original_character_set,
     )

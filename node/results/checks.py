@@ -1,6 +1,6 @@
 """Reads every result object back from its bytes and compares it with findings and source before it may leave."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,13 @@ import pydicom
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 
 from node.core.identity import is_uid
 from node.errors import ResultUnsound
 from node.results.stamp import Edition
 
+PIXEL_DATA = Tag("PixelData")
 LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "UI": 64}
 """Most characters of one value (PS3.5 table 6.2-1)."""
 
@@ -40,7 +42,7 @@ def check_common(path: Path, found: Dataset, edition: Edition, known: Iterable[s
     expect(path, "StudyInstanceUID", found.StudyInstanceUID, edition.origin.grid.study_uid)
     exists = set(known)
     carried = {element.tag for element in edition.origin.carried}
-    for element in _elements(one for one in found if one.tag not in carried):
+    for element in _elements(found, carried, set()):
         _check_value(path, element)
         if element.keyword == "ReferencedSOPInstanceUID" and element.value not in exists:
             raise ResultUnsound(f"{path.name}: it refers to {element.value}, neither source nor result of this run")
@@ -84,11 +86,22 @@ def check_page(path: Path, found: Dataset, pixels: npt.NDArray[np.uint8]) -> Non
         raise ResultUnsound(f"{path.name}: its pixels differ from the page that was drawn")
 
 
-def _elements(elements: Iterable[DataElement]) -> Iterator[DataElement]:
-    """Every element, those in sequences too, without pixels."""
-    for element in elements:
-        if element.keyword != "PixelData":
-            yield element
+def _elements(
+    dataset: Dataset, without: Collection[BaseTag], seen: set[tuple[BaseTag, bytes]]
+) -> Iterator[DataElement]:
+    """Every element, those in sequences too, without pixels.
+
+    One that stands in many items with the same bytes, as in the functional groups of frames, is yielded once: `seen`
+    are those that were.
+    """
+    for tag in [one for one in dataset.keys() if one != PIXEL_DATA and one not in without]:  # noqa: SIM118  by tag
+        raw = dataset.get_item(tag)
+        if isinstance(raw, RawDataElement) and raw.value is not None:
+            if (tag, raw.value) in seen:
+                continue
+            seen.add((tag, raw.value))
+        element = dataset[tag]
+        yield element
         if element.VR == "SQ":
             for item in element.value:
-                yield from _elements(item)
+                yield from _elements(item, (), seen)

@@ -1,5 +1,7 @@
 """The Segmentation (PS3.3 A.51): a segment for each region that was found, on the source's own grid."""
 
+from io import BytesIO
+
 import highdicom as hd
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ from ai.findings import Findings, Mask
 from node.errors import ResultUnsound
 from node.results.coding import concept
 from node.results.equipment import NODE
+from node.results.frames import Areas, areas_of, put_frames
 from node.results.profile import SegmentationType
 from node.results.stamp import Edition, stamp
 from node.results.stand_ins import name_dimensions, refer_to_source, stand_in_index, stand_ins
@@ -32,12 +35,13 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
     if not present:
         return None
     masks = [mask_of(findings, one) for one in present]
-    overlap = _overlap(masks)
+    areas = np.stack([areas_of(mask) for mask in masks])
+    overlap = _overlap(masks, areas)
     wanted = edition.profile.segmentation is SegmentationType.LABELMAP
     is_label_map = wanted and not overlap and len(masks) <= MOST_LABELS
     result: Dataset = hd.seg.Segmentation(
         source_images=stand_ins(edition.origin),
-        pixel_array=_occupied(masks).max(axis=-1) if is_label_map else _occupied(masks),
+        pixel_array=_reached(areas).max(axis=-1) if is_label_map else _reached(areas),
         segmentation_type=SEGMENTATION_TYPES[is_label_map],
         segment_descriptions=[_description(number, one, edition) for number, one in enumerate(present, 1)],
         series_instance_uid=edition.run.series_uid(RenditionKind.SEG),
@@ -53,15 +57,16 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
         series_description=edition.series_description(RenditionKind.SEG),
     )
     result.Rows, result.Columns = edition.origin.grid.rows, edition.origin.grid.columns
-    if is_label_map:
-        result.PixelData = _labels(result, masks)
-    else:
-        result.PixelData = _bits(result, masks)
-        result.SegmentsOverlap = "YES" if overlap else "NO"
+    slices = _in_order(result)
     refer_to_source(result, edition.origin)
     result.ContentCreatorName = None
     name_dimensions(result, edition.run.dimensions_uid())
     stamp(result, edition, body_part=True)
+    if is_label_map:
+        result.PixelData = _labels(masks, areas, [index for index, _ in slices])
+    else:
+        result.SegmentsOverlap = "YES" if overlap else "NO"
+        put_frames(result, slices, masks, areas)
     return result
 
 
@@ -73,53 +78,44 @@ def mask_of(findings: Findings, segment: SegmentCard) -> Mask:
     return found.mask
 
 
-def _occupied(masks: list[Mask]) -> npt.NDArray[np.uint8]:
-    """Which slices each segment reaches, as masks of one pixel: (slices, 1, 1, segments)."""
-    reached = np.stack([mask.any(axis=(1, 2)) for mask in masks], axis=-1)
-    return reached[:, np.newaxis, np.newaxis, :].astype(np.uint8)
+def _reached(areas: Areas) -> npt.NDArray[np.uint8]:
+    """Masks of one pixel (slices, 1, 1, segments): of each slice the first segment that reaches it, where any does.
+
+    From them the library makes one frame a slice, with which every other frame of the slice agrees but for its segment.
+    """
+    reached = areas > 0
+    first = reached & (np.cumsum(reached, axis=0) == 1)
+    return first.T[:, np.newaxis, np.newaxis, :].astype(np.uint8)
 
 
-def _overlap(masks: list[Mask]) -> bool:
-    union = np.zeros_like(masks[0])
-    for mask in masks:
-        if np.any(union & mask):
+def _in_order(result: Dataset) -> list[tuple[int, Dataset]]:
+    """Slice and functional groups of each frame that the library made, in the order that it gave to the slices."""
+    items = [(stand_in_index(item), item) for item in result.PerFrameFunctionalGroupsSequence]
+    return sorted(items, key=lambda one: int(np.ravel(one[1].FrameContentSequence[0].DimensionIndexValues)[-1]))
+
+
+def _overlap(masks: list[Mask], areas: Areas) -> bool:
+    """Whether there is a slice on which the segments cover less together than one by one."""
+    for index in np.flatnonzero(np.count_nonzero(areas, axis=0) > 1):
+        union = np.zeros(masks[0].shape[1:], np.bool_)
+        for mask in (mask for mask, area in zip(masks, areas, strict=True) if area[index]):
+            union |= mask[index]
+        if np.count_nonzero(union) < areas[:, index].sum():
             return True
-        union |= mask
     return False
 
 
-def label_plane(masks: list[Mask], index: int) -> npt.NDArray[np.uint8]:
-    """One slice of disjoint masks as a label map: 0 where there is none, else the number of the segment."""
-    plane = np.zeros(masks[0].shape[1:], np.uint8)
-    for number, mask in enumerate(masks, 1):
-        plane[mask[index]] = number
-    return plane
-
-
-def _labels(result: Dataset, masks: list[Mask]) -> bytes:
-    frames = [label_plane(masks, stand_in_index(item)) for item in result.PerFrameFunctionalGroupsSequence]
-    pixels = b"".join(frame.tobytes() for frame in frames)
-    return pixels + b"\0" * (len(pixels) % 2)
-
-
-def _bits(result: Dataset, masks: list[Mask]) -> bytes:
-    """The masks, slice by slice in the order of the frames, as one-bit pixels without padding (PS3.5 8.1.1).
-
-    Eight frames at a time, because they fill whole bytes whatever their size.
-    """
-    frames = [
-        masks[_segment_number(item, result) - 1][stand_in_index(item)]
-        for item in result.PerFrameFunctionalGroupsSequence
-    ]
-    packed = [np.packbits(np.stack(frames[at : at + 8]), bitorder="little") for at in range(0, len(frames), 8)]
-    pixels = b"".join(part.tobytes() for part in packed)
-    return pixels + b"\0" * (len(pixels) % 2)
-
-
-def _segment_number(item: Dataset, result: Dataset) -> int:
-    """Of a frame, or of all frames where there is one segment only."""
-    holder = item if "SegmentIdentificationSequence" in item else result.SharedFunctionalGroupsSequence[0]
-    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+def _labels(masks: list[Mask], areas: Areas, indices: list[int]) -> BytesIO:
+    """Slices of disjoint masks as label maps: 0 where there is none, else the number of the segment."""
+    pixels = BytesIO()
+    for index in indices:
+        plane = np.zeros(masks[0].shape[1:], np.uint8)
+        for number in np.flatnonzero(areas[:, index]):
+            np.putmask(plane, masks[number][index], number + 1)
+        pixels.write(plane.data)
+    pixels.write(b"\0" * (pixels.tell() % 2))
+    pixels.seek(0)
+    return pixels
 
 
 def _description(number: int, segment: SegmentCard, edition: Edition) -> hd.seg.SegmentDescription:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from ai.contract import SegmentCard
@@ -13,7 +14,7 @@ from node.errors import ResultUnsound
 from node.results.checks import expect
 from node.results.coding import same_code
 from node.results.origin import Origin
-from node.results.segmentation import label_plane, mask_of
+from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import present_segments
 
@@ -65,45 +66,61 @@ def _check_plane(path: Path, orientation: Iterable[float], spacing: Iterable[flo
 
 def _check_frames(path: Path, found: Dataset, masks: list[Mask], origin: Origin) -> None:
     """Each frame is read for itself: where it says it lies decides with which slice of which mask it is compared."""
-    index_of = {(one.sop_instance_uid, one.frame_number): index for index, one in enumerate(origin.frames)}
-    seen: set[tuple[int, int]] = set()
+    index_of = {frame.name: index for index, frame in enumerate(origin.frames)}
+    is_label_map = found.SegmentationType == "LABELMAP"
+    groups, seen = _GroupsRead(), set[tuple[int, int]]()
+    areas = np.array([[np.count_nonzero(plane) for plane in mask] for mask in masks])
     for number, item in enumerate(found.PerFrameFunctionalGroupsSequence):
-        segment = _segment_of(item, found)
-        reference = item.DerivationImageSequence[0].SourceImageSequence[0]
+        reference = groups.of(item, "DerivationImageSequence").SourceImageSequence[0]
         frame_number = reference.get("ReferencedFrameNumber")
         index = index_of.get((reference.ReferencedSOPInstanceUID, None if frame_number is None else int(frame_number)))
         if index is None:
             raise ResultUnsound(f"{path.name}: frame {number + 1} names a source frame that is not in the grid")
-        place = np.array([float(value) for value in item.PlanePositionSequence[0].ImagePositionPatient])
+        place = np.array([float(value) for value in groups.of(item, "PlanePositionSequence").ImagePositionPatient])
         if np.abs(place - origin.frames[index].position_lps_mm).max() > PLACE_TOLERANCE_MM:
             raise ResultUnsound(f"{path.name}: frame {number + 1} lies at {place}, its source elsewhere")
-        if not _is_equal(found, number, segment, masks, index):
+        if is_label_map:
+            segment = EVERY_SEGMENT
+            is_equal = _is_label_plane(found, number, masks, areas, index)
+        else:
+            holder = item if "SegmentIdentificationSequence" in item else found.SharedFunctionalGroupsSequence[0]
+            segment = int(groups.of(holder, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+            is_equal = np.array_equal(_frame_bits(found, number), masks[segment - 1][index])
+        if not is_equal:
             raise ResultUnsound(f"{path.name}: frame {number + 1} differs from slice {index + 1} of segment {segment}")
         seen.add((segment, index))
-    expected = {
-        (segment, int(index))
-        for segment, mask in enumerate(masks, 1)
-        for index in np.flatnonzero(mask.any(axis=(1, 2)))
-    }
-    if found.SegmentationType == "LABELMAP":
+    expected = {(int(segment) + 1, int(index)) for segment, index in np.argwhere(areas)}
+    if is_label_map:
         expected = {(EVERY_SEGMENT, index) for _, index in expected}
     expect(path, "slices of segments", sorted(seen), sorted(expected))
+    expect(path, "number of frames", int(found.NumberOfFrames), len(expected))
 
 
-def _segment_of(item: Dataset, found: Dataset) -> int:
-    """The segment that a frame is of; one of a label map is of them all."""
-    if found.SegmentationType == "LABELMAP":
-        return EVERY_SEGMENT
-    holder = item if "SegmentIdentificationSequence" in item else found.SharedFunctionalGroupsSequence[0]
-    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+class _GroupsRead:
+    """Functional groups of frames; those with the same bytes are decoded once."""
+
+    def __init__(self) -> None:
+        self._decoded: dict[bytes, Dataset] = {}
+
+    def of(self, item: Dataset, keyword: str) -> Dataset:
+        """The group's item, of one frame or of all."""
+        raw = item.get_item(keyword)
+        if not isinstance(raw, RawDataElement) or raw.value is None:
+            return item[keyword].value[0]
+        if raw.value not in self._decoded:
+            self._decoded[raw.value] = item[keyword].value[0]
+        return self._decoded[raw.value]
 
 
-def _is_equal(found: Dataset, number: int, segment: int, masks: list[Mask], index: int) -> bool:
-    if segment == EVERY_SEGMENT:
-        size = found.Rows * found.Columns
-        labels = np.frombuffer(found.PixelData, np.uint8, count=size, offset=number * size)
-        return np.array_equal(labels.reshape(found.Rows, found.Columns), label_plane(masks, index))
-    return np.array_equal(_frame_bits(found, number), masks[segment - 1][index])
+def _is_label_plane(found: Dataset, number: int, masks: list[Mask], areas: npt.NDArray[np.intp], index: int) -> bool:
+    """Every segment's number stands where its mask is; and no more voxels are labelled than the masks have."""
+    size = found.Rows * found.Columns
+    labels = np.frombuffer(found.PixelData, np.uint8, count=size, offset=number * size)
+    labels = labels.reshape(found.Rows, found.Columns)
+    here = np.flatnonzero(areas[:, index])
+    return np.count_nonzero(labels) == areas[:, index].sum() and all(
+        np.array_equal(labels == segment + 1, masks[segment][index]) for segment in here
+    )
 
 
 def _frame_bits(found: Dataset, number: int) -> npt.NDArray[np.bool_]:
@@ -112,4 +129,4 @@ def _frame_bits(found: Dataset, number: int) -> npt.NDArray[np.bool_]:
     begin, end = number * size, (number + 1) * size
     packed = np.frombuffer(found.PixelData, np.uint8, count=-(-end // 8) - begin // 8, offset=begin // 8)
     bits = np.unpackbits(packed, bitorder="little")[begin % 8 : begin % 8 + size]
-    return bits.reshape(found.Rows, found.Columns).astype(np.bool_)
+    return bits.reshape(found.Rows, found.Columns).view(np.bool_)
