@@ -5,7 +5,7 @@ that frames share are encoded once and joined, where the library would make ever
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -42,27 +42,27 @@ def put_frames(result: Dataset, slices: Sequence[tuple[int, Dataset]], masks: Se
     result.PixelData = _bits([masks[number][index] for number, index in frames])
     if len(masks) == 1:
         return  # the one segment stands in the shared groups, so that the library's are whole
-    place_of = {index: (place, _Groups(item)) for place, (index, item) in enumerate(slices, 1)}
-    items = [groups.of(number + 1, place) for number, index in frames for place, groups in (place_of[index],)]
-    value = b"".join(items)
+    value = b"".join(_items(frames, slices))
     result[GROUPS] = RawDataElement(GROUPS, "SQ", len(value), value, 0, False, True)
 
 
-class _Groups:
-    """The functional groups of a slice as bytes, to which each of its frames adds its segment and its own place."""
+def _items(frames: Sequence[tuple[int, int]], slices: Sequence[tuple[int, Dataset]]) -> Iterator[bytes]:
+    """The functional groups of each frame: those of its slice, with its segment and the place of the slice put in.
 
-    def __init__(self, item: Dataset) -> None:
-        self._derivation = _encoded(item, "DerivationImageSequence")
-        self._content = _encoded(item, "FrameContentSequence")
-        self._position = _encoded(item, "PlanePositionSequence")
-        self._segment = _encoded(item, "SegmentIdentificationSequence")
-
-    def of(self, segment: int, place: int) -> bytes:
-        """The item of one frame. Both values that change stand last in their groups: two UL, and one US."""
-        content = self._content[:-8] + struct.pack("<2L", segment, place)
-        identification = self._segment[:-2] + struct.pack("<H", segment)
-        value = self._derivation + content + self._position + identification
-        return ITEM + struct.pack("<L", len(value)) + value
+    Both stand last in their groups, which are of the same length for all: two numbers of four bytes, and one of two.
+    """
+    _, first = slices[0]
+    content, segment = _encoded(first, "FrameContentSequence"), _encoded(first, "SegmentIdentificationSequence")
+    shared = {
+        index: (place, _encoded(item, "DerivationImageSequence"), _encoded(item, "PlanePositionSequence"))
+        for place, (index, item) in enumerate(slices, 1)
+    }
+    for number, index in frames:
+        place, derivation, position = shared[index]
+        indexed = content[:-8] + struct.pack("<2L", number + 1, place)
+        identified = segment[:-2] + struct.pack("<H", number + 1)
+        item = derivation + indexed + position + identified
+        yield ITEM + struct.pack("<L", len(item)) + item
 
 
 def _encoded(item: Dataset, keyword: str) -> bytes:

@@ -85,7 +85,8 @@ def _reached(areas: Areas) -> npt.NDArray[np.uint8]:
     """
     reached = areas > 0
     first = reached & (np.cumsum(reached, axis=0) == 1)
-    return first.T[:, np.newaxis, np.newaxis, :].astype(np.uint8)
+    shown: npt.NDArray[np.uint8] = first.T[:, np.newaxis, np.newaxis, :].astype(np.uint8)
+    return shown
 
 
 def _in_order(result: Dataset) -> list[tuple[int, Dataset]]:

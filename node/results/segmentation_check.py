@@ -1,7 +1,9 @@
 """Checks a Segmentation read back from its bytes: segments, voxels and where each frame lies."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ from node.results.origin import Origin
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import present_segments
+
+T = TypeVar("T")
 
 PLACE_TOLERANCE_MM = 0.001
 EVERY_SEGMENT = 0
@@ -66,61 +70,63 @@ def _check_plane(path: Path, orientation: Iterable[float], spacing: Iterable[flo
 
 def _check_frames(path: Path, found: Dataset, masks: list[Mask], origin: Origin) -> None:
     """Each frame is read for itself: where it says it lies decides with which slice of which mask it is compared."""
-    index_of = {frame.name: index for index, frame in enumerate(origin.frames)}
-    is_label_map = found.SegmentationType == "LABELMAP"
-    groups, seen = _GroupsRead(), set[tuple[int, int]]()
+    index_of: dict[tuple[str, int | None], int] = {frame.name: index for index, frame in enumerate(origin.frames)}
+    slices = _Group("DerivationImageSequence", lambda group: index_of.get(_source_of(group)))
+    places = _Group("PlanePositionSequence", lambda group: [float(value) for value in group.ImagePositionPatient])
+    segments = _Group("SegmentIdentificationSequence", lambda group: int(group.ReferencedSegmentNumber))
+    shared, is_label_map = found.SharedFunctionalGroupsSequence[0], found.SegmentationType == "LABELMAP"
     areas = np.array([[np.count_nonzero(plane) for plane in mask] for mask in masks])
+    seen: set[tuple[int, int]] = set()
     for number, item in enumerate(found.PerFrameFunctionalGroupsSequence):
-        reference = groups.of(item, "DerivationImageSequence").SourceImageSequence[0]
-        frame_number = reference.get("ReferencedFrameNumber")
-        index = index_of.get((reference.ReferencedSOPInstanceUID, None if frame_number is None else int(frame_number)))
+        index, place = slices.of(item), places.of(item)
         if index is None:
             raise ResultUnsound(f"{path.name}: frame {number + 1} names a source frame that is not in the grid")
-        place = np.array([float(value) for value in groups.of(item, "PlanePositionSequence").ImagePositionPatient])
-        if np.abs(place - origin.frames[index].position_lps_mm).max() > PLACE_TOLERANCE_MM:
+        if math.dist(place, origin.frames[index].position_lps_mm) > PLACE_TOLERANCE_MM:
             raise ResultUnsound(f"{path.name}: frame {number + 1} lies at {place}, its source elsewhere")
         if is_label_map:
-            segment = EVERY_SEGMENT
-            is_equal = _is_label_plane(found, number, masks, areas, index)
+            segment, is_equal = EVERY_SEGMENT, _are_labels(found, number, masks, areas, index)
         else:
-            holder = item if "SegmentIdentificationSequence" in item else found.SharedFunctionalGroupsSequence[0]
-            segment = int(groups.of(holder, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+            segment = segments.of(item if segments.keyword in item else shared)
             is_equal = np.array_equal(_frame_bits(found, number), masks[segment - 1][index])
         if not is_equal:
             raise ResultUnsound(f"{path.name}: frame {number + 1} differs from slice {index + 1} of segment {segment}")
         seen.add((segment, index))
-    expected = {(int(segment) + 1, int(index)) for segment, index in np.argwhere(areas)}
-    if is_label_map:
-        expected = {(EVERY_SEGMENT, index) for _, index in expected}
+    expected = {(EVERY_SEGMENT if is_label_map else int(at) + 1, int(index)) for at, index in np.argwhere(areas)}
     expect(path, "slices of segments", sorted(seen), sorted(expected))
     expect(path, "number of frames", int(found.NumberOfFrames), len(expected))
 
 
-class _GroupsRead:
-    """Functional groups of frames; those with the same bytes are decoded once."""
+def _source_of(group: Dataset) -> tuple[str, int | None]:
+    """The instance that a Derivation Image item names, and the frame of a multi-frame one."""
+    reference = group.SourceImageSequence[0]
+    number = reference.get("ReferencedFrameNumber")
+    return reference.ReferencedSOPInstanceUID, None if number is None else int(number)
 
-    def __init__(self) -> None:
-        self._decoded: dict[bytes, Dataset] = {}
 
-    def of(self, item: Dataset, keyword: str) -> Dataset:
-        """The group's item, of one frame or of all."""
-        raw = item.get_item(keyword)
+class _Group(Generic[T]):
+    """Reads one functional group of every frame; where its bytes are those of another's, it is decoded once."""
+
+    def __init__(self, keyword: str, read: Callable[[Dataset], T]) -> None:
+        self.keyword, self._read = keyword, read
+        self._known: dict[bytes, T] = {}
+
+    def of(self, item: Dataset) -> T:
+        raw = item.get_item(self.keyword)
         if not isinstance(raw, RawDataElement) or raw.value is None:
-            return item[keyword].value[0]
-        if raw.value not in self._decoded:
-            self._decoded[raw.value] = item[keyword].value[0]
-        return self._decoded[raw.value]
+            return self._read(item[self.keyword].value[0])
+        if raw.value not in self._known:
+            self._known[raw.value] = self._read(item[self.keyword].value[0])
+        return self._known[raw.value]
 
 
-def _is_label_plane(found: Dataset, number: int, masks: list[Mask], areas: npt.NDArray[np.intp], index: int) -> bool:
+def _are_labels(found: Dataset, number: int, masks: list[Mask], areas: npt.NDArray[np.intp], index: int) -> bool:
     """Every segment's number stands where its mask is; and no more voxels are labelled than the masks have."""
     size = found.Rows * found.Columns
     labels = np.frombuffer(found.PixelData, np.uint8, count=size, offset=number * size)
     labels = labels.reshape(found.Rows, found.Columns)
     here = np.flatnonzero(areas[:, index])
-    return np.count_nonzero(labels) == areas[:, index].sum() and all(
-        np.array_equal(labels == segment + 1, masks[segment][index]) for segment in here
-    )
+    is_equal = (np.array_equal(labels == segment + 1, masks[segment][index]) for segment in here)
+    return bool(np.count_nonzero(labels) == areas[:, index].sum()) and all(is_equal)
 
 
 def _frame_bits(found: Dataset, number: int) -> npt.NDArray[np.bool_]:
