@@ -123,9 +123,17 @@ def undecided(connection: sa.Connection, since: datetime) -> list[Group]:
 
 
 def turned_away(connection: sa.Connection, since: datetime) -> list[Group]:
-    """Callers whose associations were rejected, by AE title."""
-    table = schema.association.c
-    lately = (table.outcome == AssociationOutcome.REJECTED.value, table.started_at >= since)
+    """Callers whose associations were rejected and who have not come in since, by AE title."""
+    table, later = schema.association.c, schema.association.alias().c
+    is_rejected = table.outcome == AssociationOutcome.REJECTED.value
+    came_in = (
+        sa.select(later.calling_ae, sa.func.max(later.started_at).label("at"))
+        .where(later.outcome != AssociationOutcome.REJECTED.value, later.started_at >= since)
+        .group_by(later.calling_ae)
+        .subquery()
+    )
+    is_settled = sa.exists().where(came_in.c.calling_ae == table.calling_ae, came_in.c.at > table.started_at)
+    lately = (is_rejected, table.started_at >= since, ~is_settled)
     return _groups(connection, table.calling_ae, table.started_at, table.id, table.why, lately)
 
 

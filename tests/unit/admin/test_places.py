@@ -312,3 +312,28 @@ def test_a_peer_is_asked_with_the_answer_in_words(window: Opened) -> None:
     assert "Explicit VR" in probed
     assert "renditions = [&#34;seg&#34;]" in probed
     assert "is a source only" in browser.submit("/peers/ct/probe").text
+
+
+def test_who_was_turned_away_and_came_in_later_needs_nobody_any_more(window: Opened) -> None:
+    receiver = Associations(window.books.home).serve()
+    for number, (title, outcome) in enumerate(
+        (
+            ("ONCE", AssociationOutcome.REJECTED),
+            ("ONCE", AssociationOutcome.RELEASED),
+            ("NEVER", AssociationOutcome.REJECTED),
+            ("AGAIN", AssociationOutcome.RELEASED),
+            ("AGAIN", AssociationOutcome.REJECTED),
+        )
+    ):
+        window.books.clock.forward(minutes=1)
+        at = window.books.clock()
+        receiver.write(
+            AssociationRecord(
+                f"a{number}", receiver.name, title, "ISOCENTER", "192.0.2.7", None, at, outcome=outcome, ended_at=at
+            )
+        )
+    keep_ended(window.books.ledger, Associations(window.books.home))
+    receiver.close()
+    page = window.user(Role.VIEWER).see("/")
+
+    assert [title for title in ("ONCE", "NEVER", "AGAIN") if f"{title} was turned away" in page] == ["NEVER", "AGAIN"]
