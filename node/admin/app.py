@@ -1,9 +1,10 @@
 """The operator's window as one application: pages, API and health, each behind the guard."""
 
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from node import __version__
 from node.actions import NotPossible
