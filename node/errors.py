@@ -74,6 +74,10 @@ class LedgerUnusable(IsocenterError):
     """The database cannot be opened, is full, locked or gone, or was written by another version."""
 
 
+class Busy(IsocenterError):
+    """As many are served at the same time as may be: it can be tried again soon."""
+
+
 class IntakeError(IsocenterError):
     """An instance is not taken. `offending_tag` is the element at fault, as 0xGGGGEEEE, where it is known."""
 

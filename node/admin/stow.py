@@ -14,13 +14,15 @@ from starlette.requests import ClientDisconnect
 
 from node.core.identity import is_uid
 from node.core.stow import Stored, http_status
-from node.errors import SpoolFull
+from node.errors import Busy, NodeDraining, SpoolFull
 
 PREFIX = "/dicom-web/"
 STALL_S = 30.0
 """So long a sender may be silent in the middle of a request."""
 REQUESTS = 16
 """As many are served at the same time; more are asked to come back."""
+BUSY_RETRY_S, RETRY_S = "10", "60"
+"""After so long a sender is asked to come back: when others are served, and when the node cannot take anything."""
 MOST_PARTS = 50_000
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 REFERENCED, FAILED = "00081199", "00081198"
@@ -81,13 +83,13 @@ def stow_app(open_reception: Open) -> FastAPI:
         if not boundary or (study_uid and not is_uid(study_uid)):
             return _told(400, "the boundary is missing, or the study's UID is none")
         if places.locked():
-            return _told(503, "too many requests are being served: send again later", {"Retry-After": "10"})
+            return _told(503, "too many requests are being served: send again later", {"Retry-After": BUSY_RETRY_S})
         async with places:
             address = request.client.host if request.client else ""
             try:
                 reception = await run_in_threadpool(open_reception, _bearer(authorization), address, study_uid)
-            except SpoolFull as full:
-                return _told(503, str(full), {"Retry-After": "60"})
+            except (Busy, NodeDraining, SpoolFull) as later:
+                return _told(503, str(later), {"Retry-After": BUSY_RETRY_S if isinstance(later, Busy) else RETRY_S})
             if reception is None:
                 why = "no peer has this token, or it may not call from there"
                 return _told(401, why, {"WWW-Authenticate": "Bearer"})

@@ -110,7 +110,7 @@ class Statement:
 
     def _keep(self) -> None:
         """Raises Unreadable, SpoolFull or NodeDraining."""
-        if self._desk.door.draining:
+        if self._desk.door.is_draining:
             raise NodeDraining("the node is being stopped")
         content, syntax = bytes(self._content), self._context.transfer_syntax_uid
         if self._is_report:

@@ -101,7 +101,7 @@ class Desk:
 
     def admit(self, caller: Caller) -> Accepted | Rejected:
         """Whether this caller may speak to us now."""
-        return admit(caller, self._rules, free_mb=self.door.free_mb(), draining=self.door.draining)
+        return admit(caller, self._rules, free_mb=self.door.free_mb(), draining=self.door.is_draining)
 
     def refuses_conflicts(self, peer: str | None) -> bool:
         """Whether the peer wants other bytes under a known UID refused."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from typing import Self
 
 from node.core.identity import ClassUID, InstanceUID, is_uid
@@ -44,13 +45,19 @@ class Taken:
 
 
 class Door:
-    """The way into the spool. Set `draining` to take nothing new."""
+    """The way into the spool. stopping: once it is set, nothing new is taken."""
 
-    def __init__(self, spool: Spool, intake: IntakeTable, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, spool: Spool, intake: IntakeTable, ring: Callable[[], None], stopping: Event | None = None
+    ) -> None:
         self.spool = spool
         self._intake = intake
         self.ring = ring
-        self.draining = False
+        self._stopping = stopping or Event()
+
+    @property
+    def is_draining(self) -> bool:
+        return self._stopping.is_set()
 
     @property
     def max_instance_bytes(self) -> int:
@@ -67,8 +74,7 @@ class Door:
     def enter(self, offer: Offer, prepared: Aside | None = None) -> "Passage":
         """Begin to take an instance, with what was prepared for it. Raises a leaf of IntakeError where it cannot be
         taken, whatever its data set; what was prepared is then still the caller's."""
-        if self.draining:
-            raise NodeDraining("the node is being stopped: send the instance again later")
+        self.check_draining()
         for uid, tag in (
             (offer.sop_class_uid, AFFECTED_SOP_CLASS_UID),
             (offer.sop_instance_uid, AFFECTED_SOP_INSTANCE_UID),
@@ -88,6 +94,10 @@ class Door:
         with self.enter(offer) as passage:
             passage.write(data_set)
             return passage.finish()
+
+    def check_draining(self) -> None:
+        if self.is_draining:
+            raise NodeDraining("the node is being stopped: send the instance again later")
 
     def check_size(self, size_bytes: int) -> None:
         if size_bytes > self.max_instance_bytes:

@@ -58,7 +58,8 @@ class Listener:
         self._listening.setblocking(False)
         self._journal = Journal(home, now)
         self._seats = Seats(home, Caps(intake.associations, intake.associations_per_address))
-        self._door = Door(spool or Spool(home), intake, ring)
+        self._stopping = threading.Event()
+        self._door = Door(spool or Spool(home), intake, ring, self._stopping)
         self._desk = Desk(configuration, home, self._door, self._journal, self._seats, now, limits, tls)
         self._open: dict[threading.Thread, Connection] = {}
         self._lock = threading.Lock()
@@ -92,7 +93,7 @@ class Listener:
         self._seats.close()
 
     def _stop_accepting(self) -> None:
-        self._door.draining = True
+        self._stopping.set()
         self._stop_bell.close()
         self._thread.join()
 

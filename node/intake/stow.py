@@ -11,7 +11,7 @@ import structlog
 
 from node.core.admission import Caller, may_call_from
 from node.core.stow import Stored
-from node.errors import IntakeError, NotSupported, SpoolFull, Unreadable
+from node.errors import Busy, IntakeError, NotSupported, SpoolFull, Unreadable
 from node.intake.advice import ADVICE, Cause
 from node.intake.door import Door, Offer, Passage
 from node.intake.importing import (
@@ -26,6 +26,7 @@ from node.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from node.intake.status import answer_to
 from node.settings import Configuration, Peer
 from node.state.associations import AssociationOutcome
+from node.state.seats import Full, Seats
 from node.state.spool import Origin
 
 log = structlog.get_logger()
@@ -44,18 +45,21 @@ class StowDoor:
         configuration: Configuration,
         door: Door,
         journal: Journal,
+        seats: Seats,
         now: Callable[[], datetime],
     ) -> None:
         self._peers = [peer for peer in configuration.peers if peer.token_file and "source" in peer.roles]
         self._ours = configuration.settings.node.ae_titles[0]
         self._refuse_below_mb = configuration.settings.intake.refuse_associations_mb
-        self._door, self._journal, self._now = door, journal, now
+        self._door, self._journal, self._seats, self._now = door, journal, seats, now
 
     def open(self, token: str, address: str, study_uid: str = "") -> "StowRequest | None":
         """A request of the peer whose token that is; None where there is none. study_uid: the only study it may bring.
 
-        Use it from one thread at a time, and close it. Raises SpoolFull below the mark for new associations.
+        Use it from one thread at a time, and close it. Raises SpoolFull below the mark for new associations,
+        NodeDraining while the node is being stopped, Busy where all places for associations are taken.
         """
+        self._door.check_draining()
         if self._door.free_mb() < self._refuse_below_mb:
             raise SpoolFull("less than intake.refuse_associations_mb is left: make room for the node")
         peer = next(
@@ -68,15 +72,32 @@ class StowDoor:
                 "sender, or token_file and addresses of the peer in peers.toml",
             )
             return None
-        entry = self._journal.opened(Caller(peer.ae_title, self._ours, address), peer.name)
-        return StowRequest(self._door, peer, entry, self._now, study_uid)
+        caller = Caller(peer.ae_title, self._ours, address)
+        seat = self._seats.associate(address)
+        if isinstance(seat, Full):
+            self._journal.rejected(caller, seat.value)
+            raise Busy(seat.value)
+        entry = self._journal.opened(caller, peer.name)
+        return StowRequest(self._door, peer, entry, self._now, study_uid, lambda: self._seats.leave(seat))
 
 
 class StowRequest:
-    """The instances of one request, one after another: begin, write as often as bytes come, end."""
+    """The instances of one request, one after another: begin, write as often as bytes come, end.
 
-    def __init__(self, door: Door, peer: Peer, entry: Entry, now: Callable[[], datetime], study_uid: str) -> None:
+    leave: gives its place back.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        peer: Peer,
+        entry: Entry,
+        now: Callable[[], datetime],
+        study_uid: str,
+        leave: Callable[[], None],
+    ) -> None:
         self._door, self._peer, self._entry, self._now, self._study_uid = door, peer, entry, now, study_uid
+        self._leave = leave
         self._head = bytearray()
         self._passage: Passage | None = None
         self._failure = 0
@@ -124,6 +145,7 @@ class StowRequest:
         if not whole:
             self._entry.remark(ADVICE[Cause.STALLED])
         self._entry.end(AssociationOutcome.RELEASED if whole else AssociationOutcome.ABORTED)
+        self._leave()
 
     def _enter(self) -> Passage:
         meta = read_meta(BytesIO(self._head))

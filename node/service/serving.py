@@ -26,6 +26,7 @@ from node.service.window import window_of
 from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import Queue
+from node.state.seats import Caps, Seats
 from node.state.spool import Spool
 from node.state.wake import Wake
 
@@ -65,7 +66,7 @@ def run_service(
         with (
             beating(ledger, executor, dead_after_s),
             closing(checkups),
-            _stow(configuration, spool) as stow,
+            _stow(configuration, spool, stop) as stow,
             serving_window(listening, window, stow),
         ):
             ready()
@@ -75,15 +76,21 @@ def run_service(
 
 
 @contextmanager
-def _stow(configuration: Configuration, spool: Spool) -> Iterator[Callable[[str, str, str], StowRequest | None] | None]:
-    """What takes instances by STOW-RS, None where that is off."""
+def _stow(
+    configuration: Configuration, spool: Spool, stop: threading.Event
+) -> Iterator[Callable[[str, str, str], StowRequest | None] | None]:
+    """What takes instances by STOW-RS until it is to stop, None where that is off."""
     if not configuration.settings.intake.stow:
         yield None
         return
     home = configuration.settings.state.home.absolute()
+    intake = configuration.settings.intake
     wake, journal = Wake(home), Journal(home, now)
+    seats = Seats(home, Caps(intake.associations, intake.associations_per_address))
+    door = Door(spool, intake, wake.ring, stop)
     try:
-        yield StowDoor(configuration, Door(spool, configuration.settings.intake, wake.ring), journal, now).open
+        yield StowDoor(configuration, door, journal, seats, now).open
     finally:
+        seats.close()
         journal.close()
         wake.close()

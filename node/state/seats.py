@@ -1,4 +1,4 @@
-"""Places for connections that all receivers of a home share: counted in memory, whichever process holds them."""
+"""Places for connections that all receivers of a home share, and the service for STOW-RS: counted in memory."""
 
 import fcntl
 import hashlib
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from node.errors import AlreadyRunning
 
-RECEIVERS = 16
-"""As many processes may share the places."""
+PROCESSES = 17
+"""As many may share the places: 16 receivers (node.receivers), and the service."""
 PLACES = 2047
 """Of each of them."""
 _WORD = struct.Struct("<Q")
@@ -61,8 +61,8 @@ class Seats:
         self._folder = home / "run"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(self._folder / "seats", os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(self._file, RECEIVERS * _REGION_BYTES)
-        self._map = mmap.mmap(self._file, RECEIVERS * _REGION_BYTES)
+        os.ftruncate(self._file, PROCESSES * _REGION_BYTES)
+        self._map = mmap.mmap(self._file, PROCESSES * _REGION_BYTES)
         self._words = memoryview(self._map).cast("Q")
         self._lock = threading.Lock()
         self._alive, self._number = self._sit_down()
@@ -72,6 +72,10 @@ class Seats:
     def connect(self, address: str) -> "Seat | Full":
         """A place for a connection."""
         return self._take(_who(address), self._caps.connections, self._caps.connections_per_address)
+
+    def associate(self, address: str) -> "Seat | Full":
+        """A place for who is an association at once: a STOW-RS request."""
+        return self._take(_who(address) | 1, self._caps.associations, self._caps.associations_per_address)
 
     def promote(self, seat: "Seat") -> Full | None:
         """The connection becomes an association; or which cap forbids it."""
@@ -139,7 +143,7 @@ class Seats:
         return None
 
     def _all(self) -> Iterator[int]:
-        for number in range(RECEIVERS):
+        for number in range(PROCESSES):
             first = self._first(number)
             used = self._words[first - 1]
             if used:
@@ -154,7 +158,7 @@ class Seats:
 
     def _clear_dead(self) -> bool:
         cleared = False
-        for number in range(RECEIVERS):
+        for number in range(PROCESSES):
             if number == self._number or not self._words[self._first(number) - 1]:
                 continue
             mark = self._try_lock(number)
@@ -166,11 +170,11 @@ class Seats:
 
     def _sit_down(self) -> tuple[int, int]:
         """Take the first number that no living receiver has."""
-        for number in range(RECEIVERS):
+        for number in range(PROCESSES):
             mark = self._try_lock(number)
             if mark is not None:
                 return mark, number
-        raise AlreadyRunning(f"{RECEIVERS} receivers work in {self._folder.parent} already: lower node.receivers")
+        raise AlreadyRunning(f"{PROCESSES} processes receive in {self._folder.parent} already: lower node.receivers")
 
     def _try_lock(self, number: int) -> int | None:
         """The open mark of a receiver, locked; None where a living process has it, however the last one died."""

@@ -27,6 +27,7 @@ from node.rehearsal.running import running_node
 from node.settings import Configuration
 from node.state import schema
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
+from node.state.seats import Caps, Seat, Seats
 from node.state.spool import Spool
 from tests.makers.elements import INSTANCE, ct
 from tests.makers.orthanc import running_orthanc
@@ -48,6 +49,9 @@ class Service:
     home: Path
     port: int
     door: Door
+    seats: Seats
+    """As a receiver of the same home sees them."""
+    stopping: threading.Event
 
     @property
     def url(self) -> str:
@@ -81,7 +85,8 @@ def service(tmp_path: Path) -> Iterator[Service]:
             "addresses": ["10.0.0.0/8"],
         },
     ]  # fmt: skip
-    intake = {"disk_reserve_mb": 1, "refuse_associations_mb": 1, "max_instance_mb": 1, "stow": True}
+    caps = {"associations": 40, "associations_per_address": 20}
+    intake = {"disk_reserve_mb": 1, "refuse_associations_mb": 1, "max_instance_mb": 1, "stow": True, **caps}
     configuration = Configuration.model_validate({"settings": {"intake": intake}, "peers": peers})
     spool = Spool(home)
     spool.open()
@@ -90,17 +95,20 @@ def service(tmp_path: Path) -> Iterator[Service]:
         return datetime.now(UTC)
 
     journal = Journal(home, now)
-    door = Door(spool, configuration.settings.intake, lambda: None)
-    app = stow_app(StowDoor(configuration, door, journal, now).open)
+    stopping = threading.Event()
+    door = Door(spool, configuration.settings.intake, lambda: None, stopping)
+    ours, receivers = Seats(home, Caps(**caps)), Seats(home, Caps(**caps))
+    app = stow_app(StowDoor(configuration, door, journal, ours, now).open)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         wait_for(lambda: server.started)
-        yield Service(home, listening.getsockname()[1], door)
+        yield Service(home, listening.getsockname()[1], door, receivers, stopping)
         server.should_exit = True
         thread.join(10)
-    journal.close()
+    for one in (ours, receivers, journal):
+        one.close()
 
 
 def body(*files: bytes, end: str = "--", headers: str = "Content-Type: application/dicom\r\n") -> bytes:
@@ -289,6 +297,40 @@ def test_below_the_mark_no_request_is_taken(service: Service, tmp_path: Path, mo
 
     assert (answer.status_code, service.files()) == (503, [])
     assert answer.headers["retry-after"]
+
+
+def test_associations_and_requests_share_their_places(service: Service, tmp_path: Path) -> None:
+    """Where associations of the address have them all, a request is asked to come back, and the list says so."""
+    taken = [service.seats.associate("127.0.0.1") for _ in range(20)]
+    answer = service.post(body(file(tmp_path)))
+    assert (answer.status_code, answer.headers["retry-after"], service.files()) == (503, "10", [])
+    assert "intake.associations_per_address" in answer.text
+    assert "intake.associations_per_address" in service.records()[0].why
+
+    assert isinstance(taken[0], Seat)
+    service.seats.leave(taken[0])
+    for _ in range(2):  # and gives its place back
+        assert service.post(body(file(tmp_path))).status_code == 200
+    assert service.seats.count() == 19
+
+
+def test_a_node_that_is_being_stopped_asks_to_come_back(service: Service, tmp_path: Path) -> None:
+    """Also within a request: what was whole stays, what comes then is answered as in an association."""
+    whole = body(file(tmp_path), file(tmp_path, ct(instance="1.2.3.9"), instance="1.2.3.9"))
+    half = whole.index(f"--{BOUNDARY}".encode(), 10) + len(BOUNDARY) + 10
+
+    def pieces() -> Iterator[bytes]:
+        yield whole[:half]
+        wait_for(service.files)
+        service.stopping.set()
+        yield whole[half:]
+
+    begun = service.post(pieces())
+    assert (begun.status_code, stored(begun), failures(begun)) == (202, [INSTANCE], [0xA700])
+
+    answer = service.post(body(file(tmp_path)))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+    assert len(service.files()) == 1
 
 
 @pytest.mark.real("orthanc")

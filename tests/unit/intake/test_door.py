@@ -1,5 +1,6 @@
 """What the door lets in."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,8 +87,10 @@ def test_below_the_reserve_nothing_is_taken(tmp_path: Path) -> None:
 
 def test_a_draining_node_takes_nothing(tmp_path: Path) -> None:
     """The sender comes back later."""
-    ours = door(tmp_path)
-    ours.draining = True
+    stopping = threading.Event()
+    ours = Door(door(tmp_path).spool, LENIENT, lambda: None, stopping)
+    ours.take(OFFER, ct())
+    stopping.set()
 
     with pytest.raises(NodeDraining):
         ours.take(OFFER, ct())

@@ -44,6 +44,19 @@ def test_one_address_gets_its_share_only(tmp_path: Path) -> None:
     assert ours.promote(second) is None
 
 
+def test_a_request_is_an_association_at_once(tmp_path: Path) -> None:
+    """Of whichever process; it counts where associations are counted."""
+    receiver, service = Seats(tmp_path, CAPS), Seats(tmp_path, CAPS)
+    request = seat(service.associate("10.0.0.1"))
+
+    assert service.associate("10.0.0.1") is Full.ADDRESS
+    assert receiver.promote(seat(receiver.connect("10.0.0.1"))) is Full.ADDRESS
+    assert receiver.promote(seat(receiver.connect("10.0.0.2"))) is None
+    assert service.associate("10.0.0.3") is Full.ALL
+    service.leave(request)
+    assert isinstance(service.associate("10.0.0.3"), Seat)
+
+
 def test_what_a_killed_receiver_held_is_free(tmp_path: Path) -> None:
     """Found out when it matters: when the places seem to be full."""
     code = """if True:
@@ -80,7 +93,7 @@ def test_a_receiver_that_comes_back_begins_empty(tmp_path: Path) -> None:
 
 def test_there_is_an_end_to_the_number_of_receivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said in words, not by wrong counts."""
-    monkeypatch.setattr(seats, "RECEIVERS", 2)
+    monkeypatch.setattr(seats, "PROCESSES", 2)
     kept = [Seats(tmp_path, CAPS) for _ in range(2)]
 
     with pytest.raises(AlreadyRunning, match=r"node\.receivers"):
