@@ -17,6 +17,8 @@ Told = Iterator[tuple[str, str]]
 FUTURE = timedelta(minutes=5)
 LONG = timedelta(days=1)
 LATELY = timedelta(days=7)
+ARCHIVED_WITHIN = timedelta(days=3)
+"""An archive has by then what it is to hold, also after a weekend."""
 STUDY, JOB, DELIVERY, DECISION, INSTANCE = (
     schema.study.c,
     schema.job.c,
@@ -115,6 +117,7 @@ def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
             for pause in pauses.paused(connection):
                 since = f"{pause.at:%Y-%m-%d %H:%M} UTC"
                 yield "paused", f"{pause.kind.value} {pause.name} is paused since {since}: `isocenter resume` ends that"
+            yield from _unseen(connection, now)
             yield from _missing(connection, home)
     except sa.exc.DBAPIError as error:
         words = f"the ledger cannot be read ({error.orig}): restore a backup, or look at its disk"
@@ -126,6 +129,24 @@ def _damage(connection: sa.Connection) -> Told:
         told = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if told != "ok":
             yield "ledger-damaged", f"the ledger's file is damaged ({told}): stop the node, and restore a backup"
+
+
+def _unseen(connection: sa.Connection, now: datetime) -> Told:
+    """What was pledged stays until its archive holds it, and fills the disk where that never comes."""
+    pledged = schema.pledged.c
+    query = (
+        sa.select(pledged.archive, sa.func.count())
+        .join_from(schema.pledged, schema.study)
+        .where(pledged.seen_at.is_(None), STUDY.last_at < now - ARCHIVED_WITHIN)
+        .group_by(pledged.archive)
+        .order_by(pledged.archive)
+    )
+    for archive, count in connection.execute(query):
+        yield (
+            "pledged-unseen",
+            f"{count} pledged images came {ARCHIVED_WITHIN.days} days ago or earlier, and archive {archive} was "
+            "not seen to hold them: they are kept until it does; send them there, or mend how it is asked",
+        )
 
 
 def _missing(connection: sa.Connection, home: Path) -> Told:

@@ -19,7 +19,7 @@ from node.intake.indexer import Indexer
 from node.intake.pledging import Pledging
 from node.rehearsal.modality import send_study
 from node.rehearsal.running import free_ports
-from node.sending.destination import Destination
+from node.sending.destination import Destination, WebAddress
 from node.sending.reporting import Reporting
 from node.settings import SendingTable
 from node.state import pledges, retention, schema
@@ -240,7 +240,10 @@ def periods() -> Periods:
 
 
 @pytest.mark.real("orthanc")
-def test_what_was_pledged_stays_until_the_archive_holds_it(provider: Provider, asker: Asker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asks", ["C-FIND", "QIDO-RS"])
+def test_what_was_pledged_stays_until_the_archive_holds_it(
+    provider: Provider, asker: Asker, tmp_path: Path, asks: str
+) -> None:
     def purged() -> int:
         return retention.retain(found.ledger, found.home, periods(), found.clock()).studies
 
@@ -251,7 +254,9 @@ def test_what_was_pledged_stays_until_the_archive_holds_it(provider: Provider, a
         connection.execute(schema.study.update().values(state="complete", completed_at=found.clock()))
     found.clock.forward(days=30)
     with running_orthanc(tmp_path / "orthanc", more={"DicomAlwaysAllowFind": True}) as orthanc:
-        archive = Destination("pacs", orthanc.ae_title, "127.0.0.1", orthanc.port, "ISOCENTER")
+        web = WebAddress(f"{orthanc.url}/dicom-web") if asks == "QIDO-RS" else None
+        port = 1 if web else orthanc.port  # each is asked in its own way alone
+        archive = Destination("pacs", orthanc.ae_title, "127.0.0.1", port, "ISOCENTER", web=web)
         reporting = Reporting(found.ledger, {}, {"pacs": archive}, SendingTable(), found.clock)
         held = []
         for count in (0, 2, 3):

@@ -347,6 +347,24 @@ def test_a_route_that_could_not_decide_is_found(place: Place, ledger: Books) -> 
     assert place.found() == {"undecided"}
 
 
+def test_pledges_that_no_archive_was_seen_to_hold_are_found(place: Place, ledger: Books) -> None:
+    """Once they have waited for days, archive by archive; what is seen is well."""
+    with ledger.ledger.write() as connection:
+        (study,) = gathering_studies(connection)
+        rows = [("1.2.1", "pacs", None), ("1.2.2", "pacs", None), ("1.2.2", "vna", None), ("1.2.3", "pacs", now())]
+        for sop_uid, archive, seen_at in rows:
+            connection.execute(
+                schema.pledged.insert().values(study_id=study.id, sop_uid=sop_uid, archive=archive, seen_at=seen_at)
+            )
+    assert place.found() == set()
+
+    change(ledger, schema.study, last_at=now() - timedelta(days=4))
+    told = [one.message for one in find_faults(place.config) if one.kind == "pledged-unseen"]
+    assert [one.split(" images")[0] for one in told] == ["2", "1"]
+    assert "archive pacs was not seen to hold them" in told[0]
+    assert "archive vna was not seen to hold them" in told[1]
+
+
 def test_a_pause_is_found(place: Place, ledger: Books) -> None:
     with ledger.ledger.write() as connection:
         pauses.pause(connection, Pausable.ROUTE, "lungs", now())
