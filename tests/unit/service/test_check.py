@@ -360,7 +360,7 @@ def test_pledges_that_no_archive_was_seen_to_hold_are_found(place: Place, ledger
 
     change(ledger, schema.study, last_at=now() - timedelta(days=4))
     told = [one.message for one in find_faults(place.config) if one.kind == "pledged-unseen"]
-    assert [one.split(" images")[0] for one in told] == ["2", "1"]
+    assert [one.split(" pledged images")[0] for one in told] == ["2", "1"]
     assert "archive pacs was not seen to hold them" in told[0]
     assert "archive vna was not seen to hold them" in told[1]
 
