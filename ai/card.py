@@ -22,6 +22,7 @@ from ai.measures.declared import feature_cards
 from ai.postprocessing.finishing import check_order
 from ai.postprocessing.table import FINISHING
 from ai.preparation.table import PREPARATION
+from ai.quality import NAMES
 from ai.step import Chain, read_chain
 from ai.tables import TableReader
 
@@ -94,9 +95,19 @@ def _input(table: TableReader) -> InputCard:
         min_coverage_mm=table.length("min_coverage_mm"),
         min_field_mm=table.length("min_field_mm"),
         max_field_mm=table.length("max_field_mm"),
+        min_quality=_min_quality(table.table("min_quality")),
     )
     table.finish()
     return found
+
+
+def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
+    found = [(name, least) for name in NAMES if (least := table.length(name)) is not None]
+    table.finish()
+    for name, least in found:
+        if not 0 <= least <= 1:
+            raise CardInvalid(f"min_quality: {name} must be from 0 to 1, found {least:g}")
+    return tuple(found)
 
 
 def _segment(table: TableReader) -> SegmentCard:

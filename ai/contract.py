@@ -145,7 +145,7 @@ class InputCard:
     """What one input must be; the gate refuses a stack outside these limits before the model runs.
 
     Lengths in mm; None means no limit. `coverage_mm` is measured along the slice normal, `field_mm` is the
-    smaller in-plane extent.
+    smaller in-plane extent. min_quality: the least score of some qualities (ai/quality.py), by name.
     """
 
     name: str
@@ -156,6 +156,7 @@ class InputCard:
     min_coverage_mm: float | None
     min_field_mm: float | None
     max_field_mm: float | None
+    min_quality: tuple[tuple[str, float], ...] = ()
 
 
 _Named = TypeVar("_Named", SegmentCard, MeasurementCard, ClassificationCard, DetectionCard, MapCard, DerivedCard)

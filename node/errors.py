@@ -39,6 +39,7 @@ class ReasonCode(str, Enum):
     COVERAGE = "coverage"
     MODALITY = "modality"
     OUT_OF_DECLARED_LIMITS = "out-of-declared-limits"
+    IMAGE_QUALITY = "image-quality"
     OWN_RESULT = "own-result"
     TWO_PATIENTS = "two-patients"
     MODEL_REFUSED = "model-refused"

@@ -269,6 +269,7 @@ class RouteInput(Table):
 
     where: str = ""
     prefer: tuple[str, ...] = ()
+    min_quality: dict[Literal["noise", "motion", "artefact", "coverage"], Annotated[float, Field(ge=0, le=1)]] = {}
 
     @model_validator(mode="after")
     def _compiles(self) -> "RouteInput":

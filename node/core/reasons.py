@@ -17,6 +17,7 @@ ADVICE: dict[ReasonCode, str] = {
     ReasonCode.COVERAGE: "The scan covers too little for this model; route a series that covers the organ.",
     ReasonCode.MODALITY: "The model is for another modality; correct the route's condition.",
     ReasonCode.OUT_OF_DECLARED_LIMITS: "The images are outside what the model's card declares; see the card.",
+    ReasonCode.IMAGE_QUALITY: "The images are too poor for this model; look at them, or ask for less (min_quality).",
     ReasonCode.OWN_RESULT: "This is a result of this node; stop the PACS from routing it back.",
     ReasonCode.TWO_PATIENTS: "Two patients share one Study Instance UID; correct it at the source.",
     ReasonCode.MODEL_REFUSED: "The model found the images unsuitable; its reason says why.",

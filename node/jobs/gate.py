@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ai.contract import InputCard
+from ai.quality import Quality
 from node.core.placement import GAP_MM, placement_refusal, share_a_place
 from node.core.study import Stack
 from node.errors import ReasonCode, Refused
@@ -51,6 +52,18 @@ def refusal_for_series(stacks: Sequence[Stack], card: InputCard) -> Refused | No
     if not refusals:
         raise ValueError("a series without stacks cannot be refused: it holds no images")
     return refusals[0]
+
+
+def check_quality(quality: Quality, card: InputCard) -> None:
+    """Raise Refused with the first score that is below the least that is asked for, or that cannot be told."""
+    for name, least in card.min_quality:
+        found = quality.scores.get(name)
+        if found is None:
+            words = f"input {card.name}: {name} cannot be scored on such images, and at least {least:g} is asked for"
+            raise Refused(ReasonCode.IMAGE_QUALITY, words)
+        if found < least:
+            words = f"input {card.name}: {name} scores {found:.2f} (1 is best), at least {least:g} is asked for"
+            raise Refused(ReasonCode.IMAGE_QUALITY, words)
 
 
 def _not_an_image(case: _Case) -> Refused | None:

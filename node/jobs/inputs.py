@@ -7,10 +7,12 @@ from pydantic import TypeAdapter
 
 from ai.contract import InputCard, ModelCard
 from ai.exchange import save_inputs
+from ai.quality import Quality, quality_of
 from ai.volume import Inputs, Volume
 from node.core.identity import InstanceUID, StudyUID
 from node.core.study import SourceGrid, Stack
 from node.jobs import gate
+from node.jobs.quality import save_quality
 from node.jobs.reading import read_volume
 
 GRID: TypeAdapter[SourceGrid] = TypeAdapter(SourceGrid)
@@ -35,6 +37,14 @@ def read_inputs(
     return Inputs(volumes=volumes, reference=card.reference), grids[card.reference]
 
 
+def judged(inputs: Inputs, card: ModelCard) -> dict[str, Quality]:
+    """The quality of each input. Raises node.errors.Refused where one is below what the card asks for."""
+    found = {name: quality_of(volume) for name, volume in inputs.volumes.items()}
+    for one in card.inputs:
+        gate.check_quality(found[one.name], one)
+    return found
+
+
 def prepare_inputs(
     stacks: Mapping[str, Stack],
     siblings: Mapping[str, list[Stack]],
@@ -45,5 +55,6 @@ def prepare_inputs(
 ) -> None:
     """Write a model's inputs and their grid into an empty folder. Raises node.errors.Refused."""
     inputs, grid = read_inputs(stacks, siblings, card, paths, study_uid)
+    save_quality(judged(inputs, card), folder)
     save_inputs(inputs, folder)
     (folder / GRID_FILE).write_bytes(GRID.dump_json(grid))

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from node.core.study import SourceGrid, Stack
 from node.errors import ReasonCode, Refused
 from node.jobs.folder import Folder
 from node.jobs.inference import Inference
-from node.jobs.inputs import read_inputs
+from node.jobs.inputs import judged, read_inputs
+from node.jobs.quality import remarks
 from node.results.encode import MeasurementRow, RunIdentity, draw_overlay, encode, measurement_rows
 from node.state.file_meta import data_set_sha256
 from node.state.pixel_digest import pixels_sha256
@@ -36,6 +37,7 @@ class Report:
     reason_code: str | None = None
     reason: str | None = None
     series_uid: str | None = None
+    quality: dict[str, dict[str, float]] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -93,10 +95,12 @@ def _predict(
             name: [one for one in folder.stacks if one.series_uid == stack.series_uid] for name, stack in chosen.items()
         }
         inputs, grid = read_inputs(chosen, siblings, model.card, folder.paths, folder.study_uid)
+        report.quality = {name: one.scores for name, one in judged(inputs, model.card).items()}
     with _timed(report, "infer", say):
         inference = Inference({model.card.name: model}, Device(threads=os.cpu_count() or 1))
         with closing(inference):
             findings = inference.predict(model.card.name, inputs)
+    findings = replace(findings, summary=(*remarks(report.quality), *findings.summary))
     return inputs, grid, findings
 
 

@@ -19,11 +19,12 @@ from node.core.study import InstanceFacts
 from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
+from node.jobs.quality import asked_for, in_words, load_quality, remarks
 from node.jobs.renditions import predecessors_in, profiles_of
 from node.jobs.runner import Assignment, StageWork
 from node.results.encode import Profile, ResultObject, RunIdentity, encode
 from node.results.wording import is_negative
-from node.settings import Peer
+from node.settings import Peer, Route
 from node.state import arrivals, outbox, taken
 from node.state.artefacts import discard
 from node.state.ledger import Ledger, note
@@ -53,17 +54,21 @@ class Stages:
         *,
         decode_memory_mb: int,
         peers: Mapping[str, Peer] | None = None,
+        routes: Sequence[Route] = (),
         inference: Inference | None = None,
     ) -> None:
         self._ledger, self._queue, self._home = ledger, queue, home
         self._models, self._inference = models, inference
         self._decode_memory_mb = decode_memory_mb
         self._peers = peers or {}
+        self._routes = {route.name: route for route in routes}
 
     def of_worker(self) -> dict[Stage, StageWork]:
         """What a CPU worker does."""
         return {
-            Stage.PREPARE: StageWork(self.prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job)),
+            Stage.PREPARE: StageWork(
+                self.prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job), self._note_quality
+            ),
             Stage.ENCODE: StageWork(self._encode, lambda _job: CPU_STAGE_TIMEOUT_S, self._deliver, self._forget_volume),
         }
 
@@ -81,13 +86,19 @@ class Stages:
             name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in job.inputs.items()
         }
         # The chains are the model worker's; their steps are functions, which do not travel between processes.
-        card = replace(self._models[job.model].card, prepare=(), finish=())
+        card = self._models[job.model].card
+        card = replace(card, prepare=(), finish=(), inputs=asked_for(card.inputs, self._routes.get(job.route)))
         run_confined(
             prepare_inputs,
             (job.inputs, siblings, card, paths, study_uid, assignment.folder),
             memory_mb=self._decode_memory_mb,
             timeout_s=reading_limit_s(job),
         )
+
+    def _note_quality(self, connection: sa.Connection, assignment: Assignment, now: datetime) -> None:
+        """What the images are worth belongs to the job's history, also when the volume is long gone."""
+        job, quality = assignment.job, load_quality(assignment.folder)
+        note(connection, now, "input-quality", in_words(quality), study_id=job.study_id, job_id=job.id)
 
     def _infer(self, assignment: Assignment) -> None:
         assert self._inference is not None  # noqa: S101  of_model is only used where there is one
@@ -109,6 +120,7 @@ class Stages:
         grid = GRID.validate_json((assignment.prepared / GRID_FILE).read_bytes())
         _, paths, _ = self._sources(job, [grid.series_uid])
         findings = load_findings(assignment.findings)
+        findings = replace(findings, summary=(*remarks(load_quality(assignment.prepared)), *findings.summary))
         if job.incomplete:
             findings = replace(findings, summary=(INCOMPLETE, *findings.summary))
         card = self._models[job.model].card

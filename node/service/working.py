@@ -76,7 +76,16 @@ def _run_stages(
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
         memory_mb = settings.jobs.decode_memory_mb
         peers = {peer.name: peer for peer in configuration.peers}
-        stages = Stages(ledger, queue, home, models, decode_memory_mb=memory_mb, peers=peers, inference=inference)
+        stages = Stages(
+            ledger,
+            queue,
+            home,
+            models,
+            decode_memory_mb=memory_mb,
+            peers=peers,
+            routes=configuration.routes,
+            inference=inference,
+        )
         chosen = choose(stages)
         notices = Notices(ledger, queue, home, models, peers, now)
         runner = Runner(

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from ai.contract import InputCard
+from ai.quality import Quality
 from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts, Stack
 from node.errors import ReasonCode, Refused
-from node.jobs.gate import check, refusal_for_series
+from node.jobs.gate import check, check_quality, refusal_for_series
+from node.jobs.quality import asked_for, in_words, remarks
+from node.settings import Route
 from tests.makers.images import SAGITTAL, TILTED_14_DEG, even, slice_facts, volume_facts
 
 CARD = InputCard(
@@ -144,3 +147,34 @@ def test_the_reason_of_a_series_is_that_of_its_largest_stack():
     told = refusal_for_series(split_into_stacks([scout, *volume_facts(even(10), gantry_tilt_deg=10.0)]), CARD)
     assert told is not None
     assert told.reason is ReasonCode.GANTRY_TILT
+
+
+@pytest.mark.parametrize(
+    ("least", "words"),
+    [
+        ({}, ""),
+        ({"noise": 0.4}, ""),
+        ({"noise": 0.45}, "noise scores 0.42 (1 is best), at least 0.45 is asked for"),
+        ({"coverage": 0.1}, "coverage cannot be scored"),
+    ],
+)
+def test_images_below_the_quality_that_is_asked_for_are_refused(least: dict[str, float], words: str) -> None:
+    route = Route(name="r", model="m", destinations=("pacs",), input={"ct": {"min_quality": least}})
+    (card,) = asked_for([replace(CARD, min_quality=(("noise", 0.2),))], route)
+    quality = Quality(noise=0.42, motion=1.0, artefact=1.0, coverage=None)
+    if not words:
+        check_quality(quality, card)
+        return
+    with pytest.raises(Refused) as caught:
+        check_quality(quality, card)
+
+    assert caught.value.reason is ReasonCode.IMAGE_QUALITY
+    assert words in str(caught.value)
+
+
+def test_quality_is_said_in_the_history_and_remarked_on_where_it_is_poor() -> None:
+    quality = {"ct": {"noise": 0.31, "motion": 0.9, "coverage": 0.1}}
+
+    assert in_words(quality) == "ct: noise 0.31, motion 0.90, coverage 0.10"
+    assert remarks(quality) == ("The images (ct) are of low quality: noise 0.31 (1 is best).",)
+    assert remarks({"ct": {"noise": 0.8}}) == ()

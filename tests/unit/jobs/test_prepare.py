@@ -12,11 +12,12 @@ from pydicom.encaps import encapsulate
 from ai.contract import InputCard, ModelCard
 from node.core.job import JobState, Priority, Stage
 from node.core.stacks import split_into_stacks
+from node.errors import ReasonCode
 from node.jobs import stages
 from node.jobs.confined import run_confined
 from node.jobs.runner import Runner, StageWork
 from node.jobs.stages import Stages
-from node.settings import JobsTable
+from node.settings import JobsTable, Route
 from node.state import schema, work
 from node.state.header import read_facts
 from node.state.rows import JobRow, NewJob
@@ -32,10 +33,15 @@ CARD = ModelCard("m", "1", "v", "t", "u", (), "l", 1, 1, (INPUT,), "ct", (), (),
 class Station:
     """A home with its ledger, and the runner of a CPU worker in it."""
 
-    def __init__(self, found: Books) -> None:
+    def __init__(self, found: Books, least: dict[str, float] | None = None) -> None:
         self.books = found
         made = Stages(
-            found.ledger, found.queue, found.home, {"m": SimpleNamespace(card=CARD)}, decode_memory_mb=MEMORY_MB
+            found.ledger,
+            found.queue,
+            found.home,
+            {"m": SimpleNamespace(card=CARD)},
+            decode_memory_mb=MEMORY_MB,
+            routes=[Route(name="r", model="m", destinations=("pacs",), input={"ct": {"min_quality": least or {}}})],
         )
         self.prepare = made.of_worker()[Stage.PREPARE]
 
@@ -147,13 +153,14 @@ def test_a_decoder_that_crashes_costs_this_job_its_attempts_and_no_other(station
 
 
 @pytest.mark.parametrize(
-    ("misbehaviour", "reason"), [(misbehaving.hang, "timeout"), (misbehaving.be_killed, "out-of-memory")]
+    ("misbehaviour", "timeout_s", "reason"),
+    [(misbehaving.hang, 0.5, "timeout"), (misbehaving.be_killed, 60.0, "out-of-memory")],
 )
 def test_a_hang_and_a_kill_for_want_of_memory_are_told_apart(
-    station: Station, misbehaviour: Callable[[], None], reason: str
+    station: Station, misbehaviour: Callable[[], None], timeout_s: float, reason: str
 ) -> None:
     def misbehave() -> None:
-        run_confined(misbehaviour, (), memory_mb=MEMORY_MB, timeout_s=0.5)
+        run_confined(misbehaviour, (), memory_mb=MEMORY_MB, timeout_s=timeout_s)
 
     job = station.run(station.receive("bad"), misbehave)
 
@@ -165,3 +172,21 @@ def test_more_slices_get_more_time(station: Station) -> None:
     job = station.job(station.receive("six slices"))
 
     assert stages.reading_limit_s(job) == stages.READING_S + 6 * stages.READING_S_PER_SLICE
+
+
+def test_the_quality_of_the_images_is_kept_and_what_the_route_asks_for_is_required(tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "poor").mkdir()
+    with books(tmp_path / "good") as found:
+        good = Station(found)
+        job = good.run(good.receive("good"))
+        with found.ledger.read() as connection:
+            events = {row.name: row.message for row in connection.execute(schema.event.select())}
+    with books(tmp_path / "poor") as found:
+        asking = Station(found, {"coverage": 0.9})
+        refused = asking.run(asking.receive("poor"))
+
+    assert job.state is JobState.PREPARED
+    assert events["input-quality"].startswith("ct: ")
+    assert (refused.state, refused.reason) == (JobState.REFUSED, ReasonCode.IMAGE_QUALITY)
+    assert "coverage" in refused.message
