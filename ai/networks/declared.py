@@ -25,6 +25,8 @@ class Kind(str, Enum):
     """torch.export, a .pt2 file."""
     ONNX = "onnx"
     """Computed by ONNX Runtime, on the processor."""
+    TORCHXRAYVISION = "torchxrayvision"
+    """A DenseNet-121 of radiographs as torchxrayvision publishes it."""
     BUNDLE = "bundle"
     """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
 

@@ -1,10 +1,12 @@
 """Opens a network's file, whichever of the kinds it is, as something that maps a batch of tensors to tensors."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ai.errors import CardInvalid
 from ai.networks.architectures import build
+from ai.networks.checkpoint import tensors_of
 from ai.networks.declared import Kind, NetworkCard
 from ai.networks.exported import open_exported
 from ai.networks.portable import open_portable
@@ -12,6 +14,7 @@ from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -44,11 +47,33 @@ def load_weights(network: "nn.Module", content: bytes, name: str) -> "nn.Module"
         tensors = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
         raise CardInvalid(f"{name}: is no whole safetensors file: {error}") from error
+    return put_in(network, tensors, name)
+
+
+def put_in(network: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) -> "nn.Module":
+    """Put tensors into a network: every one, and no other. Raises CardInvalid where they are not its own."""
     try:
         network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise CardInvalid(f"{name}: its tensors are not those of the network that is named: {error}") from error
     return network
+
+
+def _torchxrayvision(card: NetworkCard, content: bytes) -> "nn.Module":
+    tensors = monai_names(tensors_of(content, card.weights.name))
+    network = build("densenet121", {"spatial_dims": 2, "in_channels": 1, "out_channels": len(card.channels)})
+    return put_in(network, tensors, card.weights.name)
+
+
+def monai_names(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """The weights of torchxrayvision's DenseNet under the names of MONAI's, which is the same network.
+
+    Its operating points are left out: they are thresholds of the card.
+    """
+    renamed = {re.sub(r"(denselayer\d+)\.", r"\1.layers.", name): one for name, one in tensors.items()}
+    return {
+        name.replace("classifier.", "class_layers.out."): one for name, one in renamed.items() if name != "op_threshs"
+    }
 
 
 def _scripted(card: NetworkCard, content: bytes) -> "nn.Module":
@@ -63,4 +88,5 @@ _OPENERS: "dict[Kind, Callable[[NetworkCard, bytes], nn.Module]]" = {
     Kind.SAFETENSORS: _with_weights,
     Kind.TORCHSCRIPT: _scripted,
     Kind.EXPORT: _exported,
+    Kind.TORCHXRAYVISION: _torchxrayvision,
 }

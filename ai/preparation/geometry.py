@@ -76,6 +76,12 @@ def crop(placed: Placed, *, before: Shape, after: Shape) -> Placed:
     return _framed(placed, before, (left[0], left[1], left[2]), None)
 
 
+def crop_to_square(placed: Placed) -> Placed:
+    """Cut the middle square out of each slice."""
+    side = min(placed.shape[1:])
+    return fit(placed, shape=(0, side, side), value=None)
+
+
 def pad(placed: Placed, *, before: Shape, after: Shape, value: float | None) -> Placed:
     """Add voxels at both ends of each axis."""
     grown = [size + first + last for size, first, last in zip(placed.shape, before, after, strict=True)]

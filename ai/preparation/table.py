@@ -57,6 +57,12 @@ GEOMETRY = (
         (SHAPE, INTERPOLATION),
     ),
     Step("crop", Family.GEOMETRY, geometry.crop, "x = x' + before", (BEFORE, AFTER)),
+    Step(
+        "crop-to-square",
+        Family.GEOMETRY,
+        geometry.crop_to_square,
+        "the middle min(rows, columns) of rows and columns; of an odd number the last is cut",
+    ),
     Step("pad", Family.GEOMETRY, geometry.pad, "x = x' − before", (BEFORE, AFTER, FILL)),
     Step(
         "fit",

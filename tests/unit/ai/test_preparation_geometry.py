@@ -75,6 +75,7 @@ CHAINS = {
     "pad": [("pad", {"before": (2, 3, 4), "after": (1, 2, 3)})],
     "fit": [("fit", {"shape": (35, 57, 56)})],
     "pad-to": [("pad-to", {"least": (30, 1, 1), "multiple": (16, 16, 16)})],
+    "crop-to-square": [("crop-to-square", {})],
     "crop-to-foreground": [("crop-to-foreground", {"above": 20.0, "margin_mm": 2.0})],
     "crop-to-body": [("crop-to-body", {"above_hu": 20.0, "margin_mm": 4.0})],
     "centre": [("centre", {"shape": (28, 60, 60), "above": 10.0})],
