@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+import tracemalloc
 import zlib
 from contextlib import suppress
 from itertools import count
@@ -28,6 +29,7 @@ from tests.makers.receiver import (
     code,
     command,
     door,
+    opened,
     process_settings,
     send,
     wait_for,
@@ -223,6 +225,29 @@ def test_hostile_elements_are_passed_over_or_refused(door: Door, tmp_path: Path,
     with association(door) as sender:
         assert code(sender.send_c_store(file)) == status
         assert code(sender.send_c_store(part10(tmp_path / "good.dcm", ct(study="1.2.3")))) == 0x0000
+
+
+def test_names_of_ten_megabytes_are_not_held(tmp_path: Path) -> None:
+    """A patient's, one in a UID's place, and a private element of unknown VR: they pass, and memory stays."""
+    cases = [(0x00100010, "UN", 0x0000), (0x0020000E, "UN", 0xC000), (0x00091010, "UN", 0x0000)]
+    files = [
+        part10(
+            tmp_path / f"{n}.dcm",
+            ct(instance=f"1.2.{n}", extra=element(tag, vr, b"1" * 10_000_000)),
+            instance=f"1.2.{n}",
+        )
+        for n, (tag, vr, _) in enumerate(cases)
+    ]
+    with opened(tmp_path / "home", {"max_instance_mb": 32}) as door, association(door) as sender:
+        assert code(sender.send_c_store(part10(tmp_path / "first.dcm", ct()))) == 0x0000
+        tracemalloc.start()
+        try:
+            assert [code(sender.send_c_store(one)) for one in files] == [status for _, _, status in cases]
+            # The sender, in this process too, holds PDUs that wait.
+            assert tracemalloc.get_traced_memory()[1] < 24 << 20
+        finally:
+            tracemalloc.stop()
+        assert len(door.files()) == 3
 
 
 def test_requests_that_do_not_wait_for_their_answers_are_served_in_turn(door: Door) -> None:

@@ -128,6 +128,33 @@ def test_old_versions_of_tls_are_refused(door: Door, authority: Authority) -> No
                     context.wrap_socket(plain)
 
 
+@pytest.mark.parametrize(
+    ("ciphers", "fine"),
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+        ("ECDHE-ECDSA-AES128-SHA256", False),
+        ("ECDHE-ECDSA-AES256-SHA", False),
+        ("ECDHE-ECDSA-AES128-CCM8", False),
+    ],
+)
+def test_ciphers_are_those_of_bcp_195(door: Door, authority: Authority, ciphers: str, fine: bool) -> None:
+    """With forward secrecy and authenticated encryption (RFC 9325 section 4.2); CBC and short tags are refused."""
+    signed = authority.sign("/O=Hospital/CN=ct1")
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.check_hostname = False
+    context.load_cert_chain(signed.certificate, signed.key)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with socket.create_connection(("127.0.0.1", door.port), timeout=10) as plain:
+        if fine:
+            with context.wrap_socket(plain) as secured:
+                assert (secured.cipher() or ("",))[0] == ciphers
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                context.wrap_socket(plain)
+
+
 @pytest.mark.real("dcmtk")
 def test_plain_associations_can_be_refused(tmp_path: Path, authority: Authority, ours: Signed) -> None:
     """tls.required."""

@@ -90,9 +90,10 @@ def identity(kind: int, primary: bytes, secondary: bytes = b"") -> UserIdentityN
         (identity(2, USER.encode(), b"correct hors"), False),
         (identity(3, USER.encode()), False),
         (identity(4, b"<saml/>"), False),
+        (identity(4, b"<saml>" + bytes(60_000)), False),
         (identity(5, USER.encode()), False),
     ],
-    ids=["right", "name alone", "shorter", "Kerberos", "SAML", "JWT"],
+    ids=["right", "name alone", "shorter", "Kerberos", "SAML", "long SAML", "JWT"],
 )
 def test_only_a_name_with_its_passcode_counts(door: Door, item: UserIdentityNegotiation, accepted: bool) -> None:
     """Tokens are not checked here, so they are no identity, whatever they say."""
