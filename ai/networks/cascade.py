@@ -59,8 +59,10 @@ def read_region(card: Path, model: ModelCard) -> RegionCard | None:
         margin_mm=table.take("margin_mm", float),
     )
     table.finish()
-    if found.network.kind is Kind.BUNDLE:
-        raise CardInvalid(f"{where}: a bundle cannot be a cascade's first network; name its network with its own chain")
+    if found.network.kind in (Kind.BUNDLE, Kind.NNUNET):
+        raise CardInvalid(
+            f"{where}: a {found.network.kind.value} cannot be a cascade's first network: it prepares by itself"
+        )
     if not 0 <= found.margin_mm <= 1000:
         raise CardInvalid(f"{where}: margin_mm must be from 0 to 1000 mm, found {found.margin_mm:g}")
     return found

@@ -27,6 +27,8 @@ class Kind(str, Enum):
     """Computed by ONNX Runtime, on the processor."""
     TORCHXRAYVISION = "torchxrayvision"
     """A DenseNet-121 of radiographs as torchxrayvision publishes it."""
+    NNUNET = "nnunet"
+    """nnU-Net v2: the folder of the card is the trained model's, with plans.json and dataset.json."""
     BUNDLE = "bundle"
     """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
 
@@ -81,7 +83,7 @@ class NetworkCard:
     dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
     channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
     label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference.json that may build and
-    evaluate whatever it names: the site vouches for it.
+    evaluate whatever it names: the site vouches for it. configuration: of nnU-Net's plans, such as 3d_fullres.
     """
 
     kind: Kind
@@ -99,6 +101,7 @@ class NetworkCard:
     channels_last: bool
     compile: bool
     trusted: str = ""
+    configuration: str = ""
 
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
@@ -131,6 +134,7 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
         channels_last=table.take("channels_last", bool, False),
         compile=table.take("compile", bool, False),
         trusted=table.take("trusted", str, ""),
+        configuration=table.take("configuration", str, ""),
     )
     table.finish()
     _check(found, model, where)
@@ -167,14 +171,7 @@ def _window(table: TableReader) -> WindowCard:
 def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
     if not SHA256.fullmatch(network.sha256):
         raise CardInvalid(f"{where}: sha256 pins the weights: 64 hexadecimal digits in lower case, as sha256sum says")
-    if network.kind is Kind.BUNDLE and (model.prepare or model.finish or network.window):
-        raise CardInvalid(f"{where}: a bundle prepares, cuts and finishes by itself; remove prepare, finish and window")
-    if network.kind is Kind.BUNDLE and network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS, Finds.MEASUREMENTS):
-        raise CardInvalid(f"{where}: of a bundle, segments, classifications and measurements are taken")
-    if network.kind is Kind.SAFETENSORS:
-        check_architecture(network.architecture, network.parameters, where)
-    elif network.architecture or network.parameters:
-        raise CardInvalid(f"{where}: {network.kind.value} holds its own architecture; remove architecture, parameters")
+    _check_kind(network, model, where)
     if network.dimensions not in (2, 3) or (network.window and len(network.window.size) != network.dimensions):
         raise CardInvalid(f"{where}: dimensions is 2 or 3, and window.size has as many numbers")
     unknown = set(network.inputs) - {one.name for one in model.inputs}
@@ -185,6 +182,24 @@ def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
     if strange or not declared:
         what = f"names {strange[0]!r}" if strange else "is empty"
         raise CardInvalid(f"{where}: finds {network.finds.value}, and channels {what}: declare it in the card")
+
+
+def _check_kind(network: NetworkCard, model: ModelCard, where: str) -> None:
+    """What goes with the kind of file that the network is."""
+    if network.kind is Kind.BUNDLE and (model.prepare or model.finish or network.window):
+        raise CardInvalid(f"{where}: a bundle prepares, cuts and finishes by itself; remove prepare, finish and window")
+    if network.kind is Kind.BUNDLE and network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS, Finds.MEASUREMENTS):
+        raise CardInvalid(f"{where}: of a bundle, segments, classifications and measurements are taken")
+    if (network.kind is Kind.NNUNET) != bool(network.configuration):
+        raise CardInvalid(
+            f"{where}: configuration names one of nnU-Net's plans, such as 3d_fullres, and goes with nnunet"
+        )
+    if network.kind is Kind.NNUNET and network.window:
+        raise CardInvalid(f"{where}: nnU-Net's plan sets the windows; remove [network.window]")
+    if network.kind is Kind.SAFETENSORS:
+        check_architecture(network.architecture, network.parameters, where)
+    elif network.architecture or network.parameters:
+        raise CardInvalid(f"{where}: {network.kind.value} holds its own architecture; remove architecture, parameters")
 
 
 def _in_order(model: ModelCard, finds: Finds) -> tuple[str, ...]:

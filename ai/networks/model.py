@@ -1,6 +1,6 @@
 """A model without code: a folder with a card and a network's file, run as the card says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from ai.networks.bundle import Bundle, configurations
 from ai.networks.cascade import RegionCard, boxes_of, read_region
 from ai.networks.declared import Kind, NetworkCard, read_network
 from ai.networks.found import findings_of
+from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
+from ai.networks.plans import Plan, plan_files, read_plan
 from ai.networks.running import RunningNetwork
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
@@ -51,11 +53,17 @@ class NetworkModel:
         """Raises CardInvalid, naming file and key, where the card cannot be used."""
         file = folder / CARD
         self._folder = folder
-        self.card: ModelCard = read_card(file, decided_by=configurations(folder))
+        self.card: ModelCard = read_card(file, decided_by=[*configurations(folder), *plan_files(folder)])
         self.network: NetworkCard = read_network(file, self.card)
+        self.plan: Plan | None = None
+        if self.network.kind is Kind.NNUNET:
+            self.plan = read_plan(folder, self.network.configuration)
+            self.network = as_planned(self.network, self.plan)
         self.region: RegionCard | None = read_region(file, self.card)
-        if self.region is not None and self.network.kind is Kind.BUNDLE:
-            raise CardInvalid(f"{file} [region]: a bundle prepares by itself and cannot be a cascade's second network")
+        if self.region is not None and self.network.kind in (Kind.BUNDLE, Kind.NNUNET):
+            raise CardInvalid(
+                f"{file} [region]: {self.network.kind.value} prepares by itself: it is no cascade's second network"
+            )
 
     @property
     def networks(self) -> tuple[NetworkCard, ...]:
@@ -70,6 +78,13 @@ class NetworkModel:
             with closing(bundle):
                 yield InParts(bundle.load, bundle.compute, bundle.finish)
             return
+        if self.plan is not None:
+            plan, network = self.plan, self.network
+            with closing(RunningNetwork(open_planned(network, plan), network, device)) as running:
+                yield in_parts(
+                    self.card, network, running, lambda inputs: prepare_as_planned(inputs, self.card, network, plan)
+                )
+            return
         with closing(_running(self.network, device)) as running:
             if self.region is None:
                 yield in_parts(self.card, self.network, running)
@@ -82,12 +97,17 @@ def _running(network: NetworkCard, device: Device) -> RunningNetwork:
     return RunningNetwork(open_network(network, device.threads), network, device)
 
 
-def in_parts(card: ModelCard, network: NetworkCard, running: RunningNetwork) -> InParts[Loaded, Said]:
-    """A prediction: the card's chain, the network, and the card's finish."""
+def in_parts(
+    card: ModelCard,
+    network: NetworkCard,
+    running: RunningNetwork,
+    prepared_by: Callable[[Inputs], Prepared] | None = None,
+) -> InParts[Loaded, Said]:
+    """A prediction: the card's chain (or what is given in its place), the network, and the card's finish."""
 
     def load(inputs: Inputs) -> Loaded:
         refuse_unsuitable(inputs, card)
-        prepared = prepare(inputs, card.prepare)
+        prepared = prepared_by(inputs) if prepared_by else prepare(inputs, card.prepare)
         return Loaded(prepared, running.load(prepared.stacked(network.inputs)))
 
     def compute(loaded: Loaded) -> Said:
