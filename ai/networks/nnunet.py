@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
+from scipy import ndimage
 
 from ai.contract import ModelCard
 from ai.errors import CardInvalid, ModelRefused
@@ -63,7 +63,7 @@ def prepare_as_planned(inputs: Inputs, card: ModelCard, network: NetworkCard, pl
     placed = {name: _turned(prepared.placed[name], plan) for name in network.inputs}
     if len({one.shape for one in placed.values()}) > 1:
         raise ModelRefused("the inputs lie on different grids, and nnU-Net takes them as channels of one image")
-    mask = binary_fill_holes(np.any([one.array != 0 for one in placed.values()], axis=0))
+    mask = ndimage.binary_fill_holes(np.any([one.array != 0 for one in placed.values()], axis=0))  # type: ignore[attr-defined]  # scipy makes it lazily
     box: Box = box_around(mask, "but zeros")
     inside = mask[tuple(slice(low, high + 1) for low, high in box)]
     made = {

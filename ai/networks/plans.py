@@ -48,8 +48,8 @@ class Density:
 class Plan:
     """One configuration of a plan.
 
-    spacing_mm, patch: along the axes after `axes` permuted them; two where dimensions is 2. schemes, masked: how each channel is normalised, and whether over
-    what is not zero alone. channels: of the output.
+    spacing_mm, patch: along the axes after `axes` permuted them; two where dimensions is 2. schemes, masked: how each
+    channel is normalised, and whether over what is not zero alone. channels: of the output.
     """
 
     network: str
