@@ -5,8 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Mask, Measurement, Segment, Shape
+from ai.masks import mask_from
 from ai.volume import Facts, Inputs, Volume
 
 
@@ -65,10 +67,10 @@ def load_findings(folder: Path) -> Findings:
     top = json.loads((folder / "findings.json").read_text())
     segments = []
     for number, one in enumerate(top["segments"]):
-        packed = np.load(folder / f"segment-{number}.npy", allow_pickle=False)
-        count = int(np.prod(one["shape"]))
-        mask = np.unpackbits(packed, count=count).astype(np.bool_).reshape(one["shape"])
-        segments.append(Segment(key=one["key"], mask=mask, grid=one["grid"]))
+        packed = np.load(folder / f"segment-{number}.npy", mmap_mode="r", allow_pickle=False)
+        slices, rows, columns = one["shape"]
+        planes = (_plane(packed, index, rows, columns) for index in range(slices))
+        segments.append(Segment(key=one["key"], mask=mask_from(planes, (slices, rows, columns)), grid=one["grid"]))
     return Findings(
         segments=tuple(segments),
         measurements=tuple(
@@ -101,7 +103,12 @@ def load_planes(folder: Path, index: int, grid: str) -> list[tuple[str, Mask]]:
         if one["grid"] != grid or not 0 <= index < slices:
             continue
         packed = np.load(folder / f"segment-{number}.npy", mmap_mode="r", allow_pickle=False)
-        first, count = index * rows * columns, rows * columns
-        bits = np.unpackbits(packed[first // 8 : (first + count + 7) // 8])[first % 8 :][:count]
-        found.append((one["key"], bits.astype(np.bool_).reshape(rows, columns)))
+        found.append((one["key"], _plane(packed, index, rows, columns)))
     return found
+
+
+def _plane(packed: npt.NDArray[np.uint8], index: int, rows: int, columns: int) -> Mask:
+    """One slice of a bit-packed mask; slices need not begin with a byte."""
+    first, count = index * rows * columns, rows * columns
+    bits = np.unpackbits(packed[first // 8 : (first + count + 7) // 8])[first % 8 :][:count]
+    return bits.view(np.bool_).reshape(rows, columns)

@@ -5,6 +5,7 @@ import numpy as np
 from ai.contract import ModelCard
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Segment
+from ai.masks import mask_from
 from ai.postprocessing.decided import Decided, Labels, labelled
 from ai.preparation.images import Array
 from ai.preparation.pipeline import Prepared
@@ -46,9 +47,12 @@ def segments_of(card: ModelCard, layers: Labels) -> tuple[Segment, ...]:
     highest = int(layers.max(initial=0))
     if highest > len(card.segments):
         raise ModelFailed(f"{card.name}: found label {highest}, but its card declares {len(card.segments)} segments")
-    return tuple(
-        Segment(one.key, (layers == label).any(axis=0), card.reference) for label, one in enumerate(card.segments, 1)
-    )
+    _, slices, rows, columns = layers.shape
+    segments = []
+    for label, one in enumerate(card.segments, 1):
+        planes = ((layers[:, index] == label).any(axis=0) for index in range(slices))
+        segments.append(Segment(one.key, mask_from(planes, (slices, rows, columns)), card.reference))
+    return tuple(segments)
 
 
 def _decide(prepared: Prepared, made: Array, chain: Chain) -> Decided:

@@ -16,6 +16,7 @@ from node import __version__
 from node.bench.encode_once import SCAN, SPACING_MM, card_of, make_labels, make_source
 from node.bench.figures import Case, Side
 from node.bench.load import BenchFailed
+from node.results.profile import SegmentationType
 
 Say = Callable[[str], None]
 
@@ -29,39 +30,52 @@ def run_encode(folder: Path, rounds: int, say: Say) -> list[Case]:
     source = folder / "source"
     say(f"making {SCAN[0]} slices")
     make_source(source)
-    cases = _segmentations(folder, source, SEGMENTS, rounds, say)
-    say(f"{MANY} segments")
-    many = _ours(folder, source, MANY, 1)
-    cases += [
-        _alone(f"{MANY} segments: encode, check, save", "s", float("inf"), [one["seconds"] for one in many]),
-        _alone(f"{MANY} segments: file", "MB", float("inf"), [one["file_mb"] for one in many]),
-    ]
-    say(f"a report of {MEASUREMENTS} measurements")
-    reports = [_once(source, folder / f"report-{number}", 0) for number in range(rounds)]
-    cases.append(
-        _alone(f"report of {MEASUREMENTS} measurements", "s", MOST_REPORT_S, [one["seconds"] for one in reports])
-    )
+    cases = _beside_dcmqi(folder, source, rounds, say)
+    for form in SegmentationType:
+        cases += _many(folder, source, form, rounds, say)
+    reports = []
+    for number in range(rounds):
+        say(f"a report of {MEASUREMENTS} measurements: round {number + 1} of {rounds}")
+        reports.append(_once(source, folder / "ours", 0)["seconds"])
+    cases.append(_alone(f"report of {MEASUREMENTS} measurements: make, save, check", "s", MOST_REPORT_S, reports))
     return cases
 
 
-def _segmentations(folder: Path, source: Path, count: int, rounds: int, say: Say) -> list[Case]:
-    name = f"{count} segments over a third of {' x '.join(map(str, SCAN))}"
+def _beside_dcmqi(folder: Path, source: Path, rounds: int, say: Say) -> list[Case]:
+    """Beside dcmqi both begin with the files of source and label map; alone, ours begins with masks in memory."""
+    name = f"{SEGMENTS} segments over a third of {' x '.join(map(str, SCAN))}"
     dcmqi = shutil.which("itkimage2segimage") or str(Path(sys.executable).parent / "itkimage2segimage")
+    is_there = Path(dcmqi).exists()
     ours, theirs = [], []
     for number in range(rounds):
         say(f"{name}: round {number + 1} of {rounds}")
-        ours += _ours(folder, source, count, 1)
-        if Path(dcmqi).exists():
-            theirs.append(_theirs(dcmqi, folder, source, count))
-    times = [one["seconds"] for one in ours]
-    side = Side("isocenter", __version__, tuple(times))
-    beside = Side("dcmqi itkimage2segimage", version("dcmqi"), tuple(theirs)) if theirs else None
+        ours.append(_segmentation(folder, source, SEGMENTS, SegmentationType.BINARY))
+        if is_there:
+            theirs.append(_theirs(dcmqi, folder, source, SEGMENTS))
+    side = Side("isocenter", __version__, tuple(one["whole_seconds"] for one in ours))
+    beside = Side("dcmqi itkimage2segimage", version("dcmqi"), tuple(theirs)) if is_there else None
     skipped = "" if beside else "dcmqi is not installed"
     return [
-        Case(f"{name}, beside dcmqi", "s", 1.0, side if beside else None, beside, skipped=skipped),
-        _alone(f"{name}: encode, check, save", "s", MOST_S, times),
-        _alone(f"{name}: peak memory", "MB", MOST_MB, [one["peak_mb"] for one in ours]),
-        _alone(f"{name}: file", "MB", float("inf"), [one["file_mb"] for one in ours]),
+        Case(f"{name}: files to file", "s", 1.0, side if beside else None, beside, skipped=skipped),
+        *_figures(name, ours, MOST_S, MOST_MB),
+    ]
+
+
+def _many(folder: Path, source: Path, form: SegmentationType, rounds: int, say: Say) -> list[Case]:
+    """As many segments as a whole body's model finds: what they take is stated, and nothing is asked of it."""
+    name = f"{MANY} segments, {form.value}"
+    runs = []
+    for number in range(rounds):
+        say(f"{name}: round {number + 1} of {rounds}")
+        runs.append(_segmentation(folder, source, MANY, form))
+    return _figures(name, runs, float("inf"), float("inf"))
+
+
+def _figures(name: str, runs: Sequence[dict[str, float]], most_s: float, most_mb: float) -> list[Case]:
+    return [
+        _alone(f"{name}: encode, check, save", "s", most_s, [one["seconds"] for one in runs]),
+        _alone(f"{name}: peak memory", "MB", most_mb, [one["peak_mb"] for one in runs]),
+        _alone(f"{name}: file", "MB", float("inf"), [one["file_mb"] for one in runs]),
     ]
 
 
@@ -69,25 +83,21 @@ def _alone(name: str, unit: str, most: float, runs: Sequence[float]) -> Case:
     return Case(name, unit, most, Side("isocenter", __version__, tuple(runs)))
 
 
-def _ours(folder: Path, source: Path, count: int, rounds: int) -> list[dict[str, float]]:
+def _segmentation(folder: Path, source: Path, count: int, form: SegmentationType) -> dict[str, float]:
     labels = folder / f"labels-{count}.npy"
     if not labels.exists():
         np.save(labels, make_labels(count))
-    found = []
-    for _ in range(rounds):
-        out = folder / f"ours-{time.monotonic_ns()}"
-        found.append(_once(source, out, count, labels))
-        shutil.rmtree(out)
-    return found
+    return _once(source, folder / "ours", count, str(labels), form.value)
 
 
-def _once(source: Path, out: Path, count: int, labels: Path | None = None) -> dict[str, float]:
-    """A process of its own, so that each starts with nothing in memory."""
+def _once(source: Path, out: Path, count: int, *more: str) -> dict[str, float]:
+    """A process of its own, so that each starts with nothing in memory but what a worker has loaded while idle."""
     out.mkdir()
-    command = [sys.executable, "-m", "node.bench.encode_once", str(source), str(out), str(count), str(labels or "")]
+    command = [sys.executable, "-m", "node.bench.encode_once", str(source), str(out), str(count), *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchFailed(f"encoding {count} segments failed: {done.stderr.strip()[-400:]}")
+    shutil.rmtree(out)
     told: dict[str, float] = json.loads(done.stdout)
     return told
 

@@ -179,10 +179,15 @@ def encode(
 ) -> None:
     """How long results take to encode, check and save: beside dcmqi where it is installed, in turn, by medians.
 
+    Each is made in a process of its own that is warm, as a worker is when a job comes. Times alone begin with masks in
+    memory; beside dcmqi, both begin with the files of the source and of the masks.
+
     It takes some minutes, and a gigabyte in the folder for temporary files. Exit code 1: a case needs more than it
     should.
 
-    Example: isocenter bench encode --rounds 3
+    Example: isocenter bench encode --rounds 5
+
+    Example: isocenter bench encode --rounds 1 --json
     """
     from node.bench.encode import run_encode
 

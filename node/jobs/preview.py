@@ -12,6 +12,7 @@ import numpy as np
 from ai.contract import Model
 from ai.exchange import load_findings, load_planes
 from ai.findings import Findings
+from ai.masks import voxels_by_slice
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.preview import CT_VIEWS, Drawn, Measured, Preview, View
 from node.core.study import Stack
@@ -45,7 +46,7 @@ class Previews:
         job, findings = self._job(job_id)
         told = json.loads((self._decoded(job) / TOLD).read_text())
         card = self._models[job.model].card
-        areas = {one.key: np.count_nonzero(one.mask, axis=(1, 2)) for one in findings.segments}
+        areas = {one.key: voxels_by_slice(one.mask) for one in findings.segments}
         whole = sum(
             (area for area in areas.values() if len(area) == told["slices"]), np.zeros(told["slices"], np.int64)
         )

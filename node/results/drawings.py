@@ -7,6 +7,7 @@ import numpy as np
 
 from ai.contract import ModelCard
 from ai.findings import Findings
+from ai.masks import voxels_by_slice
 from node.results.asserted import outlines_of
 from node.results.contours import contours_of
 from node.results.drawn import Outlined
@@ -34,7 +35,7 @@ def drawings_of(findings: Findings, card: ModelCard, *, segments: bool) -> Itera
         for declared in present_segments(findings, card):
             found = findings.segment(declared.key)
             assert found is not None  # noqa: S101  it is among the present ones
-            reached = np.flatnonzero(found.mask.any(axis=(1, 2)))
+            reached = np.flatnonzero(voxels_by_slice(found.mask))
             lines = [Outlined(int(index), line) for index in reached for line in contours_of(found.mask[index])]
             yield Drawing(declared.key, declared.label, "", declared.colour_rgb, tuple(lines))
     for number, one in enumerate(findings.detections, 1):

@@ -14,16 +14,22 @@ BLANK = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "Accessio
 
 
 def evidence_of(origin: Origin) -> list[Dataset]:
-    """One header for each source instance."""
-    return [identified(origin, instance, sop_class) for instance, sop_class in origin.instances.items()]
+    """One header for each source instance; of patient and study the library asks the first alone."""
+    (first, sop_class), *others = origin.instances.items()
+    return [identified(origin, first, sop_class), *(_named(origin, *one) for one in others)]
 
 
 def identified(origin: Origin, instance: str, sop_class: str) -> Dataset:
     """A header that tells which instance of the source it stands for."""
-    header = Dataset()
+    header = _named(origin, instance, sop_class)
     for keyword in BLANK:
         setattr(header, keyword, "")
     header.StudyDate = header.StudyTime = None
+    return header
+
+
+def _named(origin: Origin, instance: str, sop_class: str) -> Dataset:
+    header = Dataset()
     header.StudyInstanceUID = origin.grid.study_uid
     header.SeriesInstanceUID = origin.grid.series_uid
     header.SOPClassUID = sop_class

@@ -26,11 +26,6 @@ PACKED_TOGETHER = 8
 """So many frames fill whole bytes, whatever their size."""
 
 
-def areas_of(mask: Mask) -> Areas:
-    """Voxels of a mask on each slice."""
-    return np.array([np.count_nonzero(plane) for plane in mask], np.intp)
-
-
 def put_frames(result: Dataset, slices: Sequence[tuple[int, Dataset]], masks: Sequence[Mask], areas: Areas) -> None:
     """Give a BINARY segmentation a frame for each segment on each slice that it reaches, segment by segment.
 

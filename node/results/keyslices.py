@@ -3,6 +3,7 @@
 import numpy as np
 
 from ai.findings import Findings, Map
+from ai.masks import voxels_by_slice
 
 COUNT = 8
 
@@ -12,7 +13,7 @@ def key_slices(findings: Findings, slice_count: int) -> tuple[int, ...]:
 
     At least six wherever there are six slices; spread through the whole volume where nothing was found.
     """
-    areas = [np.count_nonzero(segment.mask, axis=(1, 2)) for segment in findings.segments]
+    areas = [voxels_by_slice(segment.mask) for segment in findings.segments]
     areas = [area for area in areas if area.any()]
     detected = {round(float(np.median(one.points[:, 0]))) for one in findings.detections}
     detected |= {highest_slice(one) for one in findings.maps}

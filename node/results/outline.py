@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ai.findings import Mask
+from ai.masks import voxels_by_slice
 
 Points = npt.NDArray[np.float64]
 
@@ -32,7 +33,7 @@ class Outline:
 
 def draw_outline(mask: Mask) -> Outline:
     """The outline of a mask (slices, rows, columns) with at least one voxel."""
-    index = int(np.argmax(np.count_nonzero(mask, axis=(1, 2))))
+    index = int(np.argmax(voxels_by_slice(mask)))
     padded = np.pad(mask[index], 1).astype(np.float64)
     lines: list[Points] = contourpy.contour_generator(z=padded).lines(0.5)  # type: ignore[assignment]
     largest = max(lines, key=area)

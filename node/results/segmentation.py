@@ -9,10 +9,11 @@ from pydicom.dataset import Dataset
 
 from ai.contract import SegmentCard
 from ai.findings import Findings, Mask
+from ai.masks import voxels_by_slice
 from node.errors import ResultUnsound
 from node.results.coding import concept
 from node.results.equipment import NODE
-from node.results.frames import Areas, areas_of, put_frames
+from node.results.frames import Areas, put_frames
 from node.results.profile import SegmentationType
 from node.results.stamp import Edition, stamp
 from node.results.stand_ins import name_dimensions, refer_to_source, stand_in_index, stand_ins
@@ -35,7 +36,7 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
     if not present:
         return None
     masks = [mask_of(findings, one) for one in present]
-    areas = np.stack([areas_of(mask) for mask in masks])
+    areas = np.stack([voxels_by_slice(mask) for mask in masks])
     overlap = _overlap(masks, areas)
     wanted = edition.profile.segmentation is SegmentationType.LABELMAP
     is_label_map = wanted and not overlap and len(masks) <= MOST_LABELS

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from ai.contract import SegmentCard
 from ai.findings import Findings, Mask
+from ai.masks import voxels_by_slice
 from node.errors import ResultUnsound
 from node.results.checks import expect
 from node.results.coding import same_code
@@ -75,7 +76,7 @@ def _check_frames(path: Path, found: Dataset, masks: list[Mask], origin: Origin)
     places = _Group("PlanePositionSequence", lambda group: [float(value) for value in group.ImagePositionPatient])
     segments = _Group("SegmentIdentificationSequence", lambda group: int(group.ReferencedSegmentNumber))
     shared, is_label_map = found.SharedFunctionalGroupsSequence[0], found.SegmentationType == "LABELMAP"
-    areas = np.array([[np.count_nonzero(plane) for plane in mask] for mask in masks])
+    areas = np.stack([voxels_by_slice(mask) for mask in masks])
     seen: set[tuple[int, int]] = set()
     for number, item in enumerate(found.PerFrameFunctionalGroupsSequence):
         index, place = slices.of(item), places.of(item)

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
 from ai.contract import SegmentCard
 from ai.findings import Findings
+from ai.masks import voxels_by_slice
 from ai.volume import Volume
 from node.errors import ResultUnsound
 from node.results.checks import expect
@@ -104,7 +105,7 @@ def _contours(number: int, segment: SegmentCard, findings: Findings, origin: Ori
     item.ROIDisplayColor = list(segment.colour_rgb)
     item.ContourSequence = [
         _contour(points, int(index), origin)
-        for index in np.flatnonzero(mask.any(axis=(1, 2)))
+        for index in np.flatnonzero(voxels_by_slice(mask))
         for points in areas_of(mask[index])
     ]
     for place, contour in enumerate(item.ContourSequence, 1):
@@ -153,7 +154,7 @@ def check_structures(path: Path, found: Dataset, findings: Findings, edition: Ed
             if not beside(mask[index], _on_image(path, points, index, origin)).all():
                 raise ResultUnsound(f"{path.name}: a contour on slice {index + 1} is not where {segment.key!r} is")
             reached.add(index)
-        expect(path, f"slices of {segment.key}", reached, set(np.flatnonzero(mask.any(axis=(1, 2))).tolist()))
+        expect(path, f"slices of {segment.key}", reached, set(np.flatnonzero(voxels_by_slice(mask)).tolist()))
 
 
 def _on_image(path: Path, points: Points, index: int, origin: Origin) -> Points:
