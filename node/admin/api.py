@@ -83,7 +83,7 @@ class Done(BaseModel):
 class Why(BaseModel):
     """Why it is done. reason: in words, for whoever looks for these results."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=300)]
+    reason: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 
 
 class Fault(BaseModel):

@@ -26,7 +26,7 @@ from node.admin.pages import (
     system,
 )
 from node.admin.rendering import STATIC, Pages, is_fragment
-from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell
+from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
 from node.admin.window import Window
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound
 
@@ -37,6 +37,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotFound, 404),
     (NotPossible, 409),
     (ConfigurationInvalid, 422),
+    (Unusable, 422),
     (IsocenterError, 500),
 )
 """What an error means in HTTP; the first class that fits counts."""

@@ -48,6 +48,10 @@ class NotAllowed(IsocenterError):
     """Who asks is known, and may not do this."""
 
 
+class Unusable(IsocenterError):
+    """What was sent holds what no text does."""
+
+
 class Guard:
     """A dependency of every route: knows who asks, and whether RIGHTS lets them."""
 
@@ -55,7 +59,7 @@ class Guard:
         self._window, self._first = window, first
 
     async def __call__(self, request: Request) -> None:
-        """Sets request.state.visitor. Raises NotSignedIn or NotAllowed."""
+        """Sets request.state.visitor. Raises NotSignedIn, NotAllowed or Unusable."""
         needed = RIGHTS.get(request.scope["route"].name)
         if needed is None:
             raise NotAllowed("nobody may do this: rights.py has no row for it")
@@ -65,6 +69,7 @@ class Guard:
         if needed is PUBLIC:
             return
         await run_in_threadpool(self._check_local, request)
+        await _check_text(request)
         if needed is DOOR:
             return
         visitor = await run_in_threadpool(self._visitor, request)
@@ -118,9 +123,22 @@ def _check_origin(request: Request) -> None:
         raise NotAllowed("the request comes from another site")
 
 
+async def _check_text(request: Request) -> None:
+    """A NUL stands in no name, and a database may not take one. Raises Unusable."""
+    given = [*request.path_params.values(), *request.query_params.values()]
+    if _has_form(request):
+        given += (await request.form()).values()
+    if any(isinstance(one, str) and "\x00" in one for one in given):
+        raise Unusable("a character that stands for nothing (NUL) is in what was sent")
+
+
+def _has_form(request: Request) -> bool:
+    return "form" in request.headers.get("Content-Type", "")
+
+
 async def _check_csrf(request: Request, visitor: Visitor) -> None:
     given = request.headers.get(HEADER, "")
-    if not given and "form" in request.headers.get("Content-Type", ""):
+    if not given and _has_form(request):
         field = (await request.form()).get(FIELD, "")
         given = field if isinstance(field, str) else ""
     if not secrets.compare_digest(given.encode(), visitor.csrf.encode()):
