@@ -1,5 +1,7 @@
 """Drains what the receivers published into the ledger: reads each header once, in small transactions."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -30,15 +32,16 @@ class Indexer:
         self._ledger, self._spool, self._home, self._clock = ledger, spool, home, clock
         self._suspects = Suspects(home)
 
-    def drain(self) -> int:
-        """Index everything that is there; returns how many instances that were."""
-        total = 0
+    def drain(self, limit_s: float = math.inf) -> bool:
+        """Index what is there, for about so long; returns whether nothing was left."""
+        deadline = time.monotonic() + limit_s
         while batch := list(islice(self._spool.arrivals(), BATCH)):
             self._record([found for found in map(self._read, batch) if found is not None])
             for one in batch:
                 self._spool.taken(one)
-            total += len(batch)
-        return total
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     def _read(self, arrival: Arrival) -> Received | None:
         """What one file says; None where its study was removed meanwhile."""

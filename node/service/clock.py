@@ -45,6 +45,9 @@ log = structlog.get_logger()
 
 SWEEP_S = 2.0
 """The indexer looks at the spool at least so often, should a ring of the bell be lost."""
+INDEX_S = 2.0
+"""The indexer works for about so long before studies are looked at again: else none would become complete while more
+arrives than can be indexed."""
 UNUSABLE_PAUSE_S = 2.0
 """Before the ledger is tried again that was full, locked or gone."""
 RECONCILE_S = 30
@@ -149,13 +152,14 @@ class ServiceClock:
             while not stop.is_set():
                 self._after_step(self._steps.look())
                 try:
-                    self.indexer.drain()
+                    is_drained = self.indexer.drain(INDEX_S)
                     until = self.gathering.look()
                 except (LedgerUnusable, SpoolFull) as error:
                     log.warning("waiting-for-room", why=str(error))
                     stop.wait(UNUSABLE_PAUSE_S)  # not for the bell, which the receivers go on ringing
                 else:
-                    self._wake.wait(self._pause_s(until))
+                    if is_drained:
+                        self._wake.wait(self._pause_s(until))
         finally:
             self._scheduler.shutdown(wait=True)
             self._source_count.close()
