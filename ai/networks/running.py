@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     Tensors = Callable[[torch.Tensor], torch.Tensor]
 
 CPU = Device()
-_WORDS_OF_NO_MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "alloc_cpu")
-"""What torch says in a plain RuntimeError where the processor's memory ends."""
+_WORDS_OF_NO_MEMORY = (
+    "not enough memory",
+    "out of memory",
+    "can't allocate memory",
+    "alloc_cpu",
+    "status_alloc_failed",
+)
+"""What torch says in a plain RuntimeError where the processor's memory ends, or that of cuDNN and cuBLAS on a GPU."""
 
 
 class RunningNetwork:
@@ -32,10 +38,11 @@ class RunningNetwork:
 
     def __init__(self, network: "nn.Module", card: NetworkCard, device: Device) -> None:
         self._card, self._device = card, device
-        self._network, self._on = network, CPU
+        self._network = network
+        self._call: Callable[[torch.Tensor], object] = network
+        self._on: Device | None = CPU
         self._batch = card.window.batch if card.window else 1
         _bound_threads(device)
-        self._move(device)
 
     def load(self, image: Values) -> "torch.Tensor":
         """Host memory for an image, pinned where a GPU will fetch it while it computes another."""
@@ -58,17 +65,17 @@ class RunningNetwork:
             except (RuntimeError, MemoryError, torch.jit.Error) as error:
                 if not is_want_of_memory(error):
                     raise ModelFailed(f"the network failed: {_first_line(error)}") from error
-                _give_back(device)
-                continue
-            if device == self._device:
-                self._batch = batch
-            return said
+            else:
+                if device == self._device:
+                    self._batch = batch
+                return said
+            _give_back(device)  # only here: inside `except` the traceback still holds what was computed so far
         raise OutOfMemory("the network does not fit in the memory of this machine, even with windows one by one")
 
     def close(self) -> None:
         """Give the device's memory back."""
-        self._network = None  # type: ignore[assignment]
-        _give_back(self._on)
+        self._network = self._call = None  # type: ignore[assignment]
+        _give_back(self._device)
 
     def _rungs(self) -> Iterator[tuple[Device, int]]:
         batch = self._batch
@@ -127,18 +134,22 @@ class RunningNetwork:
 
         if self._card.channels_last and batch.ndim in (4, 5):
             batch = batch.to(memory_format=torch.channels_last if batch.ndim == 4 else torch.channels_last_3d)
-        said = self._network(batch)
+        said = self._call(batch)
         first = said[0] if isinstance(said, list | tuple) else said
         if not isinstance(first, torch.Tensor):
             raise ModelFailed(f"the network gave a {type(first).__name__}, where a tensor was expected")
         return first
 
     def _move(self, device: Device) -> None:
+        """Bring the network to a device. One that memory ended for on its way lies on neither, and is moved again."""
+        import torch
+
         if device == self._on:
             return
+        self._on = None
         self._network = self._network.to(_torch_device(device))
-        if self._card.compile and device.kind == "cuda":
-            self._network.compile()
+        compiled = self._card.compile and device.kind == "cuda"
+        self._call = torch.compile(self._network) if compiled else self._network
         self._on = device
 
 

@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from ai.device import Device
 from ai.networks.declared import Activation, Finds, Kind, NetworkCard, Precision, WindowCard
+from ai.networks.running import RunningNetwork
 
 PROGRAM = """
 import resource, sys
@@ -61,3 +65,26 @@ def test_batches_become_smaller_until_they_fit(each_mb: int, told: str) -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM, str(each_mb)], capture_output=True, text=True, timeout=120)
 
     assert ran.stdout.strip() == told, ran.stderr
+
+
+class TooLarge(torch.nn.Identity):
+    """A network for which no other device has room; moved to one it is neither here nor there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved_to: list[str] = []
+
+    def to(self, device: torch.device) -> "TooLarge":
+        self.moved_to.append(device.type)
+        if device.type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self
+
+
+def test_a_network_that_memory_ends_for_on_its_way_is_brought_back_to_the_processor() -> None:
+    network = TooLarge()
+    running = RunningNetwork(network, card(2), Device("meta"))
+    image = np.random.default_rng(0).random((1, 16, 16, 20), dtype=np.float32)
+
+    assert np.array_equal(running(running.load(image)), image)
+    assert network.moved_to == ["meta", "meta", "cpu"]
