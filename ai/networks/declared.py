@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ai.contract import ModelCard
 from ai.errors import CardInvalid
 from ai.networks.architectures import check_architecture
+from ai.networks.flips import Flip, axes_of, check_sides
 from ai.tables import TableReader
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -102,6 +103,10 @@ class NetworkCard:
     compile: bool
     trusted: str = ""
     configuration: str = ""
+    flips: tuple[Flip, ...] = ()
+    """Directions in which the image is mirrored and asked about again; the mean of all answers counts."""
+    disagreement: str = ""
+    """The card's map (of segments) or measurement (of classifications) that tells how far these answers differ."""
 
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
@@ -135,10 +140,36 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
         compile=table.take("compile", bool, False),
         trusted=table.take("trusted", str, ""),
         configuration=table.take("configuration", str, ""),
+        flips=_flips(table.texts("flips"), where),
+        disagreement=table.take("disagreement", str, ""),
     )
     table.finish()
     _check(found, model, where)
+    _check_flips(found, model, where)
     return found
+
+
+def _flips(words: tuple[str, ...], where: str) -> tuple[Flip, ...]:
+    known = {one.value: one for one in Flip}
+    strange = [one for one in words if one not in known]
+    if strange or len(set(words)) < len(words):
+        raise CardInvalid(f"{where}: flips are of {', '.join(known)}, each once; found {list(words)}")
+    return tuple(known[one] for one in words)
+
+
+def _check_flips(network: NetworkCard, model: ModelCard, where: str) -> None:
+    if not network.flips:
+        if network.disagreement:
+            raise CardInvalid(f"{where}: disagreement is that of flips, and there are none")
+        return
+    if network.kind is Kind.BUNDLE or network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS):
+        raise CardInvalid(f"{where}: flips are for networks that find segments or classifications, and no bundles")
+    axes_of(network.flips, model.prepare)
+    check_sides(network.flips, model, where)
+    if network.disagreement and network.finds is Finds.SEGMENTS:
+        model.map(network.disagreement)
+    elif network.disagreement:
+        model.measurement(network.disagreement)
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:

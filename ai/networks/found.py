@@ -1,6 +1,7 @@
 """Makes findings of what a network said: on the images' own grid, under the keys of the card."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,16 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, network: Netw
             )
         case Finds.DETECTIONS:
             return Findings(detections=tuple(_boxes(said, prepared, card, network)))
+
+
+def with_disagreement(findings: Findings, spread: Values | None, prepared: Prepared, network: NetworkCard) -> Findings:
+    """The findings with how far the answers to mirrored images differ, where the card names it."""
+    if spread is None or not network.disagreement:
+        return findings
+    if network.finds is Finds.SEGMENTS:
+        there = Map(network.disagreement, restore_probability(prepared, spread), prepared.reference)
+        return replace(findings, maps=(*findings.maps, there))
+    return replace(findings, measurements=(*findings.measurements, Measurement(network.disagreement, float(spread))))
 
 
 def findings_of_values(said: Values, network: NetworkCard) -> Findings:

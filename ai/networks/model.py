@@ -13,8 +13,9 @@ from ai.errors import CardInvalid
 from ai.findings import Findings
 from ai.networks.bundle import Bundle, configurations
 from ai.networks.cascade import RegionCard, boxes_of, read_region
-from ai.networks.declared import Kind, NetworkCard, read_network
-from ai.networks.found import findings_of
+from ai.networks.declared import Finds, Kind, NetworkCard, read_network
+from ai.networks.flips import asked, axes_of
+from ai.networks.found import findings_of, with_disagreement
 from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
 from ai.networks.plans import Plan, plan_files, read_plan
@@ -44,6 +45,7 @@ class Said:
 
     prepared: Prepared
     values: Values
+    spread: Values | None = None
 
 
 class NetworkModel:
@@ -63,6 +65,10 @@ class NetworkModel:
         if self.region is not None and self.network.kind in (Kind.BUNDLE, Kind.NNUNET):
             raise CardInvalid(
                 f"{file} [region]: {self.network.kind.value} prepares by itself: it is no cascade's second network"
+            )
+        if self.region is not None and self.region.network.flips:
+            raise CardInvalid(
+                f"{file} [region]: flips are for the network that finds, not for the one that looks where"
             )
 
     @property
@@ -104,6 +110,7 @@ def in_parts(
     prepared_by: Callable[[Inputs], Prepared] | None = None,
 ) -> InParts[Loaded, Said]:
     """A prediction: the card's chain (or what is given in its place), the network, and the card's finish."""
+    axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
 
     def load(inputs: Inputs) -> Loaded:
         refuse_unsuitable(inputs, card)
@@ -111,10 +118,12 @@ def in_parts(
         return Loaded(prepared, running.load(prepared.stacked(network.inputs)))
 
     def compute(loaded: Loaded) -> Said:
-        return Said(loaded.prepared, running(loaded.image))
+        answer = asked(running, loaded.image, axes, everywhere=everywhere)
+        return Said(loaded.prepared, answer.values, answer.spread)
 
     def finish(said: Said) -> Findings:
-        return findings_of(said.values, said.prepared, card, network)
+        findings = findings_of(said.values, said.prepared, card, network)
+        return with_disagreement(findings, said.spread, said.prepared, network)
 
     return InParts(load, compute, finish)
 
@@ -132,6 +141,7 @@ def _in_two(
     card: ModelCard, network: NetworkCard, running: RunningNetwork, region: RegionCard, first: RunningNetwork
 ) -> InParts[Looked, Said]:
     """A cascade: the first network on all of the images, the second on the box around what that one found."""
+    axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
 
     def load(inputs: Inputs) -> Looked:
         refuse_unsuitable(inputs, card)
@@ -141,9 +151,11 @@ def _in_two(
     def compute(looked: Looked) -> Said:
         boxes = boxes_of(region, looked.inputs, looked.prepared, first(looked.image))
         prepared = prepare(looked.inputs, card.prepare, boxes)
-        return Said(prepared, running(running.load(prepared.stacked(network.inputs))))
+        answer = asked(running, running.load(prepared.stacked(network.inputs)), axes, everywhere=everywhere)
+        return Said(prepared, answer.values, answer.spread)
 
     def finish(said: Said) -> Findings:
-        return findings_of(said.values, said.prepared, card, network)
+        findings = findings_of(said.values, said.prepared, card, network)
+        return with_disagreement(findings, said.spread, said.prepared, network)
 
     return InParts(load, compute, finish)
