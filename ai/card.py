@@ -73,8 +73,8 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     kind = top.take("kind", str, CODE)
     if kind not in KINDS:
         raise CardInvalid(f"{card}: kind must be one of {', '.join(KINDS)}, found {kind!r}")
-    for how_it_is_run in ("network", "region"):  # of a model without code: ai.networks reads them
-        top.take(how_it_is_run, dict, {})
+    for others in ("network", "region", "catalogue"):  # read by ai.networks, and where the model was published
+        top.take(others, dict, {})
     top.finish()
     return replace(found, prepare=chain)
 

@@ -10,7 +10,20 @@ import typer
 from ai.errors import CardInvalid, CasesInvalid, ModelError, ModelRefused, ModelUnknown, PlanInvalid
 from node import __version__
 from node.actions import NotPossible
-from node.cli import arriving, benches, lists, making, offline, peers, running, steering, training, upkeep, users
+from node.cli import (
+    arriving,
+    benches,
+    choosing,
+    lists,
+    making,
+    offline,
+    peers,
+    running,
+    steering,
+    training,
+    upkeep,
+    users,
+)
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning, Refused
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
@@ -37,7 +50,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for part in (running, lists, steering, peers, offline, making, training, upkeep, benches, arriving, users):
+for part in (running, lists, steering, peers, offline, choosing, making, training, upkeep, benches, arriving, users):
     part.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that need no running node: run a model on a folder, explain routes, list models."""
+"""Commands that need no running node: run a model on a folder, explain routes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -151,57 +151,6 @@ def _show_gate(decision: Decision, stacks: Sequence[Stack], model: "Model") -> N
             print(f"  but input {name} would be refused: {refused.reason.value}: {refused}")
         else:
             print(f"  input {name} passes the gate")
-
-
-@models.command("list")
-def list_models(as_json: AsJson = False) -> None:
-    """Installed models.
-
-    Example: isocenter models list
-    """
-    from node.jobs.catalogue import installed_models
-
-    cards = [model.card for model in installed_models(here.models_folder()).values()]
-    rows = [
-        {
-            "name": card.name,
-            "version": card.version,
-            "vendor": card.vendor,
-            "title": card.title,
-            "modality": ", ".join(one.modality for one in card.inputs),
-            "memory_mb": card.memory_mb,
-            "digest": card.digest[:12],
-        }
-        for card in cards
-    ]
-    here.show(rows, as_json=as_json, empty="no model is installed")
-
-
-@models.command("install")
-def install_model(
-    source: Annotated[Path, typer.Argument(help="A folder or zip archive with a card.toml.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Install without asking.")] = False,
-) -> None:
-    """Install a model without code, after showing its licence, size and digest. Nothing in it is run.
-
-    A running node takes it at its next start. Exit code 1: not installed.
-
-    Example: isocenter models install ~/spleen.zip
-    """
-    from node.jobs.installing import Offered, install
-
-    def agreed(offered: Offered) -> bool:
-        card = offered.card
-        print(f"{card.name} {card.version} by {card.vendor}: {card.title}\n{card.intended_use}")
-        print(f"licence  {card.licence}{f' (see {offered.licence_file})' if offered.licence_file else ''}")
-        print(f"size     {offered.size_mb:.1f} MB\nsha256   {offered.weights_sha256} (of the network)")
-        return yes or typer.confirm("Install it?")
-
-    folder = install(source, here.models_folder(), agreed)
-    if folder is None:
-        print("not installed")
-        raise typer.Exit(1)
-    print(f"installed in {folder}")
 
 
 def _progress(title: str) -> Callable[[Sequence[Path]], Iterable[Path]]:
