@@ -45,20 +45,18 @@ def asked(
     image: (channels, slices, rows, columns). axes: of these, 0 is the slices. everywhere: the answers have voxels, and
     are mirrored back before they are compared.
     """
-    total = np.asarray(network(image), dtype=np.float32).copy()
-    squares = total**2 if axes else None
-    count = 1
+    said = network(image)
+    if not axes:
+        return Answer(said, None)
+    total, squares, count = said.copy(), said**2, 1
     for some in chain.from_iterable(combinations(axes, size) for size in range(1, len(axes) + 1)):
         turned = tuple(axis + 1 for axis in some)
         said = network(image.flip(turned))
         said = np.flip(said, turned) if everywhere else said
         total += said
-        assert squares is not None  # noqa: S101  there are axes
         squares += said**2
         count += 1
     mean: Values = (total / count).astype(np.float32, copy=False)
-    if squares is None:
-        return Answer(mean, None)
     spread: Values = np.sqrt(np.maximum(squares / count - mean**2, 0)).max(axis=0)
     return Answer(mean, spread)
 
