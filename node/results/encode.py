@@ -138,6 +138,7 @@ class _Writer:
         if segmentation is not None:
             path, found = self._write(segmentation, "seg")
             check_segmentation(path, found, findings, edition)
+            del segmentation.PixelData  # the rest of the run needs its name alone
             yield ResultObject.of(RenditionKind.SEG, path, found)
         for one in self._further(EVIDENCE):
             evidence.append(_named(one))

@@ -1,5 +1,7 @@
 """Loads what a first result would wait for: the tables of the standard that highdicom reads once in a process."""
 
+import gc
+
 import highdicom as hd
 import numpy as np
 
@@ -19,3 +21,4 @@ def load_tables() -> None:
         manufacturer="",
         patient_orientation=("L", "P"),
     )
+    gc.freeze()  # modules and tables stay for good: the collector need not look through them while frames are made
