@@ -84,7 +84,7 @@ class NetworkCard:
     dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
     channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
     label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference.json that may build and
-    evaluate whatever it names: the site vouches for it. configuration: of nnU-Net's plans, such as 3d_fullres.
+    evaluate whatever it names: the site vouches for it, by trusted_by. configuration: of nnU-Net's plans.
     """
 
     kind: Kind
@@ -102,6 +102,7 @@ class NetworkCard:
     channels_last: bool
     compile: bool
     trusted: str = ""
+    trusted_by: str = ""
     configuration: str = ""
     flips: tuple[Flip, ...] = ()
     """Directions in which the image is mirrored and asked about again; the mean of all answers counts."""
@@ -139,6 +140,7 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
         channels_last=table.take("channels_last", bool, False),
         compile=table.take("compile", bool, False),
         trusted=table.take("trusted", str, ""),
+        trusted_by=table.take("trusted_by", str, ""),
         configuration=table.take("configuration", str, ""),
         flips=_flips(table.texts("flips"), where),
         disagreement=table.take("disagreement", str, ""),

@@ -1,0 +1,41 @@
+"""Which model was opened, and by whose trust, is an event; and so is a model that was not opened."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from ai.device import Device
+from ai.errors import CardInvalid
+from ai.networks.model import NetworkModel
+from node.jobs.audited import Audited
+from tests.makers.bundles import write_bundle
+from tests.makers.networks import write_bright
+
+
+def test_an_opened_model_names_its_digest_and_whose_trust_it_had(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "spleen", trusted=True)
+    card = folder / "card.toml"
+    card.write_text(card.read_text().replace("trusted = ", 'trusted_by = "A. Physicist, 2026-11-02"\ntrusted = '))
+    model = NetworkModel(folder)
+
+    with capture_logs() as events, Audited(model).open(Device()):
+        pass
+
+    (event,) = events
+    assert event["event"] == "model-opened"
+    assert event["digest"] == model.card.digest
+    assert event["files"] == model.network.sha256
+    assert event["trusted"] == model.network.trusted
+    assert event["trusted_by"] == "A. Physicist, 2026-11-02"
+
+
+def test_a_model_that_is_not_opened_says_why(tmp_path: Path) -> None:
+    folder = write_bright(tmp_path / "bright")
+    (folder / "model.bin").write_bytes(b"another")
+
+    with capture_logs() as events, pytest.raises(CardInvalid), Audited(NetworkModel(folder)).open(Device()):
+        pass
+
+    assert [(one["event"], one["log_level"]) for one in events] == [("model-not-opened", "warning")]
+    assert "the card pins" in events[0]["reason"]
