@@ -74,9 +74,9 @@ def of_machine(health: Health, processes: Sequence[Process], full_in: timedelta 
             "/system",
         )
     for one in processes:
-        if one.state != "ready":
+        if one.state not in ("ready", "starting"):  # it starts again after each change of peers or routes
             yield Concern(
-                f"Process {one.role} {one.slot} is {one.state}",
+                f"Process {one.role} {one.slot + 1} is {one.state}",
                 "It is started again by itself; if this stays, the node's log says why it ends.",
                 "/system",
             )

@@ -47,7 +47,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             roles=ROLES,
             renditions=(*RENDITIONS, *FURTHER_RENDITIONS),
             groups={"How it gets results": PROFILE, "How its studies are taken": GATHERING, "Who it must be": CALLER},
-            certificates=ends_of(certificates_in_use(configuration), configuration, window.now()),
+            certificates=list(ends_of(certificates_in_use(configuration), configuration, window.now())),
             tls=configuration.settings.tls,
             done=SAVED.get(done, ""),
         )

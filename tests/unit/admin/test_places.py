@@ -171,6 +171,7 @@ def test_peers_are_shown_with_what_the_other_side_needs(window: Opened) -> None:
     assert "CT &lt;1&gt;" in page
     assert "AE title  ISOCENTER" in page
     assert "Port      11112" in page
+    assert "Certificates" not in page  # none is in use
     assert "/peers/pacs/e" not in page  # a viewer neither asks nor edits
 
 
