@@ -47,10 +47,12 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, ae_title: str = "PACS", more: dict[str, object] | None = None) -> Iterator[Orthanc]:
-    """An Orthanc from entry to exit."""
+def running_orthanc(
+    folder: Path, ae_title: str = "PACS", more: dict[str, object] | None = None, ports: list[int] | None = None
+) -> Iterator[Orthanc]:
+    """An Orthanc from entry to exit. ports: for DICOM and HTTP, where it must come back under those it had."""
     folder.mkdir(parents=True, exist_ok=True)
-    port, http_port = free_ports(2)
+    port, http_port = ports or free_ports(2)
     config = {
         "Name": "test",
         "StorageDirectory": str(folder / "db"),

@@ -21,13 +21,15 @@ MOST_STOPS = 200
 LOUD = ("serious", "critical")
 """Impacts of axe-core's findings that nobody should have to live with."""
 TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter(one => {
+  if (one.matches('p, h1, h2, h3, td, dd, li') && one.scrollWidth > one.clientWidth + 1 && one.clientWidth
+    && getComputedStyle(one).overflowX === 'visible' && getComputedStyle(one).display !== 'inline') return true;
   const box = one.getBoundingClientRect();
   if (!box.width || box.right <= document.documentElement.clientWidth + 1) return false;
   for (let above = one.parentElement; above; above = above.parentElement)
     if (getComputedStyle(above).overflowX !== 'visible') return false;
   return !one.closest('svg, .unseen, .skip');
 }).map(one => one.outerHTML.slice(0, 120))"""
-"""What sticks out of the page on the right, and lies in nothing that scrolls or is cut."""
+"""Text that is wider than its place, and what sticks out of the page on the right and lies in nothing that scrolls."""
 PATH = """const path = one => one.id ? `#${one.id}` : one.parentElement
   ? `${path(one.parentElement)} > ${one.localName}:nth-child(${[...one.parentElement.children].indexOf(one) + 1})`
   : one.localName;"""
