@@ -134,6 +134,11 @@ def _disagreements(configuration: Configuration) -> list[str]:
             f"{what} {name!r} is there twice; rename one" for name in sorted({n for n in names if names.count(n) > 1})
         ]
     faults += [
+        f"peers.toml: peer {peer.name!r} has tls, for which this node needs a certificate: fill in [tls] of node.toml"
+        for peer in configuration.peers
+        if peer.tls and not configuration.settings.tls.is_set
+    ]
+    faults += [
         f"peers.toml: peer {peer.name!r} names archive {peer.archive!r}, which is unknown or cannot be asked: "
         "add it to peers.toml, with address and port or a url"
         for peer in configuration.peers

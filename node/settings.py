@@ -188,6 +188,7 @@ class Peer(Table):
     ae_title: AETitle
     address: str = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
+    tls: bool = False
     url: str = ""
     web_authorities: str = ""
     web_user: str = ""

@@ -10,7 +10,7 @@ from node.intake.routes import compile_route
 from node.intake.tls import Tls
 from node.sending.senders import echo
 from node.service.destinations import destination_of
-from node.settings import Configuration, Peer
+from node.settings import Configuration, NodeSettings, Peer
 
 Told = Iterator[tuple[str, str]]
 ECHO_TIMEOUT_S = 5.0
@@ -35,7 +35,7 @@ def faults(configuration: Configuration) -> Told:
     if not _is_loopback(admin.bind):
         yield "admin-open", f"admin.bind is {admin.bind}: others can see the operator's window; set 127.0.0.1"
     used = {name for route in configuration.routes if route.enabled for name in route.destinations}
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     for peer in configuration.peers:
         if peer.name in used:
             yield from _echo(peer, ours)
@@ -90,11 +90,11 @@ def _may_be_confused(one: Peer, other: Peer) -> bool:
     return any(a.version == b.version and a.overlaps(b) for a in one.addresses for b in other.addresses)
 
 
-def _echo(peer: Peer, ours: str) -> Told:
+def _echo(peer: Peer, ours: NodeSettings) -> Told:
     try:
         report = echo(destination_of(peer, ours, timeout_s=ECHO_TIMEOUT_S))
     except ConfigurationInvalid as error:
-        yield "authorities", str(error)
+        yield "certificates", str(error)
         return
     if not report.ok:
         yield "destination", f"{peer.name}: {report.text}"

@@ -1,20 +1,20 @@
 """Who results are sent to, who may be asked, and how each is reached: from the peers of the configuration."""
 
-import ssl
 from dataclasses import replace
 
-from node.errors import ConfigurationInvalid
 from node.jobs.renditions import forms_for
 from node.sending.destination import Destination, Terms, WebAddress
-from node.settings import Configuration, Peer
+from node.service import trust
+from node.settings import Configuration, NodeSettings, Peer
 
 SOURCE_TIMEOUT_S = 10.0
 
 
-def destination_of(peer: Peer, our_ae_title: str, *, timeout_s: float | None = None) -> Destination:
-    """How a peer is reached. timeout_s: of every wait, else the usual ones. Raises ConfigurationInvalid where its
-    authorities cannot be read."""
-    found = Destination(peer.name, peer.ae_title, peer.address, peer.port, our_ae_title, web=_web_address(peer))
+def destination_of(peer: Peer, ours: NodeSettings, *, timeout_s: float | None = None) -> Destination:
+    """How a peer is reached. timeout_s: of every wait, else the usual ones. Raises ConfigurationInvalid where
+    certificates cannot be read."""
+    tls, title = trust.of_associations(peer, ours.tls), ours.node.ae_titles[0]
+    found = Destination(peer.name, peer.ae_title, peer.address, peer.port, title, tls, web=_web_address(peer))
     if timeout_s is None:
         return found
     return replace(
@@ -28,7 +28,7 @@ def destination_of(peer: Peer, our_ae_title: str, *, timeout_s: float | None = N
 
 def destinations_of(configuration: Configuration) -> dict[str, Terms]:
     """Peers that results can be sent to, and on what terms. Raises as `destination_of` does."""
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     return {
         peer.name: Terms(
             destination_of(peer, ours),
@@ -44,7 +44,7 @@ def destinations_of(configuration: Configuration) -> dict[str, Terms]:
 
 def choosing_of(configuration: Configuration) -> dict[str, Destination]:
     """Destinations the form of whose results depends on what they take."""
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     return {
         peer.name: destination_of(peer, ours, timeout_s=SOURCE_TIMEOUT_S)
         for peer in configuration.peers
@@ -54,7 +54,7 @@ def choosing_of(configuration: Configuration) -> dict[str, Destination]:
 
 def sources_of(configuration: Configuration) -> dict[str, Destination]:
     """Peers that may be asked by C-FIND what they hold of a study that comes from them."""
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     return {
         peer.name: replace(destination_of(peer, ours, timeout_s=SOURCE_TIMEOUT_S), web=None)
         for peer in configuration.peers
@@ -64,13 +64,13 @@ def sources_of(configuration: Configuration) -> dict[str, Destination]:
 
 def askers_of(configuration: Configuration) -> dict[str, Destination]:
     """Peers that may ask for storage commitment: they are told at their address."""
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     return {peer.name: replace(destination_of(peer, ours), web=None) for peer in configuration.peers if peer.commitment}
 
 
 def archives_of(configuration: Configuration) -> dict[str, Destination]:
     """Peers that must hold what is pledged to others."""
-    ours = configuration.settings.node.ae_titles[0]
+    ours = configuration.settings
     names = {peer.archive for peer in configuration.peers if peer.commitment}
     return {peer.name: destination_of(peer, ours) for peer in configuration.peers if peer.name in names}
 
@@ -78,10 +78,5 @@ def archives_of(configuration: Configuration) -> dict[str, Destination]:
 def _web_address(peer: Peer) -> WebAddress | None:
     if not peer.url:
         return None
-    try:
-        tls = ssl.create_default_context(cafile=peer.web_authorities or None) if peer.url.startswith("https") else None
-    except OSError as error:
-        raise ConfigurationInvalid(
-            f"peers.toml: peer {peer.name!r}: web_authorities {peer.web_authorities} cannot be used: {error}"
-        ) from error
+    tls = trust.of_services(peer)
     return WebAddress(peer.url.rstrip("/"), tls, peer.web_user, peer.web_secret_file, peer.web_secret_env)

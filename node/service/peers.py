@@ -61,4 +61,4 @@ def _destination(configuration: Configuration, name: str, timeout_s: float | Non
         raise ConfigurationInvalid(
             f"peer {name!r} is a source only: give it an address and a port, or a url, and the role destination"
         )
-    return destination_of(peer, configuration.settings.node.ae_titles[0], timeout_s=timeout_s)
+    return destination_of(peer, configuration.settings, timeout_s=timeout_s)

@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
     folder = Path(os.environ["ISOCENTER_CONFIG"])
-    watch = Watch(folder, READ_BY[role], _judge_of(role))
     configuration = read_configuration(folder)
+    watch = Watch(folder, (*READ_BY[role], *_certificates(role, configuration)), _judge_of(role))
     configure_logs(configuration.settings.log.level, role=role)
     if role == "model":  # before any thread is started
         state = configuration.settings.state
@@ -77,9 +77,23 @@ def _judge_of(role: str) -> Callable[[Configuration], None] | None:
     """What the service needs besides files that are well formed; the others need no more."""
     if role != "service":
         return None
+    from node.service.destinations import destinations_of
     from node.service.routed import judge_routes
 
-    return judge_routes
+    def judge(found: Configuration) -> None:
+        judge_routes(found)
+        destinations_of(found)
+
+    return judge
+
+
+def _certificates(role: str, configuration: Configuration) -> list[Path]:
+    """What the service works with until its end; the receiver looks at its own anew."""
+    if role != "service":
+        return []
+    from node.state.certificates import certificates_in_use
+
+    return [Path(one.path).absolute() for one in certificates_in_use(configuration)]
 
 
 def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event, watch: Watch) -> None:

@@ -1,4 +1,4 @@
-"""Notices that peers or routes were replaced: a process takes them over, or ends to be started again with them."""
+"""Notices that what a process works by was replaced: it takes that over, or ends to be started again with it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -26,9 +26,10 @@ class Watch:
     """Some files of the configuration folder; what is not valid is told in the log, and the one before stays in use."""
 
     def __init__(
-        self, folder: Path, names: Sequence[str], judge: Callable[[Configuration], None] | None = None
+        self, folder: Path, names: Sequence[str | Path], judge: Callable[[Configuration], None] | None = None
     ) -> None:
-        """judge: raises ConfigurationInvalid where the process could not start with what was found."""
+        """names: in the folder, or whole paths. judge: raises ConfigurationInvalid where the process could not start
+        with what was found."""
         self._folder, self._names, self._judge = folder, tuple(names), judge
         self._stamp = self._stamped()
 
