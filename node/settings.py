@@ -25,6 +25,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 Priority = Literal["stat", "urgent", "routine"]
 Rendition = Literal["seg", "sr", "text", "summary", "pdf", "ko", "rtstruct", "gsps", "map", "derived"]
+Syntax = Literal["explicit", "implicit", "deflated"]
 RENDITIONS: tuple[Rendition, ...] = ("seg", "sr", "text", "summary", "gsps", "map", "derived")
 
 
@@ -204,8 +205,12 @@ class Peer(Table):
     coordinates: Literal["image", "patient"] = "image"
     segmentation: Literal["binary", "labelmap", "auto"] = "binary"
     series_base: Annotated[int, Field(ge=1, le=2_000_000_000)] = 9001
+    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ]{0,15}$")] = "AI"
+    largest_seg_mb: Annotated[float, Field(gt=0)] | None = None
+    syntaxes: tuple[Syntax, ...] = ("explicit", "implicit")
     negatives: bool = True
     failures: bool = False
+    rejections: bool = False
     proof: Literal["none", "find", "qido", "commitment"] = "none"
     commitment: bool = False
     archive: Name | Literal[""] = ""
@@ -241,6 +246,14 @@ class Peer(Table):
             raise ValueError('proof "qido" asks a DICOMweb server: set its url, or use proof = "find"')
         if self.proof not in ("none", "qido") and self.url:
             raise ValueError(f'a peer with a url is asked by QIDO-RS: use proof = "qido" instead of "{self.proof}"')
+        return self
+
+    @model_validator(mode="after")
+    def _spoken(self) -> "Peer":
+        if not {"explicit", "implicit"} & set(self.syntaxes):
+            raise ValueError('syntaxes needs "explicit" or "implicit": only segmentations are sent deflated')
+        if self.url and "explicit" not in self.syntaxes:
+            raise ValueError('by STOW-RS results go as they were written: syntaxes needs "explicit"')
         return self
 
     @model_validator(mode="after")

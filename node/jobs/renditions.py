@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from node.core.forms import Forms
+from node.core.forms import Forms, rejection_kind
 from node.core.identity import InstanceUID
 from node.results.profile import Coordinates, Predecessor, Profile, ReportClass, SegmentationType
 from node.results.uids import RenditionKind
@@ -27,6 +27,9 @@ def profile_of(peer: Peer | None, *, takes_label_maps: bool = False) -> Profile:
         coordinates=Coordinates(peer.coordinates),
         outlines=RenditionKind.GSPS in renditions and RenditionKind.SEG not in renditions,
         renditions=renditions,
+        label=peer.label,
+        largest_seg_bytes=None if peer.largest_seg_mb is None else round(peer.largest_seg_mb * 1e6),
+        is_seg_deflated="deflated" in peer.syntaxes,
     )
 
 
@@ -35,15 +38,14 @@ def profiles_of(destinations: Iterable[str], peers: Mapping[str, Peer], takers: 
 
     takers: destinations that are known to take label maps.
     """
-    found: dict[Profile, Profile] = {}
-    for asked in (profile_of(peers.get(name), takes_label_maps=name in takers) for name in destinations):
-        found[asked] = found.get(asked, asked).with_more(asked.renditions)
-    return list(found.values())
+    return list(dict.fromkeys(profile_of(peers.get(name), takes_label_maps=name in takers) for name in destinations))
 
 
 def forms_for(peer: Peer) -> Forms:
     """The kinds of results that a peer gets, with those that it gets instead where it may refuse the first."""
     notices = frozenset(NOTICES if peer.failures else ())
+    if peer.rejections:
+        notices |= {rejection_kind(peer.name)}
     first, other = (
         frozenset(profile_of(peer, takes_label_maps=takes).kind(one) for one in peer.renditions) | notices
         for takes in (True, False)

@@ -22,8 +22,8 @@ from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
 from node.jobs.quality import asked_for, in_words, load_quality, remarks
 from node.jobs.renditions import predecessors_in, profiles_of
 from node.jobs.runner import Assignment, StageWork
-from node.results.encode import Profile, ResultObject, RunIdentity, encode
-from node.results.wording import is_negative
+from node.results.encode import Profile, RenditionKind, ResultObject, RunIdentity, encode
+from node.results.wording import is_negative, present_segments
 from node.settings import Peer, Route
 from node.state import arrivals, outbox, taken
 from node.state.artefacts import discard
@@ -129,6 +129,7 @@ class Stages:
         with self._ledger.read() as connection:
             replaced = outbox.replaced_by(connection, job)
         rows: list[ResultRow] = []
+        left_out: list[str] = []
         for profile in profiles:
             folder = assignment.folder / profile.variant
             folder.mkdir(exist_ok=True)
@@ -146,7 +147,16 @@ class Stages:
             )
             for one in made:
                 rows.append(self._row(one, profile.kind(one.kind.value), job, len(rows)))
-        content = {"negative": is_negative(findings, card), "objects": [vars(one) for one in rows]}
+            is_due = RenditionKind.SEG in profile.renditions and grid.affine_lps is not None
+            if is_due and present_segments(findings, card) and made[0].kind is not RenditionKind.SEG:
+                left_out.append(
+                    f"larger than the {(profile.largest_seg_bytes or 0) / 1e6:g} MB that a destination takes"
+                )
+        content = {
+            "negative": is_negative(findings, card),
+            "objects": [vars(one) for one in rows],
+            "left_out": left_out,
+        }
         (assignment.folder / RESULTS_FILE).write_text(json.dumps(content))
 
     def _row(self, one: ResultObject, kind: str, job: JobRow, position: int) -> ResultRow:
@@ -167,9 +177,13 @@ class Stages:
         content = json.loads((assignment.folder / RESULTS_FILE).read_text())
         outbox.add_results(connection, [ResultRow(**one) for one in content["objects"]])
         outbox.drop_outdated(connection, assignment.job, now)
+        for words in content["left_out"]:
+            note(connection, now, "segmentation-left-out", words, job_id=assignment.job.id)
         for destination in assignment.job.destinations:
             peer = self._peers.get(destination)
-            if content["negative"] and peer is not None and not peer.negatives:
+            is_unwanted = content["negative"] and peer is not None and not peer.negatives
+            # A finding that it holds from an earlier run may not stand there as if it were still true.
+            if is_unwanted and not outbox.held_of_earlier(connection, assignment.job, assignment.job.run, destination):
                 note(connection, now, "negative-not-sent", destination, job_id=assignment.job.id)
                 continue
             made = outbox.add_delivery(connection, assignment.job, destination, now)

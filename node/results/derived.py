@@ -128,7 +128,8 @@ def _build(
         low, high = float(volume.array.min()), float(volume.array.max())
         image.WindowCenter, image.WindowWidth = (low + high) / 2, max(high - low, 1.0)
     _put_pixels(image, scale.stored(series.values[indices]))
-    stamp(image, edition, body_part=True)
+    stamp(image, edition, RenditionKind.DERIVED, body_part=True)
+    image.SeriesDescriptionCodeSequence = [concept(card.derivation)]
     image.InstanceCreationDate, image.InstanceCreationTime = image.ContentDate, image.ContentTime
     return image
 

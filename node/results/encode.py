@@ -1,18 +1,20 @@
 """Findings in, DICOM files out: makes the result objects of a run, checks them, and names them in sending order."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ai.contract import ModelCard
 from ai.findings import Findings
 from ai.volume import Volume
-from node.core.identity import ClassUID, InstanceUID, SeriesUID, StudyUID
+from node.core.identity import InstanceUID
 from node.core.study import SourceGrid
 from node.errors import ResultUnsound
+from node.results.catalogue import check_catalogue
 from node.results.checks import check_common, check_page, read_back
 from node.results.further import COMPANIONS, EVIDENCE, Further
 from node.results.origin import read_origin
@@ -20,13 +22,14 @@ from node.results.overlay import draw_overlay
 from node.results.profile import Predecessor, Profile
 from node.results.report import build_report
 from node.results.report_check import check_report
+from node.results.result import ResultObject
 from node.results.segmentation import build_segmentation
 from node.results.segmentation_check import check_segmentation
 from node.results.stamp import Edition
 from node.results.summary import build_summary
 from node.results.text import build_text
 from node.results.uids import RenditionKind, RunIdentity
-from node.results.wording import MeasurementRow, is_ascii, measurement_rows
+from node.results.wording import MeasurementRow, is_ascii, measurement_rows, too_large
 
 __all__ = [
     "MeasurementRow",
@@ -39,30 +42,6 @@ __all__ = [
     "encode",
     "measurement_rows",
 ]
-
-
-@dataclass(frozen=True)
-class ResultObject:
-    """One DICOM file of a run, checked and ready to send."""
-
-    kind: RenditionKind
-    path: Path
-    sop_class_uid: ClassUID
-    sop_instance_uid: InstanceUID
-    series_instance_uid: SeriesUID
-    study_instance_uid: StudyUID
-
-    @classmethod
-    def of(cls, kind: RenditionKind, path: Path, found: Dataset) -> "ResultObject":
-        """The object whose bytes, read back, are `found`."""
-        return cls(
-            kind=kind,
-            path=path,
-            sop_class_uid=ClassUID(str(found.SOPClassUID)),
-            sop_instance_uid=InstanceUID(str(found.SOPInstanceUID)),
-            series_instance_uid=SeriesUID(str(found.SeriesInstanceUID)),
-            study_instance_uid=StudyUID(str(found.StudyInstanceUID)),
-        )
 
 
 def encode(
@@ -78,9 +57,8 @@ def encode(
     route: str = "",
     predecessors: Sequence[Predecessor] = (),
 ) -> tuple[ResultObject, ...]:
-    """Write seg.dcm (where anything was found), sr.dcm, text.dcm, summary/0001.dcm ... into `folder`, which exists.
-
-    Besides them the further kinds that the profile asks for, as far as the run has them.
+    """Write what the profile asks for into `folder`, which exists: seg.dcm (where anything was found), text.dcm,
+    summary/0001.dcm ..., sr.dcm and further kinds, as far as the run has them; returns them in sending order.
 
     volume: the reference input, on `grid`. profile: the forms asked for, else the usual ones. route: named on the
     summary's first page. predecessors: documents of earlier runs that these replace. The same run gives the same bytes.
@@ -98,7 +76,7 @@ def encode(
         profile=profile,
         predecessors=tuple(predecessors),
     )
-    return tuple(_Writer(findings, edition, volume, folder).objects())
+    return _Writer(findings, edition, volume, folder).objects()
 
 
 def _check_fit(findings: Findings, card: ModelCard, grid: SourceGrid, volume: Volume) -> None:
@@ -130,57 +108,68 @@ class _Writer:
         self._findings, self._edition, self._volume, self._folder = findings, edition, volume, folder
         self._known = {*edition.origin.instances, *(one.sop_instance_uid for one in edition.predecessors)}
         self._known.add(InstanceUID(edition.origin.grid.study_uid))  # structure sets refer to it as if to an object
+        self._made: list[ResultObject] = []
 
-    def objects(self) -> Iterator[ResultObject]:
-        findings, edition = self._findings, self._edition
-        evidence: list[Dataset] = []
-        segmentation = None if edition.origin.is_flat else build_segmentation(findings, edition)
+    def objects(self) -> tuple[ResultObject, ...]:
+        """All that the profile asks for, as far as the run has it. The report comes last: it names all the others."""
+        findings, edition, wanted = self._findings, self._edition, self._edition.profile.renditions
+        segmentation = None
+        if RenditionKind.SEG in wanted and not edition.origin.is_flat:
+            segmentation = build_segmentation(findings, edition)
         if segmentation is not None:
-            path, found = self._write(segmentation, "seg")
-            check_segmentation(path, found, findings, edition)
-            del segmentation.PixelData  # the rest of the run needs its name alone
-            yield ResultObject.of(RenditionKind.SEG, path, found)
-        for one in self._further(EVIDENCE):
-            evidence.append(_named(one))
-            yield one
-        report = build_report(findings, edition, segmentation, evidence)
-        path, found = self._write(report, "sr")
-        check_report(path, found, findings, edition)
-        yield ResultObject.of(RenditionKind.SR, path, found)
-        listed = [*([segmentation] if segmentation else []), *evidence, report]
-        path, found = self._write(build_text(findings, edition, listed), "text")
-        yield ResultObject.of(RenditionKind.TEXT, path, found)
-        yield from self._summary()
-        yield from self._further(COMPANIONS)
+            segmentation = self._written(segmentation)
+            findings, edition = self._findings, self._edition
+        self._write_further(EVIDENCE)
+        if RenditionKind.TEXT in wanted:
+            self._write(RenditionKind.TEXT, build_text(findings, edition, self._made), "text")
+        if RenditionKind.SUMMARY in wanted:
+            self._write_summary()
+        self._write_further(COMPANIONS)
+        if RenditionKind.SR in wanted:
+            others = tuple(self._made)
+            report = build_report(findings, edition, segmentation, others)
+            path, found = self._write(RenditionKind.SR, report, "sr")
+            check_report(path, found, findings, edition)
+            check_catalogue(path, found, others)
+        return tuple(self._made)
 
-    def _summary(self) -> Iterator[ResultObject]:
+    def _written(self, segmentation: Dataset) -> Dataset | None:
+        """The segmentation, or None where it is larger than the destination takes; then every reader is told so."""
+        profile = self._edition.profile
+        if profile.is_seg_deflated:
+            segmentation.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        path, found = self._write(RenditionKind.SEG, segmentation, "seg")
+        check_segmentation(path, found, self._findings, self._edition)
+        del segmentation.PixelData  # the rest of the run needs its name alone
+        size, most = path.stat().st_size, profile.largest_seg_bytes
+        if most is None or size <= most:
+            return segmentation
+        path.unlink()
+        self._made.pop()
+        self._known.discard(found.SOPInstanceUID)
+        self._findings = replace(self._findings, summary=(*self._findings.summary, too_large(size, most)))
+        self._edition = replace(self._edition, profile=replace(profile, outlines=True))
+        return None
+
+    def _write_summary(self) -> None:
         (self._folder / "summary").mkdir()
         for number, (page, picture) in enumerate(build_summary(self._findings, self._edition, self._volume), 1):
-            path, found = self._write(page, f"summary/{number:04}")
+            path, found = self._write(RenditionKind.SUMMARY, page, f"summary/{number:04}")
             check_page(path, found, np.asarray(picture))
-            yield ResultObject.of(RenditionKind.SUMMARY, path, found)
 
-    def _further(self, kinds: Sequence[Further]) -> Iterator[ResultObject]:
+    def _write_further(self, kinds: Sequence[Further]) -> None:
         for each in kinds:
             if each.kind not in self._edition.profile.renditions:
                 continue
             for name, result in each.build(self._findings, self._edition, self._volume):
-                path, found = self._write(result, name)
+                path, found = self._write(each.kind, result, name)
                 each.check(path, found, self._findings, self._edition, self._volume)
-                yield ResultObject.of(each.kind, path, found)
 
-    def _write(self, result: Dataset, name: str) -> tuple[Path, Dataset]:
+    def _write(self, kind: RenditionKind, result: Dataset, name: str) -> tuple[Path, Dataset]:
         path = self._folder / f"{name}.dcm"
         result.save_as(path, enforce_file_format=True, overwrite=False)
         found = read_back(path, result)
         self._known.add(found.SOPInstanceUID)
         check_common(path, found, self._edition, self._known)
+        self._made.append(ResultObject.of(kind, path, found))
         return path, found
-
-
-def _named(one: ResultObject) -> Dataset:
-    """As much of an object as a document needs to name it."""
-    named = Dataset()
-    named.SOPClassUID, named.SOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
-    named.StudyInstanceUID, named.SeriesInstanceUID = one.study_instance_uid, one.series_instance_uid
-    return named

@@ -46,7 +46,7 @@ def build_key_note(findings: Findings, edition: Edition, _volume: Volume) -> Ite
         instance_number=1,
         series_description=edition.series_description(kind),
     )
-    stamp(note, edition, body_part=False)
+    stamp(note, edition, kind, body_part=False)
     yield "ko", note
 
 

@@ -56,7 +56,7 @@ def _build(one: Map, edition: Edition) -> Dataset:
         voi_lut_transformations=[
             hd.VOILUTTransformation(window_center=sum(card.shown) / 2, window_width=card.shown[1] - card.shown[0])
         ],
-        content_label="AI_MAP",
+        content_label=edition.content_label("MAP"),
         content_description=edition.series_description(kind, card.label),
         series_description=edition.series_description(kind, card.label),
     )
@@ -66,7 +66,7 @@ def _build(one: Map, edition: Edition) -> Dataset:
     refer_to_source(result, edition.origin)
     name_dimensions(result, edition.run.dimensions_uid(one.key))
     result.ContentCreatorName = None
-    stamp(result, edition, body_part=True)
+    stamp(result, edition, RenditionKind.MAP, body_part=True)
     if "BodyPartExamined" not in result:
         result.Laterality = None  # type 2C: a body part that is not stated may be paired
     return result

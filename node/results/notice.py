@@ -130,7 +130,7 @@ def _document(images: Unanalysed, edition: Edition, cause: Cause, lines: list[st
     )
     for element in root:
         document[element.tag] = element
-    stamp(document, edition, body_part=False)
+    stamp(document, edition, RenditionKind.NOTICE, body_part=False)
     document.CodingSchemeIdentificationSequence = [scheme_identification(TITLE.scheme_designator, PRODUCT)]
     return document
 

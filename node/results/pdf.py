@@ -74,7 +74,7 @@ def build_pdf(findings: Findings, edition: Edition, volume: Volume) -> Iterator[
     result.MIMETypeOfEncapsulatedDocument = MIME_TYPE
     result.EncapsulatedDocumentLength = len(content)
     result.EncapsulatedDocument = content + b"\0" * (len(content) % 2)
-    stamp(result, edition, body_part=False)
+    stamp(result, edition, RenditionKind.PDF, body_part=False)
     yield "pdf", result
 
 

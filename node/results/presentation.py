@@ -88,7 +88,7 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
         manufacturer_model_name=NODE.model_name,
         software_versions=NODE.version,
         device_serial_number=NODE.device_uid,
-        content_label="AI_FINDINGS",
+        content_label=edition.content_label("FINDINGS"),
         content_description=edition.series_description(kind),
         graphic_annotations=annotations,
         graphic_layers=list(layers.values()),
@@ -108,7 +108,7 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
             item.ReferencedFrameNumber = numbers
     for item in [*listed, *(item for one in annotations for item in one.ReferencedImageSequence)]:
         item.ReferencedSOPClassUID = origin.instances[item.ReferencedSOPInstanceUID]
-    stamp(result, edition, body_part=True)
+    stamp(result, edition, kind, body_part=True)
     if "BodyPartExamined" not in result:
         result.Laterality = None  # type 2C: a body part that is not stated may be paired
     result.PresentationCreationDate, result.PresentationCreationTime = result.SeriesDate, result.SeriesTime

@@ -1,6 +1,6 @@
 """What one destination gets of a run: the forms its archive and viewers take, and what they replace there."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from node.core.identity import InstanceUID, derived_uuid
@@ -53,7 +53,9 @@ class Profile:
     """The forms in which a run is encoded for one destination or several.
 
     coordinates: PATIENT needs the 3D report. outlines: whether the presentation state draws segments too, which it need
-    not where there is a segmentation. renditions: the kinds that are made; they change no object's bytes.
+    not where there is a segmentation. renditions: the kinds that are made, all of which the report names. label: with
+    which the series' descriptions begin. largest_seg_bytes: no segmentation beyond it goes there; None: of any size.
+    is_seg_deflated: a segmentation is written in Deflated Explicit VR Little Endian.
     """
 
     report: ReportClass = ReportClass.COMPREHENSIVE
@@ -61,7 +63,10 @@ class Profile:
     series_base: int = FIRST_SERIES_NUMBER
     coordinates: Coordinates = Coordinates.IMAGE
     outlines: bool = False
-    renditions: frozenset[RenditionKind] = field(default=USUAL, compare=False)
+    renditions: frozenset[RenditionKind] = USUAL
+    label: str = "AI"
+    largest_seg_bytes: int | None = None
+    is_seg_deflated: bool = False
 
     @property
     def variant(self) -> str:
@@ -69,11 +74,9 @@ class Profile:
         if self == Profile():
             return ""
         forms = (self.report.value, self.segmentation.value, str(self.series_base), self.coordinates.value)
-        return derived_uuid("profile", *forms, str(self.outlines)).hex[:8]
-
-    def with_more(self, renditions: frozenset[RenditionKind]) -> "Profile":
-        """The same forms, of more kinds."""
-        return replace(self, renditions=self.renditions | renditions)
+        kinds = sorted(one.value for one in self.renditions)
+        sizes = (str(self.largest_seg_bytes), str(self.is_seg_deflated))
+        return derived_uuid("profile", *forms, str(self.outlines), self.label, *sizes, *kinds).hex[:8]
 
     def kind(self, rendition: str) -> str:
         """How the ledger calls one rendition in this profile."""

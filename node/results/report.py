@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 
 import highdicom as hd
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -17,12 +18,14 @@ from node.results.asserted import (
     detection_group,
     undetected_group,
 )
+from node.results.catalogue import catalogue_of
 from node.results.coding import concept
 from node.results.contours import contours_of
 from node.results.drawn import Outlined, line_of, outline_of, regions_of
 from node.results.evidence import evidence_of
-from node.results.outline import area
+from node.results.outline import area, draw_outline
 from node.results.profile import ReportClass
+from node.results.result import ResultObject
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition, put_predecessors, stamp
 from node.results.uids import RenditionKind
@@ -69,11 +72,11 @@ which stays empty; with another title they show the report as text. CID 7021 is 
 
 
 def build_report(
-    findings: Findings, edition: Edition, segmentation: Dataset | None, others: Sequence[Dataset] = ()
+    findings: Findings, edition: Edition, segmentation: Dataset | None, others: Sequence[ResultObject] = ()
 ) -> Dataset:
     """The report, of the profile's SOP class; its groups refer to the segments of `segmentation`.
 
-    others: maps and derived images of the run, which it names as evidence.
+    others: every other object of the set, all of which it names.
     """
     drawn = draws(findings, edition.card)
     tree = hd.sr.MeasurementReport(
@@ -90,8 +93,10 @@ def build_report(
             _container(codes.DCM.DerivedImagingMeasurements, [*edition.algorithm.for_report(), *derived])
         )
     tree[0].ContentSequence.append(_container(QUALITATIVE_EVALUATIONS, _evaluations(findings, edition)))
+    if others:
+        tree[0].ContentSequence.append(catalogue_of(others))
     report: Dataset = REPORT_CLASSES[edition.profile.report](
-        evidence=[*evidence_of(edition.origin), *([segmentation] if segmentation else []), *others],
+        evidence=[*evidence_of(edition.origin), *(one.named() for one in others)],
         content=tree,
         series_instance_uid=edition.run.series_uid(RenditionKind.SR),
         series_number=edition.series_number(RenditionKind.SR),
@@ -102,23 +107,25 @@ def build_report(
         is_verified=False,
         series_description=edition.series_description(RenditionKind.SR),
     )
-    stamp(report, edition, body_part=False)
+    stamp(report, edition, RenditionKind.SR, body_part=False)
     put_predecessors(report, edition, RenditionKind.SR)
     return report
 
 
 def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) -> list[Group]:
-    """A volumetric group (TID 1411) for each segment and detection; where there is none, plain ones (TID 1501).
+    """A volumetric group (TID 1411) for each segment and detection; where nothing was found, plain ones (TID 1501).
 
     On a radiograph regions are planar groups (TID 1410). Kinds are never mixed: validators cannot tell them apart in
     one container.
     """
     groups: list[Group] = []
     for number, segment in enumerate(present_segments(findings, edition.card), 1):
-        if segmentation is None:
+        if segmentation is not None:
+            groups.append(_volumetric_group(number, segment, findings, edition, segmentation))
+        elif edition.origin.is_flat:
             groups.append(_planar_group(segment, findings, edition))
         else:
-            groups.append(_volumetric_group(number, segment, findings, edition, segmentation))
+            groups.append(_outlined_group(segment, findings, edition))
     groups += [detection_group(number, found, edition) for number, found in enumerate(findings.detections, 1)]
     if groups:
         return groups
@@ -153,6 +160,26 @@ def _volumetric_group(
     )
     group[0].ContentSequence.append(outline_of(mask_of(findings, segment), edition.origin))
     return group
+
+
+def _outlined_group(
+    segment: SegmentCard, findings: Findings, edition: Edition
+) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """Where no segmentation goes with the report, the region is its outlines on all slices, the largest first."""
+    mask = mask_of(findings, segment)
+    largest = draw_outline(mask).slice_index
+    reached = sorted(np.flatnonzero(mask.any(axis=(1, 2))).tolist(), key=lambda index: abs(index - largest))
+    lines = [
+        Outlined(index, line) for index in reached for line in sorted(contours_of(mask[index]), key=area, reverse=True)
+    ]
+    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(segment, edition),
+        referenced_regions=regions_of(lines, edition.origin),
+        finding_type=concept(segment.type),
+        finding_sites=[_site(segment)],
+        algorithm_id=edition.algorithm.for_report(),
+        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
+    )
 
 
 def _planar_group(

@@ -53,7 +53,7 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
         manufacturer_model_name=NODE.model_name,
         software_versions=NODE.version,
         device_serial_number=NODE.device_uid,
-        content_label="AI_SEGMENTATION",
+        content_label=edition.content_label("SEGMENTATION"),
         content_description=edition.series_description(RenditionKind.SEG),
         series_description=edition.series_description(RenditionKind.SEG),
     )
@@ -62,7 +62,7 @@ def build_segmentation(findings: Findings, edition: Edition) -> Dataset | None:
     refer_to_source(result, edition.origin)
     result.ContentCreatorName = None
     name_dimensions(result, edition.run.dimensions_uid())
-    stamp(result, edition, body_part=True)
+    stamp(result, edition, RenditionKind.SEG, body_part=True)
     if is_label_map:
         result.PixelData = _labels(masks, areas, [index for index, _ in slices])
     else:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from ai.contract import ModelCard
 from node.results.carried import carry
@@ -31,17 +32,23 @@ SERIES_WORDS = {
     RenditionKind.DERIVED: "derived",
     RenditionKind.NOTICE: "NOT ANALYSED",
     RenditionKind.NOTICE_PAGE: "NOT ANALYSED (page)",
+    RenditionKind.REJECTION: "replaced results",
 }
 """Last word of each series' description, and its place after the first series number (design section 8)."""
 
 SERIES_CODES = {
-    "SEG": codes.DCM.Segmentation,
-    "SR": codes.DCM.ImagingMeasurementReport,
-    "KO": codes.DCM.KeyObjectSelection,
-    "PR": codes.DCM.PresentationState,
-    "RTSTRUCT": codes.DCM.RTStructureSet,
+    RenditionKind.SEG: codes.DCM.Segmentation,
+    RenditionKind.SR: codes.DCM.ImagingMeasurementReport,
+    RenditionKind.TEXT: Code("18748-4", "LN", "Diagnostic Imaging Report"),
+    RenditionKind.SUMMARY: codes.DCM.Summary,
+    RenditionKind.PDF: codes.DCM.Document,
+    RenditionKind.KO: codes.DCM.KeyObjectSelection,
+    RenditionKind.RTSTRUCT: codes.DCM.RTStructureSet,
+    RenditionKind.GSPS: codes.DCM.PresentationState,
+    RenditionKind.REJECTION: codes.DCM.RejectedForQualityReasons,
 }
-"""What a series is, by Modality, for queries that match codes and not words (IHE AIR, table 4.137-1)."""
+"""What a series is, for queries that match codes and not words (IHE AIR, table 4.137-1). Maps, derived images and
+notices have no standard code that says what they are."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,11 @@ class Edition:
 
     def series_description(self, kind: RenditionKind, label: str = "") -> str:
         """label: of the map or derived series."""
-        return f"AI {self.card.name} {SERIES_WORDS[kind]} {label}"[:64].rstrip()
+        return f"{self.profile.label} {self.card.name} {SERIES_WORDS[kind]} {label}"[:64].rstrip()
+
+    def content_label(self, what: str) -> str:
+        """Content Label (0070,0080): a code string, of capitals."""
+        return f"{self.profile.label.upper().replace(' ', '_')}_{what}"[:16]
 
     def series_number(self, kind: RenditionKind) -> int:
         return self.profile.series_base + list(SERIES_WORDS).index(kind)
@@ -81,7 +92,7 @@ class Edition:
         return self.run.started_at.astimezone(timezone(offset if sign == "+" else -offset))
 
 
-def stamp(result: Dataset, edition: Edition, *, body_part: bool) -> None:
+def stamp(result: Dataset, edition: Edition, kind: RenditionKind, *, body_part: bool) -> None:
     """Set patient, study, times, equipment and labels.
 
     body_part: whether the object's definition has Body Part Examined (a document has not).
@@ -97,9 +108,8 @@ def stamp(result: Dataset, edition: Edition, *, body_part: bool) -> None:
     result.DeviceSerialNumber = NODE.device_uid
     result.ContributingEquipmentSequence = [edition.algorithm.contribution(), NODE.contribution()]
     result.ContentQualification = "RESEARCH"
-    series_code = SERIES_CODES.get(str(result.get("Modality", "")))
-    if series_code is not None:
-        result.SeriesDescriptionCodeSequence = [hd.sr.CodedConcept.from_code(series_code)]
+    if kind in SERIES_CODES:
+        result.SeriesDescriptionCodeSequence = [hd.sr.CodedConcept.from_code(SERIES_CODES[kind])]
     if body_part and edition.origin.text("BodyPartExamined"):
         result.BodyPartExamined = edition.origin.text("BodyPartExamined")
     put_requests(result, edition.origin.header, is_document=not body_part)

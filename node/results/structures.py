@@ -64,7 +64,7 @@ def build_structures(findings: Findings, edition: Edition, _volume: Volume) -> I
     result.StructureSetROISequence = [_region(number, one, edition) for number, one in numbered]
     result.ROIContourSequence = [_contours(number, one, findings, edition.origin) for number, one in numbered]
     result.RTROIObservationsSequence = [_observation(number, one) for number, one in numbered]
-    stamp(result, edition, body_part=True)
+    stamp(result, edition, RenditionKind.RTSTRUCT, body_part=True)
     result.StructureSetDate, result.StructureSetTime = result.SeriesDate, result.SeriesTime
     yield "rtstruct", result
 

@@ -78,7 +78,7 @@ def build_page(
         series_description=edition.series_description(kind),
         patient_birth_date="",
     )
-    stamp(image, edition, body_part=True)
+    stamp(image, edition, kind, body_part=True)
     image.DateOfSecondaryCapture, image.TimeOfSecondaryCapture = image.ContentDate, image.ContentTime
     image.BurnedInAnnotation = "YES"
     image.PatientOrientation = [] if shown is None else sides_of(shown, edition.origin)

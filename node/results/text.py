@@ -1,5 +1,7 @@
 """The findings as a Basic Text SR: the same numbers in words, for viewers that show a measurement report as nothing."""
 
+from collections.abc import Sequence
+
 import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -8,6 +10,7 @@ from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
 
 from ai.findings import Findings
 from node.results.evidence import Evidence, study_item
+from node.results.result import ResultObject
 from node.results.stamp import Edition, put_predecessors, stamp
 from node.results.uids import RenditionKind
 from node.results.wording import DISCLAIMER, absence, absent_segments, assertions, cautions, numbers_by_region
@@ -18,14 +21,15 @@ TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
 CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
 
-def build_text(findings: Findings, edition: Edition, results: list[Dataset]) -> Dataset:
+def build_text(findings: Findings, edition: Edition, results: Sequence[ResultObject]) -> Dataset:
     """The text report; `results` are the objects of the run made before, listed as evidence beside the source."""
     evidence: Evidence = {edition.origin.grid.series_uid: list(edition.origin.instances.items())}
-    for result in results:
-        evidence[str(result.SeriesInstanceUID)] = [(str(result.SOPInstanceUID), str(result.SOPClassUID))]
+    for one in results:
+        listed = (one.sop_instance_uid, one.sop_class_uid)
+        evidence[one.series_instance_uid] = [*evidence.get(one.series_instance_uid, []), listed]
     document = build_document(edition, RenditionKind.TEXT, evidence)
     _put_content(document, findings, edition)
-    stamp(document, edition, body_part=False)
+    stamp(document, edition, RenditionKind.TEXT, body_part=False)
     put_predecessors(document, edition, RenditionKind.TEXT)
     return document
 

@@ -23,6 +23,8 @@ class RenditionKind(str, Enum):
     NOTICE = "notice"
     """In place of all others: the images were not analysed, and why."""
     NOTICE_PAGE = "notice-page"
+    REJECTION = "rejection"
+    """Beside all others: which objects of earlier runs they replace."""
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,14 @@ def cautions(card: ModelCard, frame_of_reference_note: str | None) -> tuple[str,
     return tuple(notes)
 
 
+def too_large(size_bytes: int, most_bytes: int) -> str:
+    """What readers of the other results are told of a segmentation that was left out."""
+    return (
+        f"The segmentation ({size_bytes / 1e6:.3g} MB) was not sent: "
+        f"this destination takes up to {most_bytes / 1e6:g} MB. The report holds the outlines."
+    )
+
+
 def is_ascii(findings: Findings, card: ModelCard, *more: str | None) -> bool:
     """Whether all text that a run adds to its objects can be written in every character set (PS3.5 section 6.1)."""
     return all(text.isascii() for text in _texts(findings, card, *more))

@@ -205,12 +205,16 @@ class Courier:
         self._postpone(connection, delivery, text, now)
 
     def _accept(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
-        is_proof_due = self._destinations[delivery.destination].is_proof_due
+        terms = self._destinations[delivery.destination]
+        is_proof_due = terms.is_proof_due
         look_at = now + FIRST_LOOK if is_proof_due else None
         if not outbox.change_delivery(connection, delivery, DeliveryEvent.ACCEPTED, now, message=text, next_at=look_at):
             return
         if is_proof_due:
             enqueue_again(self._queue, connection, delivery, FIRST_LOOK)
+        if terms.is_told_of_replaced:
+            priority = work.get_job(connection, delivery.job_id).priority
+            self._queue.rejection(connection, delivery, priority=priority)
 
     def _postpone(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
         verdict = after_failure(delivery, now, self._settings)

@@ -46,10 +46,14 @@ class WebAddress:
         return "Basic " + base64.b64encode(f"{self.user}:{secret}".encode()).decode()
 
 
+EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"
+
+
 @dataclass(frozen=True)
 class Destination:
     """A peer that results are sent to, and how long each wait for it may last.
 
+    syntaxes: UIDs of the transfer syntaxes in which results may go there by C-STORE.
     web: results go there by STOW-RS, and questions by QIDO-RS; without it by C-STORE and C-FIND.
 
     connect_timeout_s: for TCP, and once more for TLS. association_timeout_s: for the answer to our association
@@ -67,6 +71,7 @@ class Destination:
     association_timeout_s: float = 30
     response_timeout_s: float = 120
     stall_timeout_s: float = 30
+    syntaxes: tuple[str, ...] = field(default=(EXPLICIT, IMPLICIT), kw_only=True)
     web: WebAddress | None = field(default=None, kw_only=True)
 
 
@@ -76,7 +81,8 @@ class Terms:
 
     forms: the kinds of results that it gets. is_proof_due: whether it is asked if everything arrived,
     is_commitment_asked: by storage commitment, not by a query. is_patient_checked: whether it is asked, before anything
-    is sent for the first time, whose study it takes this for.
+    is sent for the first time, whose study it takes this for. is_told_of_replaced: by a note, which of its objects
+    newer ones replaced.
     """
 
     destination: Destination
@@ -84,6 +90,7 @@ class Terms:
     is_proof_due: bool = False
     is_commitment_asked: bool = False
     is_patient_checked: bool = False
+    is_told_of_replaced: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 
 from node.sending.association import Association, AssociationFailed
 from node.sending.destination import (
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
     Destination,
     EchoReport,
     ObjectOutcome,
@@ -29,10 +32,9 @@ C_STORE_RQ = 0x0001
 C_ECHO_RQ = 0x0030
 MEDIUM_PRIORITY = 0x0000
 VERIFICATION = "1.2.840.10008.1.1"
-IMPLICIT = str(ImplicitVRLittleEndian)
 
-REENCODABLE = frozenset({str(ExplicitVRLittleEndian), str(DeflatedExplicitVRLittleEndian)})
-"""What can become Implicit VR Little Endian element by element. Big endian cannot: its pixels would need swapping."""
+REENCODABLE = frozenset({EXPLICIT, DEFLATED})
+"""What can become another little endian syntax, element by element. Big endian cannot: its pixels are swapped."""
 
 UNENCODABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, NotImplementedError, struct.error)
 """What pydicom raises on a value that does not fit its VR."""
@@ -46,9 +48,10 @@ class DimseSender:
     ) -> SendReport:
         """Send what is not yet accepted over one association, in the given order, files as they are stored.
 
-        An object whose transfer syntax the peer does not accept is re-encoded as Implicit VR Little Endian where that
-        leaves every value as it is. After the association is lost, the rest is LATER. Bounded by the destination's
-        timeouts; raises ValueError for a set of more than 64 kinds (SOP class and transfer syntax).
+        An object whose transfer syntax the peer does not accept is re-encoded in another that it does, of those set for
+        the destination, where that leaves every value as it is. After the association is lost, the rest is LATER.
+        Bounded by the destination's timeouts; raises ValueError for a set of more than 40 kinds (SOP class and transfer
+        syntax).
         """
         waiting = [one for one in parcels if one.sop_instance_uid not in already_accepted]
         outcomes = _stored(destination, waiting) if waiting else {}
@@ -76,7 +79,7 @@ class DimseSender:
         self,
         destination: Destination,
         sop_classes: Sequence[str],
-        transfer_syntaxes: Sequence[str] = (str(ExplicitVRLittleEndian), IMPLICIT),
+        transfer_syntaxes: Sequence[str] = (EXPLICIT, IMPLICIT),
     ) -> ProbeReport:
         """Ask by negotiation alone what the destination accepts; raises ValueError for more than 128 combinations."""
         try:
@@ -96,7 +99,7 @@ def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, Ob
     """An outcome by SOP Instance UID for each parcel."""
     outcomes: dict[str, ObjectOutcome] = {}
     try:
-        with Association(destination, _contexts(parcels)) as association:
+        with Association(destination, _contexts(destination, parcels)) as association:
             for parcel in parcels:
                 outcomes[parcel.sop_instance_uid] = _store(association, destination, parcel)
                 if is_form_refused([parcel], outcomes):
@@ -107,22 +110,26 @@ def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, Ob
     return outcomes
 
 
-def _contexts(parcels: Sequence[Parcel]) -> list[tuple[str, str]]:
-    """Own syntax and fallback as two contexts: in one, the peer might choose the fallback though it knows the other."""
-    pairs: dict[tuple[str, str], None] = {}
-    for parcel in parcels:
-        pairs[parcel.sop_class_uid, parcel.transfer_syntax_uid] = None
-        if parcel.transfer_syntax_uid in REENCODABLE:
-            pairs[parcel.sop_class_uid, IMPLICIT] = None
-    return list(pairs)
+def _contexts(destination: Destination, parcels: Sequence[Parcel]) -> list[tuple[str, str]]:
+    """Own syntax and fallbacks as contexts of their own: in one, the peer might choose a fallback though it knows the
+    other."""
+    return list(dict.fromkeys(pair for parcel in parcels for pair in _pairs(destination, parcel)))
+
+
+def _pairs(destination: Destination, parcel: Parcel) -> list[tuple[str, str]]:
+    """How a parcel may go, the best first; one that is compressed always as it is."""
+    own = parcel.transfer_syntax_uid
+    others = [one for one in (EXPLICIT, IMPLICIT) if one != own] if own in REENCODABLE else []
+    is_own_due = own in destination.syntaxes or own not in (EXPLICIT, IMPLICIT)
+    found = [*([own] if is_own_due else []), *(one for one in others if one in destination.syntaxes)]
+    return [(parcel.sop_class_uid, one) for one in found or [own]]
 
 
 def _store(association: Association, destination: Destination, parcel: Parcel) -> ObjectOutcome:
-    own = (parcel.sop_class_uid, parcel.transfer_syntax_uid)
-    pairs = [own, (parcel.sop_class_uid, IMPLICIT)] if parcel.transfer_syntax_uid in REENCODABLE else [own]
+    pairs = _pairs(destination, parcel)
     pair = next((one for one in pairs if one in association.accepted), None)
     if pair is None:
-        answer = of_refused_context(association.refused[own])
+        answer = of_refused_context(association.refused[pairs[0]])
         return outcome_of(parcel, answer.outcome, answer.text(destination))
     command: dict[Tag, int | str] = {
         Tag.AFFECTED_SOP_CLASS_UID: parcel.sop_class_uid,
@@ -131,7 +138,7 @@ def _store(association: Association, destination: Destination, parcel: Parcel) -
         Tag.AFFECTED_SOP_INSTANCE_UID: parcel.sop_instance_uid,
     }
     try:
-        with _data_set(parcel, reencode=pair != own) as data_set:
+        with _data_set(parcel, pair[1]) as data_set:
             response = association.request(association.accepted[pair], command, data_set)
     except FileUnusable as error:
         return outcome_of(parcel, SendOutcome.PARKED, str(error))
@@ -139,21 +146,21 @@ def _store(association: Association, destination: Destination, parcel: Parcel) -
 
 
 @contextmanager
-def _data_set(parcel: Parcel, *, reencode: bool) -> Iterator[BinaryIO]:
-    """The parcel's data set, standing at its first byte. Raises FileUnusable."""
+def _data_set(parcel: Parcel, syntax: str) -> Iterator[BinaryIO]:
+    """The parcel's data set in a transfer syntax, standing at its first byte. Raises FileUnusable."""
     with opened(parcel) as file:
-        yield _implicit(parcel) if reencode else file
+        yield file if syntax == parcel.transfer_syntax_uid else _reencoded(parcel, syntax)
 
 
-def _implicit(parcel: Parcel) -> BinaryIO:
+def _reencoded(parcel: Parcel, syntax: str) -> BinaryIO:
     buffer = DicomBytesIO()
     buffer.is_little_endian = True
-    buffer.is_implicit_VR = True
+    buffer.is_implicit_VR = syntax == IMPLICIT
     try:
         write_dataset(buffer, dcmread(parcel.path))
     except UNENCODABLE as error:
         raise FileUnusable(
-            f"{parcel.path} cannot be re-encoded as Implicit VR Little Endian, the only syntax the peer accepts: "
+            f"{parcel.path} cannot be re-encoded as {UID(syntax).name}, the only syntax that is accepted and set: "
             f"enable {UID(parcel.transfer_syntax_uid).name} there."
         ) from error
     return io.BytesIO(buffer.getvalue())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from node.core.commitment import LookThere
+from node.core.forms import REJECTION, rendition_of
 from node.core.job import DeliveryEvent
 from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
 from node.core.retry import GiveUp
@@ -33,7 +34,8 @@ class Prover:
             accepted = outbox.accepted_objects(connection, delivery.id)
             study_id = work.get_job(connection, delivery.job_id).study_id
             study_uid = arrivals.get_study(connection, study_id).study_uid
-        sent = [one for one in results if one.sop_uid in accepted]
+        # Archives act on a rejection note and hide it: its answer to storing it is all there is to know.
+        sent = [one for one in results if one.sop_uid in accepted and rendition_of(one.kind) != REJECTION]
         try:
             verdict, words = self._verdict(delivery, terms, study_uid, sent)
         except QueryRefused as refused:

@@ -32,6 +32,16 @@ FURTHER = (
 )
 """Renditions of one SOP class each, which nothing else depends on."""
 
+DERIVED = (
+    Asked("1.2.840.10008.5.1.4.1.1.2", "CT Image", "derived"),
+    Asked("1.2.840.10008.5.1.4.1.1.4", "MR Image", "derived"),
+    Asked("1.2.840.10008.5.1.4.1.1.128", "Positron Emission Tomography Image", "derived"),
+    Asked("1.2.840.10008.5.1.4.1.1.1", "Computed Radiography Image", "derived"),
+    Asked("1.2.840.10008.5.1.4.1.1.1.1", "Digital X-Ray Image - For Presentation", "derived"),
+    Asked("1.2.840.10008.5.1.4.1.1.1.2", "Digital Mammography X-Ray Image - For Presentation", "derived"),
+)
+"""Derived images are of their source's class: one that takes any of these takes those of what it sends."""
+
 ASKED: tuple[Asked, ...] = (
     SEGMENTATION,
     LABELMAP,
@@ -40,8 +50,9 @@ ASKED: tuple[Asked, ...] = (
     TEXT,
     CAPTURE,
     *FURTHER,
+    *DERIVED,
 )
-"""In the order in which they are shown. Derived images are of their source's classes, which the peer itself sends."""
+"""In the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ def propose(report: ProbeReport) -> Proposal:
             ("text", TEXT.uid in taken),
             ("summary", CAPTURE.uid in taken),
             *((one.use, one.uid in taken) for one in FURTHER),
+            ("derived", any(one.uid in taken for one in DERIVED)),
         )
         if is_taken
     ]

@@ -3,18 +3,21 @@
 from dataclasses import replace
 
 from node.jobs.renditions import forms_for
-from node.sending.destination import Destination, Terms, WebAddress
+from node.sending.destination import DEFLATED, EXPLICIT, IMPLICIT, Destination, Terms, WebAddress
 from node.service import trust
-from node.settings import Configuration, NodeSettings, Peer
+from node.settings import Configuration, NodeSettings, Peer, Syntax
 
 SOURCE_TIMEOUT_S = 10.0
+SYNTAXES: dict[Syntax, str] = {"explicit": EXPLICIT, "implicit": IMPLICIT, "deflated": DEFLATED}
 
 
 def destination_of(peer: Peer, ours: NodeSettings, *, timeout_s: float | None = None) -> Destination:
     """How a peer is reached. timeout_s: of every wait, else the usual ones. Raises ConfigurationInvalid where
     certificates cannot be read."""
     tls, title = trust.of_associations(peer, ours.tls), ours.node.ae_titles[0]
-    found = Destination(peer.name, peer.ae_title, peer.address, peer.port, title, tls, web=_web_address(peer))
+    syntaxes = tuple(SYNTAXES[one] for one in peer.syntaxes)
+    web = _web_address(peer)
+    found = Destination(peer.name, peer.ae_title, peer.address, peer.port, title, tls, syntaxes=syntaxes, web=web)
     if timeout_s is None:
         return found
     return replace(
@@ -36,6 +39,7 @@ def destinations_of(configuration: Configuration) -> dict[str, Terms]:
             is_proof_due=peer.proof != "none",
             is_commitment_asked=peer.proof == "commitment",
             is_patient_checked=peer.query,
+            is_told_of_replaced=peer.rejections,
         )
         for peer in configuration.peers
         if "destination" in peer.roles

@@ -18,6 +18,7 @@ from node.jobs.confined import warm_up
 from node.jobs.engine import Engine, Work
 from node.jobs.inference import Inference
 from node.jobs.notices import Notices
+from node.jobs.rejections import Rejections
 from node.jobs.replacement import Replacement
 from node.jobs.runner import Runner, StageWork
 from node.jobs.stages import Stages
@@ -28,7 +29,7 @@ from node.service.heartbeat import beating
 from node.service.routed import usable_models
 from node.settings import Configuration
 from node.state.ledger import Ledger
-from node.state.queue import NOTICE, REPLACE, Queue
+from node.state.queue import NOTICE, REJECT, REPLACE, Queue
 
 log = structlog.get_logger()
 
@@ -101,6 +102,7 @@ def _run_stages(
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
         if Stage.ENCODE in chosen:
             bodies[REPLACE] = Replacement(ledger, queue, home, stages, peers, now).make
+            bodies[REJECT] = Rejections(ledger, queue, home, models, peers, now).make
             bodies[NOTICE] = lambda job_id, _run, _turn: notices.announce(job_id)
         engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
         with beating(ledger, executor, settings.jobs.dead_after_s):

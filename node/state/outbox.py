@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from node.core.forms import REJECTION, rejection_kind, rendition_of
 from node.core.identity import short_id
 from node.core.job import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryState
 from node.errors import NotFound
@@ -41,6 +42,44 @@ def replaced_by(connection: sa.Connection, job: JobRow) -> list[ResultRow]:
     )
     rows = [ResultRow(**row) for row in connection.execute(query).mappings()]
     return [row for row in rows if (row.job_id, row.run) == (rows[0].job_id, rows[0].run)]
+
+
+def held_of_earlier(connection: sa.Connection, job: JobRow, run: int, destination: str) -> list[ResultRow]:
+    """What a destination accepted of earlier runs, notices among them, that this run of a job replaces, and that no
+    rejection note has named yet; the oldest first."""
+    kind = rejection_kind(destination)
+    order = (schema.job.c.created_at, sa.func.abs(schema.result.c.run), schema.result.c.position)
+    earlier = sa.select(schema.result, *order[:2]).select_from(schema.result.join(schema.job))
+    earlier = earlier.where(*_replaced_runs(job, run, schema.result.c.run))
+    noted = list(connection.execute(earlier.where(schema.result.c.kind == kind).order_by(*order)).mappings())
+    accepted = sa.select(schema.sent.c.sop_uid).join(schema.delivery)
+    accepted = accepted.where(schema.delivery.c.destination == destination, schema.sent.c.outcome.in_(ACCEPTED_ONCE))
+    held = connection.execute(earlier.where(schema.result.c.sop_uid.in_(accepted)).order_by(*order)).mappings()
+    since = tuple(noted[-1].values())[-2:] if noted else None
+    columns = schema.result.c.keys()
+    return [
+        ResultRow(**{name: row[name] for name in columns})
+        for row in held
+        if rendition_of(row["kind"]) != REJECTION and (since is None or tuple(row.values())[-2:] >= since)
+    ]
+
+
+def end_proof_of_earlier(connection: sa.Connection, job: JobRow, run: int, destination: str) -> None:
+    """An archive hides what it was told to reject: it is asked no more whether it holds that."""
+    table = schema.delivery
+    earlier = sa.select(table.c.id).select_from(table.join(schema.job)).where(*_replaced_runs(job, run, table.c.run))
+    accepted = (table.c.state == DeliveryState.ACCEPTED.value, table.c.destination == destination)
+    connection.execute(table.update().where(table.c.id.in_(earlier), *accepted).values(next_at=None))
+
+
+def _replaced_runs(job: JobRow, run: int, of_row: sa.ColumnElement[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Earlier runs of a job, the notice of this one, and jobs that it superseded."""
+    return (
+        schema.job.c.study_id == job.study_id,
+        schema.job.c.route == job.route,
+        schema.job.c.created_at <= job.created_at,
+        sa.or_(schema.job.c.id != job.id, sa.func.abs(of_row) < run, of_row == -run),
+    )
 
 
 def add_delivery(

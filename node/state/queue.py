@@ -15,12 +15,14 @@ when a stage's arguments change."""
 DELIVER = "deliver"
 REPLACE = "replace"
 NOTICE = "notice"
+REJECT = "reject"
 QUEUE_OF: dict[str, str] = {
     Stage.PREPARE.value: "cpu",
     Stage.ENCODE.value: "cpu",
     Stage.INFER.value: "model",
     REPLACE: "cpu",
     NOTICE: "cpu",
+    REJECT: "cpu",
     DELIVER: "deliver",
 }
 """Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
@@ -75,6 +77,11 @@ class Queue:
         """Enqueue the encoding of a delivery's run in the form that its destination takes; asked twice, done once."""
         workflow_id = f"{delivery.id}:{REPLACE}:{delivery.attempt}"
         options = self._options(REPLACE, workflow_id, priority, timedelta(0))
+        self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
+
+    def rejection(self, connection: sa.Connection, delivery: DeliveryRow, *, priority: Priority) -> None:
+        """Enqueue the note on what an accepted delivery replaced there; asked twice for one attempt, done once."""
+        options = self._options(REJECT, f"{delivery.id}:{REJECT}:{delivery.attempt}", priority, timedelta(0))
         self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
 
     def notice(self, connection: sa.Connection, job: JobRow, *, turn: int) -> None:

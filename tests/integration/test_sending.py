@@ -267,6 +267,19 @@ def test_a_peer_that_knows_only_implicit_gets_a_reencoded_copy(
 
 
 @pytest.mark.real("dcmtk")
+def test_only_the_syntaxes_that_are_set_are_used(
+    storescp: Callable[..., tuple[Destination, Path]], make: Callable[..., Parcel]
+) -> None:
+    """Though the archive takes the file's own too."""
+    peer, folder = storescp()
+    report, _ = timed(replace(peer, syntaxes=(str(ImplicitVRLittleEndian),)), [make(ExplicitVRLittleEndian)])
+
+    (arrived,) = folder.iterdir()
+    assert outcomes(report) == [ACCEPTED]
+    assert dcmread(arrived).file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+
+
+@pytest.mark.real("dcmtk")
 def test_big_endian_is_never_reencoded(
     storescp: Callable[..., tuple[Destination, Path]], make: Callable[..., Parcel]
 ) -> None:

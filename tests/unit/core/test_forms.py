@@ -32,3 +32,12 @@ def test_one_form_goes(
 
 def test_where_there_is_no_choice_nothing_is_waited_for() -> None:
     assert form_to_send(Forms(BINARY), encoded=LABELS, begun=(), is_first_refused=True) == BINARY
+
+
+def test_a_set_that_was_begun_is_gone_on_with_less_what_is_wanted_no_more() -> None:
+    """Somebody took "gsps" from the peer's renditions, because its archive refuses it: no second set goes there."""
+    encoded, begun = {"seg@a", "gsps@a", "sr@a", "seg@b"}, {"seg@a"}
+
+    found = form_to_send(Forms(frozenset({"seg", "sr"})), encoded=encoded, begun=begun, is_first_refused=False)
+
+    assert found == {"seg@a", "sr@a"}

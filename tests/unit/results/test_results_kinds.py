@@ -11,6 +11,7 @@ import pytest
 from highdicom.pm.sop import pmread
 from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
 
 from ai.findings import Findings
@@ -85,7 +86,7 @@ def test_every_kind_is_a_series_of_its_own_and_what_is_named_goes_first(runs: di
         "rtstruct": (9007, "AI lung-ct RTSTRUCT", "RTSTRUCT"),
         "pdf": (9005, "AI lung-ct PDF", "DOC"),
     }
-    assert list(series) == ["seg", "map", "derived", "sr", "text", "summary", "gsps", "ko", "rtstruct", "pdf"]
+    assert list(series) == ["seg", "map", "derived", "text", "summary", "gsps", "ko", "rtstruct", "pdf", "sr"]
 
 
 def test_a_radiograph_gets_what_viewers_show_of_one(runs: dict[str, Run]) -> None:
@@ -94,6 +95,29 @@ def test_a_radiograph_gets_what_viewers_show_of_one(runs: dict[str, Run]) -> Non
 
     assert kinds == {"sr", "text", "summary", "gsps", "ko", "pdf"}
     assert len([one for one in runs["radiograph"].objects if one.kind is RenditionKind.SUMMARY]) == 4
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_report_ties_the_set_together(runs: dict[str, Run], source: str) -> None:
+    """Every other object of the run stands in its tree, as another maker's reader finds it."""
+    report = hd.sr.srread(runs[source].path(RenditionKind.SR))
+    (catalogue,) = report.content[0].ContentSequence.find(codes.DCM.DICOMObjectCatalog)
+    named = {str(item.referenced_sop_instance_uid) for item in catalogue.ContentSequence}
+
+    assert named == {one.sop_instance_uid for one in runs[source].objects if one.kind is not RenditionKind.SR}
+
+
+def test_a_report_without_its_segmentation_holds_the_regions_itself(tmp_path: Path) -> None:
+    """Nothing is named that does not go there; the outlines on all slices are the region."""
+    run = run_of("series", tmp_path, Profile(renditions=frozenset({RenditionKind.SR, RenditionKind.TEXT})))
+    report = run.found(RenditionKind.SR)
+    groups = hd.sr.srread(run.path(RenditionKind.SR)).content.get_volumetric_roi_measurement_groups()
+    segments = [one for one in groups if one.tracking_identifier in {card.key for card in FULL_CARD.segments}]
+    mask = run.findings.segments[0].mask
+
+    assert [one.kind for one in run.objects] == [RenditionKind.TEXT, RenditionKind.SR]
+    assert "1.2.840.10008.5.1.4.1.1.66.4" not in report.to_json()
+    assert len(segments[0].roi) >= mask.any(axis=(1, 2)).sum() > 1
 
 
 def test_what_is_not_asked_for_is_not_made(tmp_path: Path) -> None:

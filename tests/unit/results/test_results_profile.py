@@ -76,3 +76,34 @@ def test_the_usual_profile_has_no_name() -> None:
     """What is in force where nothing is configured keeps its kinds and UIDs."""
     assert (Profile().kind("sr"), Profile().variant) == ("sr", "")
     assert Profile(series_base=7001).kind("sr").startswith("sr@")
+
+
+def test_a_segmentation_beyond_the_limit_is_left_out_and_every_reader_is_told(tmp_path: Path) -> None:
+    """Nothing refers to it; the report holds the regions, the presentation state draws them."""
+    made = make_series(tmp_path)
+    found = encoded(tmp_path / "out", made, make_findings(made), profile=Profile(largest_seg_bytes=10_000))
+
+    assert set(found) == {"sr", "text", "summary", "gsps"}
+    assert all("was not sent: this destination takes up to 0.01 MB" in found[one].to_json() for one in ("sr", "text"))
+    assert "1.2.840.10008.5.1.4.1.1.66.4" not in found["sr"].to_json()
+    assert len(hd.sr.MeasurementReport.from_sequence([found["sr"]]).get_volumetric_roi_measurement_groups()) == 3
+
+
+def test_a_segmentation_may_be_written_compressed(tmp_path: Path) -> None:
+    made = make_series(tmp_path)
+    findings = make_findings(made)
+    usual = encoded(tmp_path / "one", made, findings)["seg"]
+    found = encoded(tmp_path / "two", made, findings, profile=Profile(is_seg_deflated=True))
+
+    assert found["seg"].file_meta.TransferSyntaxUID.name == "Deflated Explicit VR Little Endian"
+    assert found["sr"].file_meta.TransferSyntaxUID.name == "Explicit VR Little Endian"
+    assert found["seg"].PixelData == usual.PixelData
+    assert (tmp_path / "two" / "seg.dcm").stat().st_size < (tmp_path / "one" / "seg.dcm").stat().st_size
+
+
+def test_descriptions_and_labels_begin_as_the_destination_wants(tmp_path: Path) -> None:
+    made = make_series(tmp_path)
+    found = encoded(tmp_path / "out", made, make_findings(made), profile=Profile(label="Research AI"))
+
+    assert {one.SeriesDescription.split(" lung-ct ")[0] for one in found.values()} == {"Research AI"}
+    assert found["seg"].ContentLabel == "RESEARCH_AI_SEGM"

@@ -7,6 +7,7 @@ from node.sending.proposal import (
     ASKED,
     COMPREHENSIVE,
     COMPREHENSIVE_3D,
+    DERIVED,
     FURTHER,
     LABELMAP,
     SEGMENTATION,
@@ -29,6 +30,7 @@ def answered(*taken: str) -> ProbeReport:
         ((LABELMAP, TEXT), ['renditions = ["seg", "text"]', 'segmentation = "labelmap"']),
         ((SEGMENTATION, LABELMAP), ['renditions = ["seg"]', 'segmentation = "auto"']),
         ((TEXT, *FURTHER), ['renditions = ["text", "gsps", "map", "ko", "pdf", "rtstruct"]']),
+        ((TEXT, DERIVED[1]), ['renditions = ["text", "derived"]']),
         ((), ["renditions = []"]),
     ],
 )
