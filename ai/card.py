@@ -88,7 +88,7 @@ def _finish(rows: list[object], where: str) -> Chain:
 def _input(table: TableReader) -> InputCard:
     found = InputCard(
         name=table.take("name", str),
-        modality=table.take("modality", str),
+        modalities=table.one_or_more("modality"),
         orientations=table.texts("orientations"),
         min_slices=table.take("min_slices", int, 1),
         max_slice_spacing_mm=table.length("max_slice_spacing_mm"),

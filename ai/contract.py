@@ -144,12 +144,12 @@ class DerivedCard:
 class InputCard:
     """What one input must be; the gate refuses a stack outside these limits before the model runs.
 
-    Lengths in mm; None means no limit. `coverage_mm` is measured along the slice normal, `field_mm` is the
-    smaller in-plane extent. min_quality: the least score of some qualities (ai/quality.py), by name.
+    modalities: any of these. Lengths in mm; None means no limit. `coverage_mm` is measured along the slice normal,
+    `field_mm` is the smaller in-plane extent. min_quality: the least score of some qualities (ai/quality.py), by name.
     """
 
     name: str
-    modality: str
+    modalities: tuple[str, ...]
     orientations: tuple[str, ...]
     min_slices: int
     max_slice_spacing_mm: float | None

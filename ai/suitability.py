@@ -17,8 +17,8 @@ def refuse_unsuitable(inputs: Inputs, card: ModelCard) -> None:
         if volume is None:
             raise ModelRefused(f"the input {one.name} is missing")
         modality, array = volume.facts.modality, volume.array
-        if modality not in (None, one.modality):
-            raise ModelRefused(f"input {one.name}: the images are {modality}, not {one.modality}")
+        if modality is not None and modality not in one.modalities:
+            raise ModelRefused(f"input {one.name}: the images are {modality}, not {' or '.join(one.modalities)}")
         if not np.issubdtype(array.dtype, np.number):
             raise ModelRefused(f"input {one.name}: the images hold no numbers")
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():

@@ -30,6 +30,15 @@ class TableReader:
     def length(self, key: str) -> float | None:
         return self.take(key, float) if key in self._left else None
 
+    def one_or_more(self, key: str) -> tuple[str, ...]:
+        """A text, or a list of texts that is not empty."""
+        if not isinstance(self._left.get(key), list):
+            return (self.take(key, str),)
+        found = self.texts(key)
+        if not found:
+            raise CardInvalid(f"{self._where}: {key} must name at least one")
+        return found
+
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list, [])
         if not all(isinstance(value, str) for value in values):

@@ -15,7 +15,7 @@ def feature_cards(measures: Iterable[MeasureCard], inputs: Sequence[InputCard]) 
     wanted = list(measures)
     for one in wanted:
         _check(one)
-    modalities = sorted({one.modality for one in inputs})
+    modalities = sorted({modality for one in inputs for modality in one.modalities})
     keys = dict.fromkeys(key for one in wanted for key in one.features)
     return tuple(_card(key, modalities) for key in keys)
 

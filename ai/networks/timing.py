@@ -51,7 +51,7 @@ def card(name: str, *, spacing_mm: float | None) -> ModelCard:
         licence="Apache-2.0",
         memory_mb=1,
         timeout_s=3600,
-        inputs=(InputCard("ct", "CT", ("axial",), 1, None, None, None, None),),
+        inputs=(InputCard("ct", ("CT",), ("axial",), 1, None, None, None, None),),
         reference="ct",
         segments=(SegmentCard("bright", "Bright", TISSUE, TISSUE, None, TISSUE, None, (255, 0, 0)),),
         measurements=(),

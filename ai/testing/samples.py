@@ -38,14 +38,14 @@ def _noise(card: InputCard, generator: np.random.Generator) -> Volume:
     pixel = field / SIDE_VOXELS
     rough = generator.normal(size=(slices, SIDE_VOXELS, SIDE_VOXELS)).astype(np.float32)
     smooth = gaussian(rough, (spacing, pixel, pixel), sigma_mm=3 * max(spacing, pixel))
-    low, high = RANGE.get(card.modality, PLAIN_RANGE)
+    low, high = RANGE.get(card.modalities[0], PLAIN_RANGE)
     first, last = np.percentile(smooth, (1, 99))
     array = np.clip(low + (smooth - first) / (last - first) * (high - low), low, high).astype(np.int16)
     stack = next((STACKS[one] for one in card.orientations if one in STACKS), STACKS["axial"])
     affine = np.eye(4)
     affine[:3, :3] = stack @ np.diag([spacing, pixel, pixel])
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(array.shape) - 1) / 2)
-    return Volume(array, affine, (spacing, pixel, pixel), Facts(modality=card.modality))
+    return Volume(array, affine, (spacing, pixel, pixel), Facts(modality=card.modalities[0]))
 
 
 def _field_mm(card: InputCard) -> float:

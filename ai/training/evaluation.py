@@ -46,7 +46,7 @@ def evaluate(
     names, matrices = tuple(one.label for one in card.segments), []
     with model.open(device) as predict:
         for case in cases:
-            volume, truth = read_case(case, card.inputs[0].modality)
+            volume, truth = read_case(case, card.inputs[0].modalities[0])
             if truth.max(initial=0) > len(names):
                 raise CasesInvalid(f"{case.name}: has label {truth.max()}, and {card.name} has {len(names)} segments")
             found = _labels(predict(Inputs({card.reference: volume}, card.reference)), card, truth)

@@ -21,7 +21,7 @@ def read_examples(cases: Sequence[Case], card: ModelCard) -> list[Example]:
 
 
 def _example(case: Case, card: ModelCard) -> Example:
-    volume, labels = read_case(case, card.inputs[0].modality)
+    volume, labels = read_case(case, card.inputs[0].modalities[0])
     placed = prepare(Inputs({card.reference: volume}, card.reference), card.prepare).placed[card.reference]
     there = resampled(labels, placed.to_source, placed.shape, NEAREST, 0.0)
     return {

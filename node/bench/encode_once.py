@@ -78,7 +78,7 @@ def card_of(count: int) -> ModelCard:
         licence="Apache-2.0",
         memory_mb=1,
         timeout_s=1,
-        inputs=(InputCard("ct", "CT", (), 1, None, None, None, None),),
+        inputs=(InputCard("ct", ("CT",), (), 1, None, None, None, None),),
         reference="ct",
         segments=tuple(
             SegmentCard(

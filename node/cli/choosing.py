@@ -40,7 +40,7 @@ def list_models(as_json: AsJson = False) -> None:
             "version": card.version,
             "vendor": card.vendor,
             "title": card.title,
-            "modality": ", ".join(one.modality for one in card.inputs),
+            "modality": ", ".join(" or ".join(one.modalities) for one in card.inputs),
             "memory_mb": card.memory_mb,
             "digest": card.digest[:12] if card.name in cards else "",
             "verified": _verified(entries.get(card.name)),
@@ -74,7 +74,7 @@ def show_model(
         print(
             f"source   {entry.source or 'ships with Isocenter'}\nsha256   {entry.sha256 or 'shown when it is fetched'}"
         )
-    print("accepts  " + "; ".join(f"{one.name}: {one.modality}" for one in card.inputs))
+    print("accepts  " + "; ".join(f"{one.name}: {' or '.join(one.modalities)}" for one in card.inputs))
     print("finds    " + ", ".join(_labels(card)))
 
 

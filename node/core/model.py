@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """An installed model. inputs: (name, modality) of each; the first is the one results are placed on."""
+    """An installed model. inputs: name and modalities of each; the first is the one results are placed on."""
 
     name: str
     version: str
     digest: str
-    inputs: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, tuple[str, ...]], ...]

@@ -39,7 +39,7 @@ class InputRule:
     """Which stack one input of the model gets."""
 
     name: str
-    modality: str
+    modalities: tuple[str, ...]
     where: Callable[[Names], Answer]
     prefer: tuple[Callable[[Names], Rank], ...]
 
@@ -126,8 +126,8 @@ def _choose(rule: RouteRule, study: Mapping[str, Value], stacks: Sequence[Stack]
 
 
 def _look(rule: InputRule, study: Mapping[str, Value], stack: Stack) -> StackNote:
-    if stack.modality != rule.modality:
-        answer = Answer(False, f"its modality is {stack.modality or 'absent'}, not {rule.modality}")
+    if stack.modality not in rule.modalities:
+        answer = Answer(False, f"its modality is {stack.modality or 'absent'}, not {' or '.join(rule.modalities)}")
         return StackNote(stack.name, rule.name, answer, (), False)
     names = {"study": study, "stack": stack_names(stack)}
     return StackNote(stack.name, rule.name, rule.where(names), tuple(rank(names) for rank in rule.prefer), False)

@@ -21,7 +21,7 @@ def compile_route(route: Route, models: Mapping[str, ModelFacts]) -> RouteRule:
         raise ConfigurationInvalid(
             f"routes.toml: route {route.name!r}: model {model.name} has no input {unknown[0]!r}; it has {names}"
         )
-    inputs = (_input(name, modality, route.input.get(name, RouteInput())) for name, modality in model.inputs)
+    inputs = (_input(name, any_of, route.input.get(name, RouteInput())) for name, any_of in model.inputs)
     condition = compile_condition(route.when, of_stack=False)
     return RouteRule(
         name=route.name,
@@ -33,10 +33,10 @@ def compile_route(route: Route, models: Mapping[str, ModelFacts]) -> RouteRule:
     )
 
 
-def _input(name: str, modality: str, given: RouteInput) -> InputRule:
+def _input(name: str, modalities: tuple[str, ...], given: RouteInput) -> InputRule:
     where = compile_condition(given.where, of_stack=True)
     prefer = tuple(_rank_by(compile_preference(text)) for text in given.prefer)
-    return InputRule(name=name, modality=modality, where=lambda names: _answer(where(names)), prefer=prefer)
+    return InputRule(name=name, modalities=modalities, where=lambda names: _answer(where(names)), prefer=prefer)
 
 
 def _rank_by(preference: Preference) -> Callable[[Names], Rank]:

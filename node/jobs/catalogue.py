@@ -37,6 +37,6 @@ def model_facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:
     found = {}
     for name, model in models.items():
         card = model.card
-        inputs = sorted(((one.name, one.modality) for one in card.inputs), key=lambda one: one[0] != card.reference)
+        inputs = sorted(((one.name, one.modalities) for one in card.inputs), key=lambda one: one[0] != card.reference)
         found[name] = ModelFacts(name=name, version=card.version, digest=card.digest, inputs=tuple(inputs))
     return found

@@ -85,10 +85,10 @@ def _no_pixels(case: _Case) -> Refused | None:
 
 
 def _modality(case: _Case) -> Refused | None:
-    if case.stack.modality == case.card.modality:
+    if case.stack.modality in case.card.modalities:
         return None
     found = case.stack.modality or "not stated"
-    return Refused(ReasonCode.MODALITY, f"the modality is {found}, the model takes {case.card.modality}")
+    return Refused(ReasonCode.MODALITY, f"the modality is {found}, the model takes {' or '.join(case.card.modalities)}")
 
 
 def _localizer(case: _Case) -> Refused | None:

@@ -9,7 +9,7 @@ from node.rehearsal.phantom import SMALL, scan
 def made_inputs(model: Model) -> list[Inputs]:
     """What a model should take, the likeliest first; the noise is within the limits of its card."""
     card, made = model.card, []
-    if [one.modality for one in card.inputs] == ["CT"]:
+    if [one.modalities for one in card.inputs] == [("CT",)]:
         chest = Volume(scan(SMALL, 1), SMALL.affine_lps, SMALL.spacing_mm, Facts(modality="CT", body_part="CHEST"))
         made.append(Inputs({card.reference: chest}, card.reference))
     return [*made, noise_inputs(card)]

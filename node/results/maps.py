@@ -67,8 +67,6 @@ def _build(one: Map, edition: Edition) -> Dataset:
     name_dimensions(result, edition.run.dimensions_uid(one.key))
     result.ContentCreatorName = None
     stamp(result, edition, RenditionKind.MAP, body_part=True)
-    if "BodyPartExamined" not in result:
-        result.Laterality = None  # type 2C: a body part that is not stated may be paired
     return result
 
 

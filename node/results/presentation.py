@@ -109,8 +109,6 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
     for item in [*listed, *(item for one in annotations for item in one.ReferencedImageSequence)]:
         item.ReferencedSOPClassUID = origin.instances[item.ReferencedSOPInstanceUID]
     stamp(result, edition, kind, body_part=True)
-    if "BodyPartExamined" not in result:
-        result.Laterality = None  # type 2C: a body part that is not stated may be paired
     result.PresentationCreationDate, result.PresentationCreationTime = result.SeriesDate, result.SeriesTime
     result.ContentCreatorName = None
     area = result.DisplayedAreaSelectionSequence[0]

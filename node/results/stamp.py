@@ -10,6 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from ai.contract import ModelCard
+from node.results.anatomy import put_anatomy
 from node.results.carried import carry
 from node.results.coding import private_schemes
 from node.results.equipment import NODE, Algorithm
@@ -110,8 +111,8 @@ def stamp(result: Dataset, edition: Edition, kind: RenditionKind, *, body_part: 
     result.ContentQualification = "RESEARCH"
     if kind in SERIES_CODES:
         result.SeriesDescriptionCodeSequence = [hd.sr.CodedConcept.from_code(SERIES_CODES[kind])]
-    if body_part and edition.origin.text("BodyPartExamined"):
-        result.BodyPartExamined = edition.origin.text("BodyPartExamined")
+    if body_part:
+        put_anatomy(result, edition.origin, kind)
     put_requests(result, edition.origin.header, is_document=not body_part)
     schemes = private_schemes(edition.card)
     if schemes:

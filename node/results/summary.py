@@ -82,8 +82,6 @@ def build_page(
     image.DateOfSecondaryCapture, image.TimeOfSecondaryCapture = image.ContentDate, image.ContentTime
     image.BurnedInAnnotation = "YES"
     image.PatientOrientation = [] if shown is None else sides_of(shown, edition.origin)
-    if "BodyPartExamined" not in image:
-        image.Laterality = None  # type 2C: a body part that is not stated may be paired
     if shown is not None:
         image.SourceImageSequence = [_reference(shown)]
     return image

@@ -108,7 +108,7 @@ def shown(card: ModelCard) -> ModelShown:
 
 
 def _in_words(one: InputCard) -> str:
-    limits = [one.modality, " or ".join(one.orientations), f"{one.min_slices} slices or more"]
+    limits = [" or ".join(one.modalities), " or ".join(one.orientations), f"{one.min_slices} slices or more"]
     if one.max_slice_spacing_mm is not None:
         limits.append(f"at most {one.max_slice_spacing_mm:g} mm apart")
     if one.min_coverage_mm is not None:

@@ -53,4 +53,4 @@ def test_a_real_radiograph_gives_report_summary_and_presentation_state(data: Pat
 
 
 def _input(modality: str):
-    return replace(FLAT_CARD.inputs[0], modality=modality)
+    return replace(FLAT_CARD.inputs[0], modalities=("MG", modality))

@@ -20,7 +20,7 @@ from node.state.header import read_facts
 
 pytestmark = pytest.mark.real("data")
 
-CHEST = InputCard("ct", "CT", ("axial",), 20, 5.0, 150.0, 200.0, 600.0)
+CHEST = InputCard("ct", ("CT",), ("axial",), 20, 5.0, 150.0, 200.0, 600.0)
 
 
 def series(folder: Path) -> tuple[tuple[Stack, ...], dict[str, Path], InstanceFacts]:
@@ -128,7 +128,7 @@ def test_no_truncated_codestream_is_filled_with_invented_pixels(data, tmp_path, 
 def test_real_series_get_their_reason(data, folder, reason, min_slices):
     """Whatever the card asks for, the fault of the series itself is told first."""
     stacks, _, first = series(data / folder)
-    card = InputCard("any", first.modality or "", ("axial", "sagittal"), min_slices, 6.0, 50.0, None, None)
+    card = InputCard("any", (first.modality or "",), ("axial", "sagittal"), min_slices, 6.0, 50.0, None, None)
     for series_uid in {stack.series_uid for stack in stacks}:
         told = refusal_for_series([stack for stack in stacks if stack.series_uid == series_uid], card)
         assert (told and told.reason) is reason

@@ -51,3 +51,18 @@ def classical_card(folder: Path, chain: str = CHAIN, card: str = BODY) -> Path:
     file = place / "card.toml"
     file.write_text(card + chain, encoding="utf-8")
     return file
+
+
+DENSE = BODY.replace('name = "body"', 'name = "dense"').replace('["axial", "coronal", "sagittal", "oblique"]', "[]")
+DENSE = DENSE.replace('modality = "CT"', 'modality = ["CR", "DX", "MG"]').replace("min_slices = 10", "min_slices = 1")
+"""Of what is dense in a radiograph, of whichever kind."""
+
+
+def dense_card(folder: Path) -> Path:
+    """A card that outlines the bright mass of `tests.makers.series.mg_image`, in a folder called as the model is."""
+    place = folder / "dense"
+    place.mkdir(parents=True)
+    file = place / "card.toml"
+    chain = '[[prepare]]\nstep = "between"\nlow = 3000\n[[finish]]\nstep = "largest-component"\n'
+    file.write_text(DENSE + chain, encoding="utf-8")
+    return file

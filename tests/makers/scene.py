@@ -9,8 +9,8 @@ from node.state import arrivals, schema, work
 from tests.makers.ledger import Books, ct_slice
 
 MODELS = {
-    "lung-ct": ModelFacts("lung-ct", "1", "digest", (("ct", "CT"),)),
-    "brain-mr": ModelFacts("brain-mr", "1", "digest", (("mr", "MR"),)),
+    "lung-ct": ModelFacts("lung-ct", "1", "digest", (("ct", ("CT",)),)),
+    "brain-mr": ModelFacts("brain-mr", "1", "digest", (("mr", ("MR",)),)),
 }
 PACS = Peer(name="pacs", ae_title="PACS", address="127.0.0.1", port=104)
 SCANNER = Peer(name="scanner", ae_title="MR1", kind="scanner", roles=("source",))

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     MRImageStorage,
 )
@@ -118,6 +119,32 @@ def cr_images(
         del image.FrameOfReferenceUID, image.PositionReferenceIndicator, image.PatientPosition
         images.append(image)
     return write(folder, images)
+
+
+MASS = (slice(60, 80), slice(30, 50))
+"""Rows and columns of the bright mass in `mg_image`."""
+
+
+def mg_image(folder: Path, *, photometric: str = "MONOCHROME2") -> Path:
+    """A left breast in the medio-lateral oblique view, with a square mass in it; upright whatever is stored."""
+    image = base_image(DigitalMammographyXRayImageStorageForPresentation, "MG", 128, 96, "study", "mg", 1)
+    row, column = np.mgrid[:128, :96]
+    upright = np.where((row - 64.0) ** 2 / 60**2 + column**2 / 80.0**2 < 1, 1500, 40).astype(np.uint16)
+    upright[MASS] = 3600
+    stored = upright if photometric == "MONOCHROME2" else 4095 - upright
+    image.ImageType = ["DERIVED", "PRIMARY"]
+    image.PresentationIntentType, image.BurnedInAnnotation = "FOR PRESENTATION", "NO"
+    image.BodyPartExamined, image.ImageLaterality, image.ViewPosition = "BREAST", "L", "MLO"
+    image.PatientOrientation, image.ImagerPixelSpacing = ["A", "FR"], ["0.1", "0.1"]
+    image.PhotometricInterpretation = photometric
+    image.PresentationLUTShape = "IDENTITY" if photometric == "MONOCHROME2" else "INVERSE"
+    image.BitsStored, image.HighBit, image.PixelRepresentation = 12, 11, 0
+    image.RescaleIntercept, image.RescaleSlope, image.RescaleType = "0", "1", "US"
+    image.WindowCenter, image.WindowWidth = "2048", "4096"
+    image.PixelData = stored.tobytes()
+    del image.FrameOfReferenceUID, image.PositionReferenceIndicator, image.PatientPosition
+    (path,) = write(folder, [image])
+    return path
 
 
 def decimal(number: float) -> str:

@@ -16,7 +16,7 @@ from tests.makers.images import SAGITTAL, TILTED_14_DEG, even, slice_facts, volu
 
 CARD = InputCard(
     name="ct",
-    modality="CT",
+    modalities=("CT",),
     orientations=("axial",),
     min_slices=5,
     max_slice_spacing_mm=5.0,
@@ -116,7 +116,7 @@ def test_two_frames_of_reference_shared_out_among_slices_are_refused():
 
 
 def test_a_radiograph_passes_where_one_image_is_enough():
-    card = InputCard("cxr", "DX", (), 1, None, None, None, None)
+    card = InputCard("cxr", ("DX",), (), 1, None, None, None, None)
     check(stack_of([slice_facts(1, None, orientation=None, modality="DX")]), card)
 
 

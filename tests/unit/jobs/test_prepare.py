@@ -26,7 +26,7 @@ from tests.makers.ledger import START, Books, books
 from tests.makers.series import ct_series
 
 MEMORY_MB = 256
-INPUT = InputCard("ct", "CT", ("axial",), 2, None, None, None, None)
+INPUT = InputCard("ct", ("CT",), ("axial",), 2, None, None, None, None)
 CARD = ModelCard("m", "1", "v", "t", "u", (), "l", 1, 1, (INPUT,), "ct", (), (), "digest")
 
 

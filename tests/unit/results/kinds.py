@@ -30,7 +30,7 @@ FULL_CARD = replace(
 FLAT_CARD = replace(
     FULL_CARD,
     name="chest-xr",
-    inputs=(InputCard("ct", "CR", (), 1, None, None, None, None),),
+    inputs=(InputCard("ct", ("CR",), (), 1, None, None, None, None),),
     segments=FULL_CARD.segments[:2],
     derived=(),
 )

@@ -48,7 +48,7 @@ CARD = ModelCard(
     licence="Apache-2.0",
     memory_mb=1000,
     timeout_s=300,
-    inputs=(InputCard("ct", "CT", ("axial",), 8, None, None, None, None),),
+    inputs=(InputCard("ct", ("CT",), ("axial",), 8, None, None, None, None),),
     reference="ct",
     segments=(
         SegmentCard("right-lung", "Right lung", ANATOMY, LUNG, RIGHT, LUNG, RIGHT, (86, 180, 233)),

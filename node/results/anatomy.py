@@ -1,0 +1,43 @@
+"""Which part of the body an object is of, and of which side: attributes that archives match queries by."""
+
+from pydicom.dataset import Dataset
+
+from node.results.origin import Origin
+from node.results.uids import RenditionKind
+
+PAIRED = frozenset(
+    {
+        *("ANKLE", "ARM", "AXILLA", "BREAST", "CALCANEUS", "CLAVICLE", "EAR", "ELBOW", "EXTREMITY", "EYE", "EYELID"),
+        *("FEMUR", "FIBULA", "FINGER", "FOOT", "FOREARM", "HAND", "HIP", "HUMERUS", "KIDNEY", "KNEE", "LEG", "LUNG"),
+        *("OVARY", "PATELLA", "RADIUS", "SCAPULA", "SCJOINT", "ACJOINT", "SHOULDER", "SIJOINT", "THIGH", "THUMB"),
+        *("TIBIA", "TMJ", "TOE", "ULNA", "UPARM", "WRIST", "ZYGOMA"),
+    }
+)
+"""Values of Body Part Examined that come in twos (PS3.16 annex L)."""
+
+SIDES = ("L", "R")
+IMAGES = frozenset({RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE})
+"""Kinds with the General Image module, which state the laterality of the one image."""
+
+AS_THEY_ARE = frozenset({RenditionKind.DERIVED, RenditionKind.RTSTRUCT})
+"""A derived image is a copy of one that states its own; a structure set's series has no laterality."""
+
+
+def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
+    """Body part and laterality of the source (PS3.3 C.7.3.1, C.7.6.1.1). Laterality is required, and may be present,
+    of a paired body part alone; it is empty where it is not known, also because the body part is not."""
+    part, side = origin.text("BodyPartExamined"), origin.text("ImageLaterality")
+    if part:
+        result.BodyPartExamined = part
+    if kind in AS_THEY_ARE:
+        return
+    if kind in IMAGES:
+        for keyword in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
+            if origin.header.get(keyword):
+                result[keyword] = origin.header[keyword]
+        if side:
+            result.ImageLaterality = side
+            return
+    if part.upper() in PAIRED or (not part and kind is not RenditionKind.SEG):
+        known = side or origin.text("Laterality")
+        result.Laterality = known if known in SIDES else None
