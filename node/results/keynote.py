@@ -12,7 +12,7 @@ from ai.findings import Findings
 from ai.volume import Volume
 from node.core.identity import InstanceUID
 from node.results.checks import expect
-from node.results.evidence import evidence_of
+from node.results.evidence import identified
 from node.results.keyslices import key_slices
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind
@@ -22,7 +22,8 @@ from node.results.wording import DISCLAIMER
 def build_key_note(findings: Findings, edition: Edition, _volume: Volume) -> Iterator[tuple[str, Dataset]]:
     """The note, named."""
     kind, keys = RenditionKind.KO, _keys(findings, edition)
-    referenced = [image for image in evidence_of(edition.origin) if image.SOPInstanceUID in keys]
+    origin = edition.origin
+    referenced = [identified(origin, uid, of_class) for uid, of_class in origin.instances.items() if uid in keys]
     for image in referenced:
         image.Rows, image.Columns = edition.origin.grid.rows, edition.origin.grid.columns  # they tell an image
     content = hd.ko.KeyObjectSelection(
