@@ -108,7 +108,7 @@ def test_orthanc_accepts_every_kind(runs: Runs, tmp_path: Path) -> None:
         held = {one["SeriesDescription"]: one["Instances"] for one in pacs.series()}
 
     assert sum(held.values()) == len(files)
-    assert len(held) == len(RenditionKind) - 2  # the notices are not of this run
+    assert len(held) == len(RenditionKind) - 3  # the notices and the rejection note are not of this run
 
 
 @pytest.mark.real("dcmtk")
