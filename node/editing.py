@@ -18,9 +18,9 @@ from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid, NotFound
 from node.settings import Configuration
 
-Value = str | int | float | bool | Sequence[str]
+Value = str | int | float | bool | Sequence[str] | Mapping[str, Mapping[str, str | Sequence[str]]]
 Values = Mapping[str, Value | None]
-"""Keys of a table as TOML names them; None takes a key out, so that its default counts."""
+"""Keys of a table as TOML names them; None takes a key out, so that its default counts. A mapping: tables in it."""
 
 
 class Kind(str, Enum):
@@ -179,6 +179,13 @@ def caller_accepted(ae_title: str, address: str = "", name: str = "") -> Values:
     }
 
 
+def _plain(value: object) -> object:
+    """As TOML has it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
 def _name(kind: Kind, block: str) -> object:
     return tomllib.loads(block)[kind.value][0]["name"]
 
@@ -198,7 +205,7 @@ def _edited(block: str, kind: Kind, values: Values) -> str:
         tables = document[kind.value]
         table = tables[0]
         for key, value in values.items():
-            plain = value if value is None or isinstance(value, (str, int, float)) else list(value)
+            plain = _plain(value)
             if plain is None:
                 table.pop(key, None)
                 expected.pop(key, None)

@@ -71,7 +71,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     system.add_to(router, window, pages, live)
     api.add_to(app, window, pages, live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={}, static="/static/")
+    app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={"/routes/try": routes.UPLOAD_LIMIT}, static="/static/")
     _add_answers_to_errors(app, pages)
     return app
 

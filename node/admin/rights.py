@@ -71,6 +71,7 @@ RIGHTS: dict[str, Role | Open] = {
     "peer_accept": ADMIN,
     # pages/routes.py
     "routes_page": VIEWER,
+    "routes_try": OPERATOR,
     "route_check": ADMIN,
     "route_add": ADMIN,
     "route_edit": ADMIN,

@@ -96,6 +96,20 @@ class Asking(Protocol):
         ...
 
 
+class Trying(Protocol):
+    """What each route of a configuration would say, and the stacks it looks at. Raises NotFound."""
+
+    def on_study(self, configuration: Configuration, key: str) -> tuple[list[Decision], list[Stack]]:
+        """To a study that is here, by its id or Study Instance UID."""
+        ...
+
+    def on_files(
+        self, configuration: Configuration, paths: Sequence[Path], calling: str
+    ) -> tuple[list[Decision], list[Stack]]:
+        """To files of one study that an AE title would send."""
+        ...
+
+
 class Looking(Protocol):
     """Looks into things beside the node's work, one at a time."""
 
@@ -114,7 +128,7 @@ class Window:
 
     configuration: what the node runs with now. look: its health. processes: what runs. models: what is installed.
     previews: pictures of runs. looking: check-ups. disk: how much room there was. editor: the configuration's files.
-    asking: peers. tried: what each route of a configuration would say to a study by its id, and the stacks it looks at.
+    asking: peers. trying: routes.
     """
 
     ledger: Ledger
@@ -130,5 +144,5 @@ class Window:
     disk: DiskRecord
     editor: Editor
     asking: Asking
-    tried: Callable[[Configuration, str], tuple[list[Decision], list[Stack]]]
+    trying: Trying
     now: Callable[[], datetime]

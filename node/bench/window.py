@@ -5,7 +5,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +25,10 @@ from node.bench.filled import fill
 from node.core.checkup import CheckUp, Subject
 from node.core.preview import Preview, View
 from node.core.role import Role
+from node.core.routing import Decision
+from node.core.study import Stack
 from node.editing import Editor
 from node.errors import NotFound
-from node.intake.trial import tried_routes
 from node.jobs.engine import prepare_engine
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -92,6 +93,18 @@ class NothingLookedAt:
 
     def last(self, _subject: Subject, _of: str = "") -> CheckUp | None:
         return None
+
+
+class NothingTried:
+    """Routes are not tried while pages are timed."""
+
+    def on_study(self, _configuration: Configuration, key: str) -> tuple[list[Decision], list[Stack]]:
+        raise NotFound(f"{key} is not tried here")
+
+    def on_files(
+        self, _configuration: Configuration, paths: Sequence[Path], _calling: str
+    ) -> tuple[list[Decision], list[Stack]]:
+        raise NotFound(f"{len(paths)} files are not tried here")
 
 
 class NoPictures:
@@ -206,7 +219,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, now),
         editor=Editor(folder),
         asking=NobodyAnswers(),
-        tried=lambda wanted, key: tried_routes(ledger, wanted, {}, key),
+        trying=NothingTried(),
         now=now,
     )
 

@@ -77,14 +77,9 @@ def _judge_of(role: str) -> Callable[[Configuration], None] | None:
     """What the service needs besides files that are well formed; the others need no more."""
     if role != "service":
         return None
-    from node.service.destinations import destinations_of
-    from node.service.routed import judge_routes
+    from node.service.routed import Judge
 
-    def judge(found: Configuration) -> None:
-        judge_routes(found)
-        destinations_of(found)
-
-    return judge
+    return Judge()
 
 
 def _certificates(role: str, configuration: Configuration) -> list[Path]:

@@ -1,13 +1,16 @@
 """What a process works with: the models whose cards can be used, and routes that name them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import structlog
 
 from ai.contract import Model
 from ai.errors import CardInvalid
+from node.core.model import ModelFacts
 from node.intake.routes import compile_route
 from node.jobs.catalogue import installed_models, model_facts
+from node.service.destinations import destinations_of
 from node.settings import Configuration
 
 log = structlog.get_logger()
@@ -18,11 +21,35 @@ def usable_models(configuration: Configuration, only: Collection[str] | None = N
     return installed_models(configuration.models, only, unusable=_tell)
 
 
-def judge_routes(configuration: Configuration) -> None:
-    """Raises ConfigurationInvalid where a route names a model or an input that is not there: nothing could start so."""
-    facts = model_facts(usable_models(configuration))
-    for route in configuration.routes:
-        compile_route(route, facts)
+class Judge:
+    """Says whether a node could start with a configuration, by the models' cards as they lie there now.
+
+    The window asks it before a file is written, and the service before a written file is taken over. Cards are read
+    again only after one was replaced: weights are long to digest.
+    """
+
+    def __init__(self) -> None:
+        self._read: tuple[object, Mapping[str, ModelFacts]] | None = None
+
+    def __call__(self, configuration: Configuration) -> None:
+        """Raises ConfigurationInvalid where a route names a model or an input that is not there, or a destination
+        cannot be made."""
+        facts = self.facts(configuration)
+        for route in configuration.routes:
+            compile_route(route, facts)
+        destinations_of(configuration)
+
+    def facts(self, configuration: Configuration) -> Mapping[str, ModelFacts]:
+        """What routing needs of the models that can be used."""
+        stamp = (configuration.models, _stamp_of(configuration.models))
+        if self._read is None or self._read[0] != stamp:
+            self._read = (stamp, model_facts(usable_models(configuration)))
+        return self._read[1]
+
+
+def _stamp_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    found = ((path, path.stat()) for path in sorted(folder.glob("*/card.toml")))
+    return tuple((str(path), status.st_mtime_ns, status.st_ino) for path, status in found)
 
 
 def _tell(name: str, error: CardInvalid) -> None:

@@ -1,7 +1,7 @@
 """What the operator's window is handed: the service process's own parts, as it looks at them and asks for them."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,12 +11,10 @@ from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Process, Taken, Window
 from node.editing import Editor
-from node.intake.routes import compile_route
-from node.intake.trial import tried_routes
-from node.jobs.catalogue import model_facts
+from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
-from node.service.destinations import destinations_of
 from node.service.peers import echo_peer, probe_peer
+from node.service.routed import Judge
 from node.service.state import running_processes
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -39,15 +37,8 @@ def window_of(
 ) -> Window:
     """The window of the node that this process serves."""
     home = configuration.settings.state.home.absolute()
-    facts = model_facts(models)
-
-    def check(changed: Configuration) -> None:
-        """Raises ConfigurationInvalid where the node could not start with it."""
-        for route in changed.routes:
-            compile_route(route, facts)
-        destinations_of(changed)
-
-    editor = Editor(config_folder, check)
+    judge = Judge()
+    editor = Editor(config_folder, judge)
     return Window(
         ledger=ledger,
         operator=Operator(ledger, queue),
@@ -67,9 +58,22 @@ def window_of(
         ),
         editor=editor,
         asking=_Asking(editor, ledger, now),
-        tried=lambda wanted, key: tried_routes(ledger, wanted, facts, key),
+        trying=_Trying(ledger, judge),
         now=now,
     )
+
+
+class _Trying:
+    """Routes as the files say them now, with the models as they are now."""
+
+    def __init__(self, ledger: Ledger, judge: Judge) -> None:
+        self._ledger, self._judge = ledger, judge
+
+    def on_study(self, configuration: Configuration, key: str) -> Tried:
+        return tried_on_study(self._ledger, configuration, self._judge.facts(configuration), key)
+
+    def on_files(self, configuration: Configuration, paths: Sequence[Path], calling: str) -> Tried:
+        return tried_on_files(paths, calling, configuration, self._judge.facts(configuration))
 
 
 class _Asking:

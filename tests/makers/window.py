@@ -1,6 +1,6 @@
 """The operator's window on a real ledger, asked as a browser on this machine asks it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,11 @@ from node.core.model import ModelFacts
 from node.core.role import Role
 from node.editing import Editor
 from node.errors import IsocenterError
-from node.intake.trial import tried_routes
+from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
 from node.service.checkups import CheckUps
 from node.settings import Configuration
+from node.state.ledger import Ledger
 from tests.makers.ledger import Books, books
 
 PASSWORD = "a long pass phrase"  # noqa: S105  of users that tests make
@@ -91,6 +92,19 @@ class Browser:
         return self.client.post(path, data={**fields, "csrf": csrf_of(secret)})
 
 
+@dataclass(frozen=True)
+class Trials:
+    """Routes tried with the one model that is there."""
+
+    ledger: Ledger
+
+    def on_study(self, configuration: Configuration, key: str) -> Tried:
+        return tried_on_study(self.ledger, configuration, FACTS, key)
+
+    def on_files(self, configuration: Configuration, paths: Sequence[Path], calling: str) -> Tried:
+        return tried_on_files(paths, calling, configuration, FACTS)
+
+
 class Silent:
     """Peers of which none answers."""
 
@@ -126,7 +140,7 @@ def opened(
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),
             editor=Editor(folder / "config"),
             asking=asking or Silent(),
-            tried=lambda wanted, key: tried_routes(found.ledger, wanted, FACTS, key),
+            trying=Trials(found.ledger),
             now=found.clock,
         )
         yield Opened(found, window, FirstUser(found.ledger))

@@ -171,3 +171,20 @@ def test_changes_at_the_same_time_are_all_kept(folder: Path) -> None:
         one.join()
 
     assert {one.name for one in Editor(folder).read().peers} == {"pacs", *(f"ct-{number}" for number in range(8))}
+
+
+def test_the_inputs_of_a_route_are_tables_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "peers.toml").write_text(PEERS)
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    editor = Editor(tmp_path)
+    inputs = {"ct": {"where": "stack.slice_count >= 30", "prefer": ["stack.slice_count"]}, "prior": {"where": "true"}}
+    editor.change(Kind.ROUTE, "chest", {"input": inputs})
+    editor.change(Kind.ROUTE, "second", {"input": {"ct": {"where": "true"}}})
+    first, second, *_ = editor.read().routes
+    assert (first.input["ct"].where, first.input["ct"].prefer) == ("stack.slice_count >= 30", ("stack.slice_count",))
+    assert (first.input["prior"].where, second.input["ct"].where) == ("true", "true")
+    assert "# every CT" in (tmp_path / "routes.toml").read_text()
+
+    editor.change(Kind.ROUTE, "chest", {"input": None})
+    assert editor.read().routes[0].input == {}
+    assert editor.read().routes[1].input != {}

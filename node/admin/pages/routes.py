@@ -1,10 +1,15 @@
 """The routes in their order: what each takes and where its results go; edited, paused, and tried on a past study."""
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
 
 from node.admin.pages.editing import SAVED, Short, fault_of
 from node.admin.rendering import Pages
@@ -15,7 +20,11 @@ from node.editing import Kind, Values
 from node.errors import IsocenterError
 from node.state.pauses import Pausable, paused
 
+Lines = Annotated[str, Field(max_length=2000)]
 PRIORITIES = ("stat", "urgent", "routine")
+MOST_FILES = 1000
+UPLOAD_LIMIT = 256 << 20
+"""Bytes of all files that routes are tried on at once."""
 ANSWERS = {True: "yes", False: "no", None: "undecided"}
 
 
@@ -29,6 +38,10 @@ class RouteForm(BaseModel):
     sources: list[Short] = []
     destinations: list[Short] = []
     priority: Short = "routine"
+    to_ae: Lines = ""
+    input_name: list[Short] = []
+    input_where: list[Lines] = []
+    input_prefer: list[Lines] = []
 
     def values(self) -> Values:
         """As the keys of a route; a line break in a condition is a space."""
@@ -38,8 +51,24 @@ class RouteForm(BaseModel):
             "from": self.sources or None,
             "destinations": self.destinations,
             "priority": self.priority,
+            "to_ae": _lines(self.to_ae) or None,
+            "input": self._inputs() or None,
         }
         return found if self.of else {"name": self.name, **found}
+
+    def _inputs(self) -> dict[str, dict[str, str | list[str]]]:
+        """What was said of inputs; one of which nothing is said is left out."""
+        found: dict[str, dict[str, str | list[str]]] = {}
+        for name, where, prefer in zip(self.input_name, self.input_where, self.input_prefer, strict=False):
+            condition, preferred = " ".join(where.split()), _lines(prefer)
+            if name.strip() and (condition or preferred):
+                told = {"where": condition} if condition else {}
+                found[name.strip()] = {**told, "prefer": preferred} if preferred else {**told}
+        return found
+
+
+def _lines(text: str) -> list[str]:
+    return [one.strip() for one in text.splitlines() if one.strip()]
 
 
 Filled = Annotated[RouteForm, Form()]
@@ -56,7 +85,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
         fault = ""
         if study.strip():
             try:
-                decisions, stacks = window.tried(configuration, study.strip())
+                decisions, stacks = window.trying.on_study(configuration, study.strip())
             except IsocenterError as error:
                 fault = str(error)
         with window.ledger.read() as connection:
@@ -70,6 +99,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             destinations=[one.name for one in configuration.peers if "destination" in one.roles],
             models=[one.name for one in window.models()],
             priorities=PRIORITIES,
+            callers=[one.ae_title for one in configuration.peers],
             study=study.strip(),
             decisions=decisions,
             stacks={one.name: one for one in stacks},
@@ -107,6 +137,42 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     def route_remove(name: str) -> Response:
         window.editor.remove(Kind.ROUTE, name)
         return _saved()
+
+    _add_trying_to(router, window, pages)
+
+
+def _add_trying_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    @router.post("/routes/try")
+    async def routes_try(request: Request) -> Response:
+        """Dropped DICOM files: their headers are read, and they are gone again when this is answered."""
+        async with request.form(max_files=MOST_FILES, max_fields=5) as form:
+            dropped = [one for one in form.getlist("files") if isinstance(one, UploadFile) and one.size]
+            calling = str(form.get("calling", ""))[:16]
+            with tempfile.TemporaryDirectory(prefix="isocenter-trial-") as folder:
+                paths = await run_in_threadpool(_laid, dropped, Path(folder))
+                return await run_in_threadpool(tried_on, request, paths, calling)
+
+    def tried_on(request: Request, paths: list[Path], calling: str) -> Response:
+        try:
+            decisions, stacks = window.trying.on_files(window.editor.read(), paths, calling)
+        except IsocenterError as error:
+            return pages.page(request, "_fault.html", why=str(error))
+        return pages.page(
+            request,
+            "_tried.html",
+            decisions=decisions,
+            stacks={one.name: one for one in stacks},
+            answers=ANSWERS,
+        )
+
+
+def _laid(dropped: list[UploadFile], folder: Path) -> list[Path]:
+    """What was dropped as files that can be read; what they were called says nothing."""
+    paths = [folder / f"{number}" for number in range(len(dropped))]
+    for one, path in zip(dropped, paths, strict=True):
+        with path.open("wb") as file:
+            shutil.copyfileobj(one.file, file)
+    return paths
 
 
 def _saved() -> Response:

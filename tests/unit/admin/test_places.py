@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, ClassTaken, Taken
 from node.core.role import Role
 from node.editing import Editor
@@ -15,8 +16,10 @@ from node.settings import RENDITIONS, Configuration
 from node.state import arrivals
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
 from node.state.pauses import Pausable, is_paused
+from node.state.search import Wanted, search
 from tests.makers.certificates import Authority
 from tests.makers.ledger import ct_slice
+from tests.makers.series import ct_series
 from tests.makers.window import Browser, Opened, opened
 
 PEERS = """\
@@ -159,6 +162,46 @@ def test_routes_are_tried_on_a_study_that_came(window: Opened) -> None:
     assert re.search(r"chest <span class=\"state \w*\">taken", page)
     assert "the route is disabled" in page
     assert "&lt;b&gt;chest&lt;/b&gt;" in page
+
+
+def test_routes_are_tried_on_a_dropped_file_of_which_nothing_is_kept(window: Opened, tmp_path: Path) -> None:
+    series = ct_series(tmp_path / "series", slices=2)
+    client = window.user(Role.OPERATOR).client
+    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+
+    def tried(*files: bytes) -> str:
+        dropped = [("files", (f"../../{number}.dcm", one)) for number, one in enumerate(files)]
+        answer = client.post("/routes/try", files=dropped, data={"calling": "PACS"}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    page = tried(*(one.read_bytes() for one in series))
+    assert re.search(r"chest <span class=\"state \w*\">taken", page)
+    assert "the route is disabled" in page
+    assert "this is no DICOM image" in tried(b"<script>alert(1)</script>")
+    assert "<script>" not in tried(b"<script>alert(1)</script>")
+    with window.books.ledger.read() as connection:
+        assert search(connection, Wanted()).studies == ()
+    assert client.post("/routes/try", files=[("files", b"x")]).status_code == 403  # without the form's own mark
+
+
+def test_inputs_and_called_titles_of_a_route_are_edited(window: Opened) -> None:
+    browser = window.user()
+    inputs = {
+        "input_name": ["ct", ""],
+        "input_where": ["stack.slice_count >= 20", ""],
+        "input_prefer": ["stack.slice_count", ""],
+    }
+    done(browser, "/routes/chest/edit", **FORM, **inputs, to_ae=" ISOCENTER\n")
+    chest = configured(window).routes[0]
+    assert chest.to_ae == ("ISOCENTER",)
+    assert (chest.input["ct"].where, chest.input["ct"].prefer) == ("stack.slice_count >= 20", ("stack.slice_count",))
+    assert "stack.slice_count &gt;= 20" in browser.see("/routes")
+
+    wrong = {**inputs, "input_where": ["stack.<b>", ""]}
+    assert "cannot be used" in browser.submit("/routes/check", **FORM, **wrong).text
+    done(browser, "/routes/chest/edit", **FORM)
+    assert configured(window).routes[0].input == {}
 
 
 def test_a_study_that_is_not_there_is_told(window: Opened) -> None:

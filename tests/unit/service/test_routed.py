@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid
-from node.service.routed import judge_routes, usable_models
+from node.service.routed import Judge, usable_models
 
 ROUTE = '[[route]]\nname = "one"\nmodel = "{model}"\ndestinations = ["pacs"]\n'
 PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 104\n'
@@ -36,4 +36,16 @@ def test_a_route_to_a_model_that_is_not_there_is_no_route(config: Path, model: s
     (config / "routes.toml").write_text(ROUTE.format(model=model))
 
     with pytest.raises(ConfigurationInvalid, match=f"route 'one': no model '{model}'"), capture_logs():
-        judge_routes(read_configuration(config))
+        Judge()(read_configuration(config))
+
+
+def test_a_card_that_was_replaced_is_read_again(config: Path) -> None:
+    judge, card = Judge(), config / "models" / "broken" / "card.toml"
+    with capture_logs() as told:
+        before = judge.facts(read_configuration(config))
+        assert judge.facts(read_configuration(config)) is before
+        card.with_suffix(".part").write_text("name == ")
+        card.with_suffix(".part").replace(card)
+        assert judge.facts(read_configuration(config)) is not before
+
+    assert len(told) == 2
