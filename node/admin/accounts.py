@@ -4,7 +4,9 @@ import hashlib
 import re
 import secrets
 import threading
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,6 +19,7 @@ from node.state.ledger import Ledger
 
 USER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 LEAST_CHARACTERS, MOST_CHARACTERS = 12, 256
+LINK_LASTS = timedelta(days=1)
 TOKEN_PREFIX = "isocenter_"  # noqa: S105  what every token begins with, so that scanners for secrets find them
 
 _HASHER = PasswordHasher()
@@ -33,25 +36,96 @@ def add_user(
     ledger: Ledger, name: str, password: str, role: Role, now: datetime, *, sees_names: bool = False
 ) -> UserRow:
     """Add a user, or give an existing one a new password and role. Raises ConfigurationInvalid."""
-    if not USER_NAME.fullmatch(name):
-        raise ConfigurationInvalid("a user's name has 1 to 64 letters, digits or . _ @ -, and begins with a letter")
-    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
-        raise ConfigurationInvalid(f"a password has {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters")
-    if password.casefold() == name.casefold():
-        raise ConfigurationInvalid("the password must not be the user's name")
+    _check_name(name)
+    _check_password(name, password)
     user = UserRow(name, _HASHER.hash(password), role, sees_names, now)
     with ledger.write() as connection:
         accounts.put_user(connection, user)
     return user
 
 
+def _check_name(name: str) -> None:
+    if not USER_NAME.fullmatch(name):
+        raise ConfigurationInvalid(
+            "a user's name has 1 to 64 letters, digits or . _ @ -, and begins with a letter or digit"
+        )
+
+
+def _check_password(name: str, password: str) -> None:
+    if not LEAST_CHARACTERS <= len(password) <= MOST_CHARACTERS:
+        raise ConfigurationInvalid(f"a password has {LEAST_CHARACTERS} to {MOST_CHARACTERS} characters")
+    if password.casefold() == name.casefold():
+        raise ConfigurationInvalid("the password must not be the user's name")
+
+
+def invite(ledger: Ledger, name: str, role: Role, now: datetime, *, sees_names: bool = False) -> str:
+    """Add a user without a password; the code lets one be chosen. Raises ConfigurationInvalid."""
+    _check_name(name)
+    with ledger.write() as connection:
+        if accounts.find_user(connection, name) is not None:
+            raise ConfigurationInvalid(f"there is a user {name!r} already")
+        accounts.put_user(connection, UserRow(name, accounts.NO_PASSWORD, role, sees_names, now))
+    return reset_link(ledger, name, now)
+
+
+def reset_link(ledger: Ledger, name: str, now: datetime) -> str:
+    """A code with which a user chooses a new password, once and within LINK_LASTS; it is told this once.
+
+    Raises NotFound.
+    """
+    code = secrets.token_urlsafe(24)
+    with ledger.write() as connection:
+        accounts.get_user(connection, name)
+        accounts.put_link(connection, digest(code), name, now)
+    return code
+
+
+def user_of_link(ledger: Ledger, code: str, now: datetime) -> UserRow | None:
+    """Whose password this code lets choose, or None."""
+    with ledger.read() as connection:
+        return accounts.user_of_link(connection, digest(code), now - LINK_LASTS)
+
+
+def choose_password(ledger: Ledger, code: str, password: str, now: datetime) -> UserRow:
+    """Take the password that a user chose; the code counts no more. Raises ConfigurationInvalid."""
+    with ledger.write() as connection:
+        user = accounts.user_of_link(connection, digest(code), now - LINK_LASTS)
+        if user is None:
+            raise ConfigurationInvalid("this link was used already, or is too old: ask for another one")
+        _check_password(user.name, password)
+        chosen = replace(user, password_hash=_HASHER.hash(password))
+        accounts.put_user(connection, chosen)
+    return chosen
+
+
+def change_user(ledger: Ledger, name: str, role: Role, *, sees_names: bool) -> None:
+    """Give a user another role. Raises NotFound, and ConfigurationInvalid for the last admin."""
+    with ledger.write() as connection:
+        accounts.get_user(connection, name)
+        if role is not Role.ADMIN:
+            _check_not_last(accounts.users(connection), name)
+        accounts.change_user(connection, name, role, sees_names=sees_names)
+
+
+def disable_user(ledger: Ledger, name: str) -> None:
+    """Let a user in no more until a new link is used. Raises NotFound, and ConfigurationInvalid for the last admin."""
+    with ledger.write() as connection:
+        user = accounts.get_user(connection, name)
+        _check_not_last(accounts.users(connection), name)
+        accounts.put_user(connection, replace(user, password_hash=accounts.NO_PASSWORD))
+
+
 def remove_user(ledger: Ledger, name: str) -> None:
     """Remove a user. Raises NotFound, and ConfigurationInvalid for the last admin."""
     with ledger.write() as connection:
-        admins = [one.name for one in accounts.users(connection) if one.role is Role.ADMIN]
-        if admins == [name]:
-            raise ConfigurationInvalid(f"{name} is the only admin: make another one first")
+        _check_not_last(accounts.users(connection), name)
         accounts.remove_user(connection, name)
+
+
+def _check_not_last(users: Iterable[UserRow], name: str) -> None:
+    admins = [one.name for one in users if one.role is Role.ADMIN and one.can_sign_in]
+    if admins == [name]:
+        raise ConfigurationInvalid(f"{name} is the only admin: make another one first")
 
 
 def check_password(ledger: Ledger, name: str, password: str) -> UserRow | None:

@@ -24,6 +24,7 @@ from node.admin.pages import (
     steering,
     studies,
     system,
+    users,
 )
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
@@ -69,6 +70,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     peers.add_to(router, window, pages)
     routes.add_to(router, window, pages)
     system.add_to(router, window, pages, live)
+    users.add_to(router, window, pages)
     api.add_to(app, window, pages, live)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Shell, body_limit=BODY_LIMIT, uploads={"/routes/try": routes.UPLOAD_LIMIT}, static="/static/")

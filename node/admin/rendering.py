@@ -38,6 +38,7 @@ PLACES = (
     Place("Routes", "/routes"),
     Place("Models", "/models"),
     Place("System", "/system"),
+    Place("Users", "/users", Role.ADMIN),
 )
 """In the order in which they are shown; a group of pages adds its own here."""
 

@@ -29,6 +29,8 @@ RIGHTS: dict[str, Role | Open] = {
     "sign_in": DOOR,
     "first_page": DOOR,
     "first": DOOR,
+    "reset_page": DOOR,
+    "reset": DOOR,
     "sign_out": VIEWER,
     # pages/overview.py
     "overview_page": VIEWER,
@@ -85,6 +87,15 @@ RIGHTS: dict[str, Role | Open] = {
     "selftest_start": ADMIN,
     "selftest_seen": VIEWER,
     "system_bundle": ADMIN,
+    # pages/users.py
+    "users_page": ADMIN,
+    "user_add": ADMIN,
+    "user_change": ADMIN,
+    "user_reset": ADMIN,
+    "user_disable": ADMIN,
+    "user_remove": ADMIN,
+    "token_add": ADMIN,
+    "token_remove": ADMIN,
     # api.py
     "api_page": VIEWER,
     "api_schema": VIEWER,

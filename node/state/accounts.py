@@ -9,16 +9,26 @@ from node.core.role import Role
 from node.errors import NotFound
 from node.state import schema
 
+NO_PASSWORD = ""
+
 
 @dataclass(frozen=True)
 class UserRow:
-    """A person. sees_names: whether patients' names and numbers are shown to a viewer; others see them anyway."""
+    """A person. sees_names: whether patients' names and numbers are shown to a viewer; others see them anyway.
+
+    password_hash: NO_PASSWORD for who cannot sign in.
+    """
 
     name: str
     password_hash: str
     role: Role
     sees_names: bool
     created_at: datetime
+
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a password."""
+        return self.password_hash != NO_PASSWORD
 
     @classmethod
     def of(cls, row: sa.RowMapping) -> "UserRow":
@@ -69,15 +79,50 @@ def find_user(connection: sa.Connection, name: str) -> UserRow | None:
 def put_user(connection: sa.Connection, user: UserRow) -> None:
     """Add a user, or replace the one of that name; a replaced one is signed out everywhere."""
     end_sessions_of(connection, user.name)
+    forget_links_of(connection, user.name)
     values = {**vars(user), "role": user.role.value}
     changed = connection.execute(schema.user.update().where(schema.user.c.name == user.name).values(values))
     if changed.rowcount == 0:
         connection.execute(schema.user.insert().values(values))
 
 
+def get_user(connection: sa.Connection, name: str) -> UserRow:
+    """The user of that name. Raises NotFound."""
+    found = find_user(connection, name)
+    if found is None:
+        raise NotFound(f"no user is called {name!r}; `isocenter users list` shows them")
+    return found
+
+
+def change_user(connection: sa.Connection, name: str, role: Role, *, sees_names: bool) -> None:
+    """Give a user another role; it holds from the next request on."""
+    query = schema.user.update().where(schema.user.c.name == name)
+    connection.execute(query.values(role=role.value, sees_names=sees_names))
+
+
+def put_link(connection: sa.Connection, code_sha256: str, user: str, now: datetime) -> None:
+    """Let whoever has that code choose the user's password; an earlier one counts no more."""
+    forget_links_of(connection, user)
+    connection.execute(schema.password_link.insert().values(code_sha256=code_sha256, user=user, created_at=now))
+
+
+def user_of_link(connection: sa.Connection, code_sha256: str, created_after: datetime) -> UserRow | None:
+    """Whose password that code lets choose, or None."""
+    link = schema.password_link.c
+    query = sa.select(link.user).where(link.code_sha256 == code_sha256, link.created_at > created_after)
+    name = connection.execute(query).scalar()
+    return None if name is None else find_user(connection, name)
+
+
+def forget_links_of(connection: sa.Connection, user: str) -> None:
+    """Let no link of a user count any more."""
+    connection.execute(schema.password_link.delete().where(schema.password_link.c.user == user))
+
+
 def remove_user(connection: sa.Connection, name: str) -> None:
     """Remove a user and its sessions. Raises NotFound."""
     end_sessions_of(connection, name)
+    forget_links_of(connection, name)
     if connection.execute(schema.user.delete().where(schema.user.c.name == name)).rowcount == 0:
         raise NotFound(f"no user is called {name!r}; `isocenter users list` shows them")
 

@@ -286,6 +286,13 @@ session = sa.Table(
     Column("seen_at", UtcTime, nullable=False),
 )
 
+password_link = sa.Table(
+    "iso_password_link",
+    metadata,
+    Column("code_sha256", Text, primary_key=True),
+    Column("user", Text, sa.ForeignKey("iso_user.name"), nullable=False, index=True),
+    Column("created_at", UtcTime, nullable=False),
+)
 token = sa.Table(
     "iso_token",
     metadata,

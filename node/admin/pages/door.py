@@ -1,4 +1,4 @@
-"""Signing in and out, and the first user."""
+"""Signing in and out, the first user, and choosing a password by a link."""
 
 import time
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from node.admin.accounts import FirstUser, check_password
+from node.admin.accounts import FirstUser, check_password, choose_password, user_of_link
 from node.admin.patience import Patience
 from node.admin.rendering import Pages
 from node.admin.sessions import COOKIE, LONGEST, close_session, open_session
@@ -62,6 +62,27 @@ def add_to(router: APIRouter, window: Window, pages: Pages, first_user: FirstUse
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(COOKIE, path="/")
         return response
+
+    _add_choosing_to(router, window, pages)
+
+
+def _add_choosing_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    @router.get("/reset")
+    def reset_page(request: Request, code: str = "") -> Response:
+        user = user_of_link(window.ledger, code, window.now())
+        return pages.page(request, "reset.html", code=code, user=user.name if user else "", why="")
+
+    @router.post("/reset")
+    def reset(request: Request, code: Field, password: Field, again: Field) -> Response:
+        """The password that somebody chose who was given a link."""
+        why = "the two passwords differ" if password != again else ""
+        if not why:
+            try:
+                return _signed_in(request, window, choose_password(window.ledger, code, password, window.now()))
+            except ConfigurationInvalid as error:
+                why = str(error)
+        user = user_of_link(window.ledger, code, window.now())
+        return pages.page(request, "reset.html", status=422, code=code, user=user.name if user else "", why=why)
 
 
 def _signed_in(request: Request, window: Window, user: UserRow) -> Response:
