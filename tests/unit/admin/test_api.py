@@ -180,3 +180,37 @@ def test_a_process_that_starts_after_a_change_needs_nobody(window: Opened, state
     page = replace(window, window=told).user(Role.VIEWER).see("/")
 
     assert ("Process worker 1 is" in page) == needs
+def test_programs_change_peers_routes_and_users_as_people_do(window: Opened) -> None:
+    folder = window.window.config_folder
+    folder.mkdir()
+    program = window.program(Role.ADMIN)
+    peer = {"name": "pacs", "ae_title": "PACS", "address": "192.0.2.1", "port": 104, "proof": "find"}
+    route = {"name": "chest", "from": ["pacs"], "model": "lung-ct", "destinations": ["pacs"],
+             "input": {"ct": {"where": "stack.slice_count >= 20"}}}  # fmt: skip
+
+    assert program.post("/api/peers", json=peer).json() == {"name": "pacs"}
+    assert program.post("/api/peers", json=peer).status_code == 422
+    assert program.post("/api/routes", json=route).json() == {"name": "chest"}
+    assert program.get("/api/routes").json()[0]["input"]["ct"]["where"] == "stack.slice_count >= 20"
+    assert program.put("/api/peers/pacs", json={**peer, "proof": "none", "quiet_s": 3}).status_code == 200
+    assert (program.get("/api/peers").json()[0]["proof"], program.get("/api/peers").json()[0]["quiet_s"]) == ("none", 3)
+    assert "peers.toml alone" in program.put("/api/peers/pacs", json={**peer, "token_file": "/etc/shadow"}).text
+    assert program.post("/api/peers/pacs/echo").json()["ok"] is False
+    assert program.delete("/api/peers/pacs").status_code == 422  # the route sends there
+    assert program.delete("/api/routes/chest").status_code == 200
+    assert program.delete("/api/routes/chest").status_code == 404
+
+    assert program.post("/api/users", json={"name": "ada", "role": "viewer"}).json()["code"]
+    assert program.put("/api/users/ada", json={"role": "operator"}).status_code == 200
+    told = program.get("/api/users").json()[0]
+    assert (told["name"], told["role"], told["can_sign_in"]) == ("ada", "operator", False)
+    assert "password_hash" not in told
+    assert program.delete("/api/users/ada").status_code == 200
+
+
+def test_programs_begin_a_look_and_read_what_was_seen(window: Opened) -> None:
+    program = window.program(Role.ADMIN)
+
+    assert program.get("/api/selftest").status_code == 404
+    assert program.post("/api/selftest").status_code == 200
+    assert program.get("/api/selftest").json()["subject"] == "journey"
