@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from node.actions import NotPossible
 from node.admin.accounts import change_user, disable_user, invite, remove_user, reset_link
 from node.admin.window import Answer, Taken, Window
 from node.core.checkup import CheckUp, Subject
 from node.core.role import Role
 from node.editing import Kind, Values
-from node.errors import ConfigurationInvalid, NotFound
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound
 from node.settings import Peer, Route
 from node.state import accounts
 
@@ -100,7 +101,12 @@ def _add_peers(router: APIRouter, window: Window, faults: dict[int | str, dict[s
     @router.post("/api/peers/{name}/probe", responses=faults)
     def api_peer_probe(name: Name) -> Taken:
         """Ask a peer what it takes."""
-        return window.asking.probe(name)
+        try:
+            return window.asking.probe(name)
+        except (ConfigurationInvalid, NotFound):
+            raise
+        except IsocenterError as error:
+            raise NotPossible(f"{name} was not asked: {error}") from error
 
 
 def _add_routes(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
