@@ -147,6 +147,11 @@ def routed(connected: Site) -> Site:
     """A study came before there was a route; the new route was tried on it."""
     site, seat = connected, connected.seat
     site.send(site.study("early"))
+    with site.node.ledger() as ledger:
+        for _ in site.node.until(LIMIT_S, "the study was not taken as complete"):
+            with ledger.read() as connection:
+                if [row.state for row in connection.execute(schema.study.select())] == ["complete"]:
+                    break
     seat.open("/routes")
     form = seat.page.locator("form[action='/routes/add']")
     form.get_by_label("Name", exact=True).fill("lung-ct")
