@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ai.contract import ModelCard
 from ai.errors import CardInvalid
 from ai.networks.architectures import check_architecture
+from ai.networks.explaining import By, Explanation, check_explanation, read_explanation
 from ai.networks.flips import Flip, axes_of, check_sides
 from ai.tables import TableReader
 
@@ -32,6 +33,10 @@ class Kind(str, Enum):
     """nnU-Net v2: the folder of the card is the trained model's, with plans.json and dataset.json."""
     BUNDLE = "bundle"
     """A MONAI bundle: the folder of the card is the bundle's, its configs say how the network is built and run."""
+
+
+BUILT = frozenset({Kind.SAFETENSORS, Kind.TORCHXRAYVISION})
+"""Networks of an architecture that is built here."""
 
 
 class Finds(str, Enum):
@@ -108,6 +113,7 @@ class NetworkCard:
     """Directions in which the image is mirrored and asked about again; the mean of all answers counts."""
     disagreement: str = ""
     """The card's map (of segments) or measurement (of classifications) that tells how far these answers differ."""
+    explanation: Explanation | None = None
 
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
@@ -123,6 +129,7 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
     """A network's table. folder: the model's, in which its files lie. Raises CardInvalid."""
     architecture, parameters = table.take("architecture", str, ""), table.table("parameters").rest()
     window = table.table("window") if table.has("window") else None
+    explain = table.table("explain") if table.has("explain") else None
     finds = table.choice("finds", Finds)
     found = NetworkCard(
         kind=table.choice("kind", Kind),
@@ -144,10 +151,12 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
         configuration=table.take("configuration", str, ""),
         flips=_flips(table.texts("flips"), where),
         disagreement=table.take("disagreement", str, ""),
+        explanation=None if explain is None else read_explanation(explain, f"{where} [explain]"),
     )
     table.finish()
     _check(found, model, where)
     _check_flips(found, model, where)
+    _check_explanation(found, model, f"{where} [explain]")
     return found
 
 
@@ -172,6 +181,19 @@ def _check_flips(network: NetworkCard, model: ModelCard, where: str) -> None:
         model.map(network.disagreement)
     elif network.disagreement:
         model.measurement(network.disagreement)
+
+
+def _check_explanation(network: NetworkCard, model: ModelCard, where: str) -> None:
+    if network.explanation is None:
+        return
+    if network.finds is not Finds.CLASSIFICATIONS or network.kind is Kind.BUNDLE or network.flips:
+        raise CardInvalid(f"{where}: is for networks that find classifications: no bundles, and none with flips")
+    if network.explanation.by is By.GRAD_CAM and network.kind not in BUILT:
+        raise CardInvalid(
+            f"{where}: {network.kind.value} has no layers to name; take by = 'occlusion', or safetensors with the name "
+            "of the architecture"
+        )
+    check_explanation(network.explanation, network.channels, model, where)
 
 
 def _inside(folder: Path, name: str, where: str) -> Path:

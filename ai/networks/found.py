@@ -1,6 +1,6 @@
 """Makes findings of what a network said: on the images' own grid, under the keys of the card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +44,25 @@ def with_disagreement(findings: Findings, spread: Values | None, prepared: Prepa
         there = Map(network.disagreement, restore_probability(prepared, spread), prepared.reference)
         return replace(findings, maps=(*findings.maps, there))
     return replace(findings, measurements=(*findings.measurements, Measurement(network.disagreement, float(spread))))
+
+
+def with_explanation(
+    findings: Findings, maps: Sequence[tuple[str, Values]], prepared: Prepared, card: ModelCard, network: NetworkCard
+) -> Findings:
+    """The findings with the maps (on the prepared grid) that explain them, and words that say of what each one is."""
+    if network.explanation is None:
+        return findings
+    there = tuple(Map(key, restore_probability(prepared, one), prepared.reference) for key, one in maps)
+    said = {one.key: one.probability for one in findings.classifications}
+    words = tuple(_of_what(card, key, name, said[key]) for key, name in network.explanation.maps)
+    return replace(findings, maps=(*findings.maps, *there), summary=(*findings.summary, *words))
+
+
+def _of_what(card: ModelCard, key: str, name: str, probability: float) -> str:
+    asserted = card.classification(key)
+    answer = f"{asserted.label} {'present' if probability >= asserted.threshold else 'absent'}"
+    title = card.map(name).label
+    return f"{title}: where the answer {answer} (probability {probability:.3f}) comes from; it outlines no finding."
 
 
 def findings_of_values(said: Values, network: NetworkCard) -> Findings:

@@ -15,11 +15,12 @@ from ai.networks.bundle import Bundle, configurations
 from ai.networks.cascade import RegionCard, boxes_of, read_region
 from ai.networks.declared import Finds, Kind, NetworkCard, read_network
 from ai.networks.flips import asked, axes_of
-from ai.networks.found import findings_of, with_disagreement
+from ai.networks.found import findings_of, with_disagreement, with_explanation
 from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
 from ai.networks.plans import Plan, plan_files, read_plan
 from ai.networks.running import RunningNetwork
+from ai.networks.saliency import check_layer, explained
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
 from ai.suitability import refuse_unsuitable
@@ -46,6 +47,7 @@ class Said:
     prepared: Prepared
     values: Values
     spread: Values | None = None
+    maps: tuple[tuple[str, Values], ...] = ()
 
 
 class NetworkModel:
@@ -100,7 +102,28 @@ class NetworkModel:
 
 
 def _running(network: NetworkCard, device: Device) -> RunningNetwork:
-    return RunningNetwork(open_network(network, device.threads), network, device)
+    opened = open_network(network, device.threads)
+    if network.explanation is not None and network.explanation.layer:
+        check_layer(opened, network.explanation.layer)
+    return RunningNetwork(opened, network, device)
+
+
+def _said(
+    running: RunningNetwork, image: "torch.Tensor", prepared: Prepared, card: ModelCard, network: NetworkCard
+) -> Said:
+    axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
+    answer, explanation = asked(running, image, axes, everywhere=everywhere), network.explanation
+    if explanation is None or answer.values.shape != (len(network.channels),):  # which becomes no finding
+        return Said(prepared, answer.values, answer.spread)
+    placed = prepared.placed[prepared.reference]
+    maps = explained(running, image, placed.spacing_mm, explanation, network.channels)
+    return Said(prepared, answer.values, answer.spread, maps)
+
+
+def _found(said: Said, card: ModelCard, network: NetworkCard) -> Findings:
+    findings = findings_of(said.values, said.prepared, card, network)
+    findings = with_disagreement(findings, said.spread, said.prepared, network)
+    return with_explanation(findings, said.maps, said.prepared, card, network)
 
 
 def in_parts(
@@ -110,7 +133,6 @@ def in_parts(
     prepared_by: Callable[[Inputs], Prepared] | None = None,
 ) -> InParts[Loaded, Said]:
     """A prediction: the card's chain (or what is given in its place), the network, and the card's finish."""
-    axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
 
     def load(inputs: Inputs) -> Loaded:
         refuse_unsuitable(inputs, card)
@@ -118,12 +140,10 @@ def in_parts(
         return Loaded(prepared, running.load(prepared.stacked(network.inputs)))
 
     def compute(loaded: Loaded) -> Said:
-        answer = asked(running, loaded.image, axes, everywhere=everywhere)
-        return Said(loaded.prepared, answer.values, answer.spread)
+        return _said(running, loaded.image, loaded.prepared, card, network)
 
     def finish(said: Said) -> Findings:
-        findings = findings_of(said.values, said.prepared, card, network)
-        return with_disagreement(findings, said.spread, said.prepared, network)
+        return _found(said, card, network)
 
     return InParts(load, compute, finish)
 
@@ -141,7 +161,6 @@ def _in_two(
     card: ModelCard, network: NetworkCard, running: RunningNetwork, region: RegionCard, first: RunningNetwork
 ) -> InParts[Looked, Said]:
     """A cascade: the first network on all of the images, the second on the box around what that one found."""
-    axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
 
     def load(inputs: Inputs) -> Looked:
         refuse_unsuitable(inputs, card)
@@ -151,11 +170,9 @@ def _in_two(
     def compute(looked: Looked) -> Said:
         boxes = boxes_of(region, looked.inputs, looked.prepared, first(looked.image))
         prepared = prepare(looked.inputs, card.prepare, boxes)
-        answer = asked(running, running.load(prepared.stacked(network.inputs)), axes, everywhere=everywhere)
-        return Said(prepared, answer.values, answer.spread)
+        return _said(running, running.load(prepared.stacked(network.inputs)), prepared, card, network)
 
     def finish(said: Said) -> Findings:
-        findings = findings_of(said.values, said.prepared, card, network)
-        return with_disagreement(findings, said.spread, said.prepared, network)
+        return _found(said, card, network)
 
     return InParts(load, compute, finish)

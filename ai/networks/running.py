@@ -1,6 +1,6 @@
 """Runs an opened network on its device, within the memory that there is: smaller batches first, then the processor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    Tensors = Callable[[torch.Tensor], torch.Tensor]
+    Mapped = Callable[[torch.Tensor, torch.Tensor, Sequence[int]], torch.Tensor]
 
 CPU = Device()
 _WORDS_OF_NO_MEMORY = (
@@ -41,7 +41,7 @@ class RunningNetwork:
         self._network = network
         self._call: Callable[[torch.Tensor], object] = network
         self._on: Device | None = CPU
-        self._batch = card.window.batch if card.window else 1
+        self._batch = _batch(card)
         _bound_threads(device)
 
     def load(self, image: Values) -> "torch.Tensor":
@@ -56,12 +56,30 @@ class RunningNetwork:
 
         Raises OutOfMemory where not even one window fits on the processor, ModelFailed where values are not numbers.
         """
+        return self._within_memory(lambda device, batch: self._predict(image, device, batch, self._whole))
+
+    def each(self, images: "torch.Tensor") -> Values:
+        """What a classifier says of each of several images: float32 (images, channels). images: (images, channels, …).
+
+        Raises as a call does.
+        """
+        return self._within_memory(lambda device, batch: self._predict(images, device, batch, self._one_by_one))
+
+    def with_gradients(self, image: "torch.Tensor", layer: str, channel: int, mapped: "Mapped") -> Values:
+        """A map of what a layer's activations have to do with a channel of a classifier's output, before activation.
+
+        mapped: makes it of the activations, their gradients and the size of the image. Only what comes after the layer
+        is kept for the gradients, and given back with the map.
+        """
+        return self._within_memory(lambda device, _batch: self._derive(image, device, layer, channel, mapped))
+
+    def _within_memory(self, compute: "Callable[[Device, int], Values]") -> Values:
         import torch
 
         for device, batch in self._rungs():
             try:
                 self._move(device)
-                said = self._predict(image, device, batch)
+                said = compute(device, batch)
             except (RuntimeError, MemoryError, torch.jit.Error) as error:
                 if not is_want_of_memory(error):
                     raise ModelFailed(f"the network failed: {_first_line(error)}") from error
@@ -86,7 +104,9 @@ class RunningNetwork:
         if self._device.kind != CPU.kind:
             yield replace(CPU, threads=self._device.threads), 1
 
-    def _predict(self, image: "torch.Tensor", device: Device, batch: int) -> Values:
+    def _predict(
+        self, given: "torch.Tensor", device: Device, batch: int, say: "Callable[[torch.Tensor, int], torch.Tensor]"
+    ) -> Values:
         import torch
 
         with ExitStack() as entered:
@@ -94,12 +114,42 @@ class RunningNetwork:
             if device.kind == "cuda" and self._card.precision is not Precision.FP32:
                 halves = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
                 entered.enter_context(torch.autocast("cuda", halves[self._card.precision]))
-            there = image.to(_torch_device(device), non_blocking=True)
-            said = self._activated(self._blended(there, batch).float())
-            if not bool(torch.isfinite(said).all()):
-                raise ModelFailed("the network gave values that are not numbers: nothing of them becomes a result")
-            found: Values = said.cpu().numpy()
-        return found
+            return _numbers(say(given.to(_torch_device(device), non_blocking=True), batch))
+
+    def _derive(self, image: "torch.Tensor", device: Device, layer: str, channel: int, mapped: "Mapped") -> Values:
+        import torch
+
+        seen: list[torch.Tensor] = []
+
+        def kept(_layer: "nn.Module", _given: object, said: object) -> "torch.Tensor":
+            if seen or not isinstance(said, torch.Tensor):
+                raise ModelFailed(f"[network.explain]: layer {layer!r} gives no one tensor, once: name another")
+            seen.append(said.detach().requires_grad_())
+            return seen[0].clone()  # a following layer may compute in place
+
+        with torch.inference_mode(False), torch.enable_grad():
+            hook = self._network.requires_grad_(False).get_submodule(layer).register_forward_hook(kept)
+            try:
+                there = image.clone().to(_torch_device(device))
+                said = self._one((there if self._card.dimensions == 3 else there[:, 0])[None], self._network)
+            finally:
+                hook.remove()
+            if not seen or not said.requires_grad:
+                raise ModelFailed(f"[network.explain]: the answer does not come of layer {layer!r}: name another")
+            (gradients,) = torch.autograd.grad(said[0, channel], seen)
+        size = image.shape[1:] if self._card.dimensions == 3 else image.shape[2:]
+        found = _numbers(mapped(seen[0].detach(), gradients, size))
+        return found.reshape(tuple(image.shape[1:]))
+
+    def _whole(self, image: "torch.Tensor", batch: int) -> "torch.Tensor":
+        return self._activated(self._blended(image, batch).float(), 0)
+
+    def _one_by_one(self, images: "torch.Tensor", batch: int) -> "torch.Tensor":
+        import torch
+
+        taken = images if self._card.dimensions == 3 else images[:, :, 0]
+        said = torch.cat([self._one(torch.stack(part)) for part in _groups(list(taken.unbind()), batch)])
+        return self._activated(said.float(), 1)
 
     def _blended(self, image: "torch.Tensor", batch: int) -> "torch.Tensor":
         """The network's output for the whole image, whether it takes windows, slices or all at once."""
@@ -119,22 +169,22 @@ class RunningNetwork:
             raise ModelFailed("the network says one thing of each slice, and the input has several: take one image")
         return said[0]
 
-    def _activated(self, said: "torch.Tensor") -> "torch.Tensor":
+    def _activated(self, said: "torch.Tensor", channels: int) -> "torch.Tensor":
         match self._card.activation:
             case Activation.SOFTMAX:
-                return said.softmax(dim=0)
+                return said.softmax(dim=channels)
             case Activation.SIGMOID:
                 return said.sigmoid()
             case Activation.NONE:
                 return said
 
-    def _one(self, batch: "torch.Tensor") -> "torch.Tensor":
+    def _one(self, batch: "torch.Tensor", network: "nn.Module | None" = None) -> "torch.Tensor":
         """One call of the network. A list of outputs (deep supervision) begins with the full one."""
         import torch
 
         if self._card.channels_last and batch.ndim in (4, 5):
             batch = batch.to(memory_format=torch.channels_last if batch.ndim == 4 else torch.channels_last_3d)
-        said = self._call(batch)
+        said = (network or self._call)(batch)
         first = said[0] if isinstance(said, list | tuple) else said
         if not isinstance(first, torch.Tensor):
             raise ModelFailed(f"the network gave a {type(first).__name__}, where a tensor was expected")
@@ -151,6 +201,21 @@ class RunningNetwork:
         compiled = self._card.compile and device.kind == "cuda"
         self._call = torch.compile(self._network) if compiled else self._network
         self._on = device
+
+
+def _batch(card: NetworkCard) -> int:
+    if card.window is not None:
+        return card.window.batch
+    return 1 if card.explanation is None else card.explanation.batch
+
+
+def _numbers(said: "torch.Tensor") -> Values:
+    import torch
+
+    if not bool(torch.isfinite(said).all()):
+        raise ModelFailed("the network gave values that are not numbers: nothing of them becomes a result")
+    found: Values = said.cpu().numpy()
+    return found
 
 
 def _groups(many: "list[torch.Tensor]", count: int) -> "Iterator[list[torch.Tensor]]":
