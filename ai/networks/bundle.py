@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from ai.contract import ModelCard
     from ai.device import Device
 
-CONFIGURATIONS = ("configs/inference.json", "configs/metadata.json")
+INFERENCE = ("configs/inference.json", "configs/inference.yaml", "configs/inference.yml")
+"""One of these says how the bundle is built and run."""
+CONFIGURATIONS = (*INFERENCE, "configs/metadata.json")
 READERS = frozenset({"LoadImaged", "LoadImageD", "LoadImageDict"})
 WRITERS = frozenset({"SaveImaged", "SaveImageD", "SaveImageDict", "SaveClassificationd"})
 """Steps of files: the node gives the images, and takes what is found."""
@@ -138,14 +140,14 @@ class Bundle:
 
 def _needed(folder: Path, network: NetworkCard) -> dict[str, Any]:
     """The part of the configuration that inference needs, judged; nothing of the rest is ever evaluated."""
-    file = folder / CONFIGURATIONS[0]
-    if not file.is_file() or file.is_symlink() or file.stat().st_size > LARGEST_CONFIGURATION:
-        raise CardInvalid(f"{file}: a bundle needs this file, of at most {LARGEST_CONFIGURATION >> 20} MiB")
+    written = [folder / name for name in INFERENCE if (folder / name).is_file()]
+    if len(written) != 1 or written[0].is_symlink() or written[0].stat().st_size > LARGEST_CONFIGURATION:
+        raise CardInvalid(
+            f"{folder}: a bundle needs one of {', '.join(INFERENCE)}, of at most {LARGEST_CONFIGURATION >> 20} MiB"
+        )
+    file = written[0]
     content = file.read_bytes()
-    try:
-        whole = json.loads(content)
-    except ValueError as error:
-        raise CardInvalid(f"{file}: is not JSON: {error}") from error
+    whole = _read(file, content)
     if not isinstance(whole, dict) or not {"network_def", "inferer", "preprocessing"} <= set(whole):
         raise CardInvalid(f"{file}: must define network_def, inferer and preprocessing")
     whole["device"] = "cpu"
@@ -162,6 +164,21 @@ def _needed(folder: Path, network: NetworkCard) -> dict[str, Any]:
     if network.trusted != hashlib.sha256(content).hexdigest():
         check_configuration(found, file.name)
     return found
+
+
+def _read(file: Path, content: bytes) -> object:
+    """What JSON can say, whichever of the two it is written in. Raises CardInvalid."""
+    import yaml
+
+    try:
+        if file.suffix == ".json":
+            return json.loads(content)
+        text = content.decode()
+        if any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text, yaml.SafeLoader)):
+            raise CardInvalid(f"{file}: repeats parts by aliases (*name), which can unfold without end: write them out")
+        return json.loads(json.dumps(yaml.safe_load(text)))
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise CardInvalid(f"{file}: is not {file.suffix[1:].upper()} of plain values: {error}") from error
 
 
 def _without(compose: Any, files: frozenset[str]) -> Any:

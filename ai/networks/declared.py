@@ -88,7 +88,7 @@ class NetworkCard:
 
     dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
     channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
-    label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference.json that may build and
+    label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference file that may build and
     evaluate whatever it names: the site vouches for it, by trusted_by. configuration: of nnU-Net's plans.
     """
 

@@ -11,7 +11,7 @@ IMPORTED_AS = {
     "sqlalchemy": "sqlalchemy", "cel-expr-python": "cel_expr_python", "pillow": "PIL",
     "prometheus-client": "prometheus_client", "simpleitk": "SimpleITK", "scikit-image": "skimage",
     "argon2-cffi": "argon2", "python-multipart": "python_multipart", "protobuf": "google",
-    "dynamic-network-architectures": "dynamic_network_architectures",
+    "dynamic-network-architectures": "dynamic_network_architectures", "pyyaml": "yaml",
 }  # fmt: skip
 PLUGINS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}
 """Decoders that pydicom finds by itself: jobs/pixels.py names one for each transfer syntax."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
@@ -59,6 +60,50 @@ def test_a_bundle_finds_what_monai_finds(tmp_path: Path) -> None:
 
     assert 0.05 < expected.mean() < 0.95
     np.testing.assert_array_equal(found, expected)
+
+
+def in_yaml(folder: Path, text: str | None = None) -> Path:
+    """The bundle with its configuration in YAML."""
+    written = folder / "configs" / "inference.json"
+    content = json.loads(written.read_text())
+    written.with_suffix(".yaml").write_text(text or yaml.safe_dump(content))
+    written.unlink()
+    return folder
+
+
+def test_a_bundle_in_yaml_finds_what_the_same_one_in_json_finds(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(predicted(in_yaml(write_bundle(tmp_path / "spleen"))), by_monai())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("network_def: !!python/object/apply:os.system ['false']\n", "plain values"),
+        ("a: &a [x]\nb: [*a, *a]\n", "repeats parts by aliases"),
+        ("network_def: 2020-01-01\n", "plain values"),
+        ("network_def: [\n", "plain values"),
+        ("[" * 5000 + "]" * 5000, "plain values"),
+        ("network_def: {}\n", "must define network_def, inferer"),
+    ],
+)
+def test_yaml_says_what_json_could_say_and_no_more(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(CardInvalid, match=words):
+        predicted(in_yaml(write_bundle(tmp_path / "evil"), text))
+
+
+def test_yaml_is_judged_as_json_is(tmp_path: Path) -> None:
+    content = hide(lambda all_: all_.update(pixdim="$__import__('os')"))
+
+    with pytest.raises(CardInvalid, match="is not allowed"):
+        predicted(in_yaml(write_bundle(tmp_path / "evil", content)))
+
+
+def test_two_configurations_are_one_too_many(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "spleen")
+    (folder / "configs" / "inference.yml").write_text("{}")
+
+    with pytest.raises(CardInvalid, match="needs one of"):
+        predicted(folder)
 
 
 def hide(place: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
