@@ -73,13 +73,19 @@ def _choices(name: str) -> tuple[str, ...]:
     return get_args(Peer.model_fields[name].annotation)
 
 
+REACHED = (Key("tls", "Called over TLS, with this node's certificate", _answer, (YES, NO)),)
+"""How it is reached."""
 PROFILE = (
     Key("sr", "Measurement report", str, _choices("sr")),
     Key("coordinates", "Detections in the report", str, _choices("coordinates")),
     Key("segmentation", "Segmentation", str, _choices("segmentation")),
+    Key("largest_seg_mb", "Largest segmentation, MB", _number),
+    Key("label", "What its series' names begin with", str),
     Key("series_base", "First series number", _number),
     Key("negatives", "Results where nothing was found", _answer, (YES, NO)),
     Key("failures", "A notice where nothing could be analysed", _answer, (YES, NO)),
+    Key("rejections", "A rejection note for results that newer ones replace", _answer, (YES, NO)),
+    Key("syntaxes", "Transfer syntaxes: explicit, implicit, deflated", _lines, many=True),
     Key("proof", "How arrival is proven", str, _choices("proof")),
 )
 """How a destination gets its results."""
@@ -99,7 +105,7 @@ CALLER = (
     Key("user", "It sends this user name", str),
 )
 """Who it must be."""
-FURTHER = (*PROFILE, *GATHERING, *CALLER)
+FURTHER = (*REACHED, *PROFILE, *GATHERING, *CALLER)
 
 
 class PeerForm(BaseModel):
@@ -117,9 +123,14 @@ class PeerForm(BaseModel):
     sr: Short = ""
     coordinates: Short = ""
     segmentation: Short = ""
+    largest_seg_mb: Short = ""
+    label: Short = ""
     series_base: Short = ""
     negatives: Short = ""
     failures: Short = ""
+    rejections: Short = ""
+    syntaxes: Lines = ""
+    tls: Short = ""
     proof: Short = ""
     quiet_s: Short = ""
     cap_s: Short = ""

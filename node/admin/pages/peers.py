@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from node.admin.pages.editing import SAVED, fault_of
-from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, ROLES, PeerForm
+from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, REACHED, ROLES, PeerForm
 from node.admin.rendering import Pages
 from node.admin.window import Answer, Window
 from node.editing import Kind, caller_accepted
@@ -46,7 +46,12 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             kinds=KINDS,
             roles=ROLES,
             renditions=(*RENDITIONS, *FURTHER_RENDITIONS),
-            groups={"How it gets results": PROFILE, "How its studies are taken": GATHERING, "Who it must be": CALLER},
+            groups={
+                "How it is reached": REACHED,
+                "How it gets results": PROFILE,
+                "How its studies are taken": GATHERING,
+                "Who it must be": CALLER,
+            },
             certificates=list(ends_of(certificates_in_use(configuration), configuration, window.now())),
             tls=configuration.settings.tls,
             done=SAVED.get(done, ""),
