@@ -43,19 +43,19 @@ COUNTED: tuple[Counted, ...] = (
         "held",
         schema.study,
         lambda _: STUDY.state == StudyState.QUARANTINED.value,
-        "{count} studies are held for a person to decide: `isocenter studies` says why",
+        "studies held for a person to decide: {count}; `isocenter studies` says why",
     ),
     Counted(
         "failed",
         schema.job,
         lambda now: sa.and_(JOB.state == JobState.FAILED.value, JOB.changed_at > now - LATELY),
-        "{count} jobs failed within a week: `isocenter jobs` says why; mend that, then `isocenter retry`",
+        "jobs that failed within a week: {count}; `isocenter jobs` says why; mend that, then `isocenter retry`",
     ),
     Counted(
         "parked",
         schema.delivery,
         lambda _: DELIVERY.state == DeliveryState.PARKED.value,
-        "{count} deliveries wait for a person: `isocenter deliveries` says what to change",
+        "deliveries that wait for a person: {count}; `isocenter deliveries` says what to change",
     ),
     Counted(
         "undelivered",
@@ -64,7 +64,7 @@ COUNTED: tuple[Counted, ...] = (
             DELIVERY.state.in_([DeliveryState.WAITING.value, DeliveryState.SENDING.value]),
             DELIVERY.created_at < now - LONG,
         ),
-        "{count} deliveries have not arrived for a day: `isocenter deliveries` says what the destination answers",
+        "deliveries that have not arrived for a day: {count}; `isocenter deliveries` says what the destination answers",
     ),
     Counted(
         "unproven",
@@ -74,25 +74,25 @@ COUNTED: tuple[Counted, ...] = (
             DELIVERY.next_at.is_not(None),
             DELIVERY.changed_at < now - LONG,
         ),
-        "{count} deliveries were accepted a day ago and are not proven yet: look at their destination",
+        "deliveries accepted a day ago and not proven yet: {count}; look at their destination",
     ),
     Counted(
         "undecided",
         schema.decision,
         lambda now: sa.and_(DECISION.verdict == "undecided", DECISION.at > now - LATELY),
-        "{count} times within a week a route could not decide: `isocenter route explain` says what is absent",
+        "routes that could not decide within a week: {count}; `isocenter route explain` says what is absent",
     ),
     Counted(
         "clock",
         schema.study,
         lambda now: STUDY.last_at > now + FUTURE,
-        "{count} studies arrived in the future: the clock was set back; set it right (NTP)",
+        "studies that arrived in the future: {count}; the clock was set back, set it right (NTP)",
     ),
     Counted(
         "unreadable",
         schema.instance,
         lambda now: sa.and_(INSTANCE.kind == "unreadable", INSTANCE.received_at > now - LATELY),
-        "{count} images of this week cannot be read: `isocenter instances STUDY` says why",
+        "images of this week that cannot be read: {count}; `isocenter instances STUDY` says why",
     ),
 )
 

@@ -325,7 +325,7 @@ def test_a_pacs_that_is_down_is_told_and_one_that_refuses_is_parked_then_mended(
     assert {"SEG", "SR", "OT"} <= {one["Modality"] for one in site.pacs.series()}
 
 
-PAGES = ("/", "/studies", "/outbox", "/associations", "/peers", "/routes", "/models", "/system", "/api")
+PAGES = ("/", "/studies", "/outbox", "/associations", "/peers", "/routes", "/models", "/users", "/system", "/api")
 
 
 @pytest.mark.parametrize("path", PAGES)
