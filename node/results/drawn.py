@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from ai.findings import Mask
+from node.core.study import SourceGrid
 from node.errors import ResultUnsound
 from node.results.origin import Origin, SourceFrame
 from node.results.outline import draw_outline
@@ -28,14 +29,19 @@ class Outlined:
     points: npt.NDArray[np.float64]
 
 
+def check_inside(outlines: Sequence[Outlined], grid: SourceGrid) -> None:
+    """Raises ResultUnsound for a detection outside the images, which no kind of object could show."""
+    for one in outlines:
+        if not 0 <= one.slice_index < len(grid.frames):
+            raise ResultUnsound(f"a detection lies on slice {one.slice_index + 1} of {len(grid.frames)}")
+        if one.points.min() < 0 or (one.points.max(axis=0) > (grid.columns, grid.rows)).any():
+            raise ResultUnsound(f"a detection on slice {one.slice_index + 1} leaves its image")
+
+
 def regions_of(outlines: Sequence[Outlined], origin: Origin) -> list[hd.sr.ImageRegion]:
-    """(111030, DCM, "Image Region") items. Raises ResultUnsound for one outside the images."""
+    """(111030, DCM, "Image Region") items."""
     regions = []
     for one in outlines:
-        if not 0 <= one.slice_index < len(origin.frames):
-            raise ResultUnsound(f"a detection lies on slice {one.slice_index + 1} of {len(origin.frames)}")
-        if one.points.min() < 0 or (one.points.max(axis=0) > (origin.grid.columns, origin.grid.rows)).any():
-            raise ResultUnsound(f"a detection on slice {one.slice_index + 1} leaves its image")
         frame = origin.frames[one.slice_index]
         kind = hd.sr.GraphicTypeValues.POINT if len(one.points) == 1 else hd.sr.GraphicTypeValues.POLYLINE
         numbers = None if frame.frame_number is None else [frame.frame_number]

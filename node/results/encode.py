@@ -14,8 +14,10 @@ from ai.volume import Volume
 from node.core.identity import InstanceUID
 from node.core.study import SourceGrid
 from node.errors import ResultUnsound
+from node.results.asserted import outlines_of
 from node.results.catalogue import check_catalogue
 from node.results.checks import check_common, check_page, read_back
+from node.results.drawn import check_inside
 from node.results.further import COMPANIONS, EVIDENCE, Further
 from node.results.origin import read_origin
 from node.results.overlay import draw_overlay
@@ -92,6 +94,8 @@ def _check_fit(findings: Findings, card: ModelCard, grid: SourceGrid, volume: Vo
                 f"segment {segment.key!r}: its mask is on {segment.grid!r} with the shape {segment.mask.shape}; "
                 f"results go on {card.reference!r}, {shape}"
             )
+    for detection in findings.detections:
+        check_inside(outlines_of(detection), grid)
     maps = [(card.map(one.key).key, one.grid, one.values.shape) for one in findings.maps]
     series = [(card.derived_series(one.key).key, one.grid, one.values.shape) for one in findings.derived]
     for key, on_grid, found in (*maps, *series):

@@ -14,7 +14,7 @@ from node.rehearsal.modality import send_study
 from node.sending.destination import WebAddress
 from node.sending.dicomweb import StowSender
 from node.service.destinations import destination_of
-from node.settings import Peer
+from node.settings import NodeSettings, Peer
 from tests.makers import hostile_web as web
 from tests.makers.certificates import Authority
 from tests.makers.gateway import tls_gateway
@@ -153,7 +153,7 @@ def test_a_server_with_tls_and_a_password(
         web_user="isocenter",
         web_secret_file=str(tmp_path / "secret"),
     )
-    to = destination_of(peer, "ISOCENTER")
+    to = destination_of(peer, NodeSettings())
     delivery = Outgoing(found, {"pacs": web_terms(url, web=to.web)}).deliver()
     told = caplog.text + "".join(capfd.readouterr()) + delivery.message
 

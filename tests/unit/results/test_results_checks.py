@@ -144,7 +144,7 @@ def test_another_patient_or_an_impossible_value_is_found(
 
 
 def _own(written: Path) -> list[str]:
-    return [pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in written.glob("*.dcm")]
+    return [pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in written.rglob("*.dcm")]
 
 
 def test_a_reference_to_an_object_that_does_not_exist_is_found(written: Path, edition: Edition, made: Made) -> None:
