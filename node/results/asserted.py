@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 from ai.contract import ClassificationCard, Code, DetectionCard
 from ai.findings import Classification, Detection, Shape
 from node.results.coding import concept
-from node.results.drawn import Outlined, regions_of, surface_of
+from node.results.drawn import Outlined, line_of, regions_of, surface_of
 from node.results.profile import Coordinates
 from node.results.stamp import Edition
 from node.results.wording import is_present, shown_score
@@ -31,7 +31,8 @@ def site_of(card: ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
 def detection_group(number: int, found: Detection, edition: Edition) -> DetectionGroup:
     """A volumetric group (TID 1411) with the region on each slice that it crosses, the middle one first.
 
-    On a radiograph it is a planar group (TID 1410); where the profile says so, its region lies in the patient.
+    On a radiograph it is a planar group (TID 1410); where the profile says so, its region lies in the patient. Viewers
+    draw the first coordinates of a group: what OHIF does not draw as it is stands behind the same on one image.
     """
     card, outlines = edition.card.detection(found.key), outlines_of(found)
     parameters = None if card.threshold is None else [f"threshold={card.threshold:g}"]
@@ -41,8 +42,10 @@ def detection_group(number: int, found: Detection, edition: Edition) -> Detectio
     kind, sites, algorithm = concept(card.type), [site_of(card)], edition.algorithm.for_report(parameters)
     measurements = [] if found.score is None else [_probability(found.score)]
     regions = regions_of(outlines, edition.origin)
+    in_patient = is_in_patient(edition)
+    group: DetectionGroup
     if edition.origin.is_flat:
-        return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking,
             referenced_region=regions[0],
             finding_type=kind,
@@ -50,16 +53,26 @@ def detection_group(number: int, found: Detection, edition: Edition) -> Detectio
             algorithm_id=algorithm,
             measurements=measurements,
         )
-    in_patient = edition.profile.coordinates is Coordinates.PATIENT
-    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking,
-        referenced_regions=None if in_patient else regions,
-        referenced_volume_surface=surface_of(outlines, edition.origin) if in_patient else None,
-        finding_type=kind,
-        finding_sites=sites,
-        algorithm_id=algorithm,
-        measurements=measurements,
-    )
+    else:
+        group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+            tracking,
+            referenced_regions=None if in_patient else regions,
+            referenced_volume_surface=surface_of(outlines, edition.origin) if in_patient else None,
+            finding_type=kind,
+            finding_sites=sites,
+            algorithm_id=algorithm,
+            measurements=measurements,
+        )
+    if in_patient or found.shape is Shape.POINT:
+        items = group[0].ContentSequence
+        region = next(place for place, item in enumerate(items) if "GraphicData" in item)
+        items.insert(region, line_of(outlines[0], edition.origin))
+    return group
+
+
+def is_in_patient(edition: Edition) -> bool:
+    """Whether detections are surfaces (SCOORD3D), which a radiograph has no place for."""
+    return edition.profile.coordinates is Coordinates.PATIENT and not edition.origin.is_flat
 
 
 def outlines_of(found: Detection) -> list[Outlined]:

@@ -21,6 +21,10 @@ OUTLINE = codes.DCM.Outline
 a second time, which TID 1411 forbids."""
 
 
+CENTER = codes.DCM.Center
+"""Of a detection that is a point: an extra item of its group, before what defines its region."""
+
+
 @dataclass(frozen=True)
 class Outlined:
     """A polygon, or one point, on one slice. points: (n, 2) of (column, row), image-relative."""
@@ -46,10 +50,22 @@ def regions_of(outlines: Sequence[Outlined], origin: Origin) -> list[hd.sr.Image
         kind = hd.sr.GraphicTypeValues.POINT if len(one.points) == 1 else hd.sr.GraphicTypeValues.POLYLINE
         numbers = None if frame.frame_number is None else [frame.frame_number]
         source = hd.sr.SourceImageForRegion(frame.sop_class_uid, frame.sop_instance_uid, numbers)
-        region = hd.sr.ImageRegion(kind, one.points, source)
+        region = hd.sr.ImageRegion(kind, region_points(one.points), source)
         setattr(region, "ContentSequence", hd.sr.ContentSequence([selected_from(frame)]))  # noqa: B010  its type is narrower
         regions.append(region)
     return regions
+
+
+def region_points(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """A closed line of three or four corners with a point midway on each edge; others as they are.
+
+    OHIF takes an Image Region of four or five points for a rectangle of its own, asks whether to load those of the
+    report, and drops all other regions where its reader agrees.
+    """
+    if len(points) not in (4, 5):
+        return points
+    midways = (points[:-1] + points[1:]) / 2
+    return np.vstack([np.stack([points[:-1], midways], axis=1).reshape(-1, 2), points[-1:]])
 
 
 def outline_of(mask: Mask, origin: Origin) -> hd.sr.ScoordContentItem:
@@ -59,10 +75,11 @@ def outline_of(mask: Mask, origin: Origin) -> hd.sr.ScoordContentItem:
 
 
 def line_of(line: Outlined, origin: Origin) -> hd.sr.ScoordContentItem:
-    """A closed line beside what defines a group's region."""
+    """A closed line, or a point, beside what defines a group's region."""
+    is_point = len(line.points) == 1
     item = hd.sr.ScoordContentItem(
-        name=OUTLINE,
-        graphic_type=hd.sr.GraphicTypeValues.POLYLINE,
+        name=CENTER if is_point else OUTLINE,
+        graphic_type=hd.sr.GraphicTypeValues.POINT if is_point else hd.sr.GraphicTypeValues.POLYLINE,
         graphic_data=line.points,
         relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
     )

@@ -7,13 +7,12 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from ai.contract import Code, SegmentCard
-from ai.findings import Findings, Measurement
+from ai.findings import Findings, Measurement, Shape
 from node.errors import ResultUnsound
-from node.results.asserted import NO_UNITS, PROBABILITY, outlines_of
+from node.results.asserted import NO_UNITS, PROBABILITY, is_in_patient, outlines_of
 from node.results.checks import expect
 from node.results.coding import same_code
-from node.results.drawn import check_outline, surface_of
-from node.results.profile import Coordinates
+from node.results.drawn import check_outline, region_points, surface_of
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import present_segments, rounded, shown_score
@@ -87,15 +86,19 @@ def _check_detections(path: Path, found: Dataset, findings: Findings, edition: E
     for number, one in enumerate(findings.detections, 1):
         group = groups.get(edition.run.tracking_uid(f"{one.key}/{number}"))
         drawn = [] if group is None else [item for item in group.ContentSequence if "GraphicData" in item]
-        if edition.profile.coordinates is Coordinates.PATIENT and not edition.origin.is_flat:
-            expected = [
-                item.GraphicData for item in surface_of(outlines_of(one), edition.origin) if "GraphicData" in item
-            ]
-        else:
-            outlines = outlines_of(one)
-            expected = [list(outline.points.ravel()) for outline in outlines]
-            named = [edition.origin.index_of(item.ContentSequence[0].ReferencedSOPSequence[0]) for item in drawn]
-            expect(path, f"slices of {one.key} {number}", named, [outline.slice_index for outline in outlines])
+        outlines, in_patient = outlines_of(one), is_in_patient(edition)
+        beside = outlines[:1] if in_patient or one.shape is Shape.POINT else []
+        regions = [] if in_patient else outlines
+        surface = surface_of(outlines, edition.origin) if in_patient else []
+        expected = [list(outline.points.ravel()) for outline in beside]
+        expected += [list(region_points(outline.points).ravel()) for outline in regions]
+        expected += [item.GraphicData for item in surface if "GraphicData" in item]
+        named = [
+            edition.origin.index_of(item.ContentSequence[0].ReferencedSOPSequence[0])
+            for item in drawn
+            if item.ValueType == "SCOORD"
+        ]
+        expect(path, f"slices of {one.key} {number}", named, [outline.slice_index for outline in (*beside, *regions)])
         if len(drawn) != len(expected) or not all(
             np.allclose(item.GraphicData, points, rtol=0, atol=COORDINATE_TOLERANCE)
             for item, points in zip(drawn, expected, strict=True)

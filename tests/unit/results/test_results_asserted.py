@@ -32,14 +32,16 @@ def test_a_box_is_drawn_on_every_slice_that_it_crosses_the_middle_one_first(tmp_
 
     named = [one.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in regions]
     assert named == ["2.25.100.5", "2.25.100.4", "2.25.100.6"]
-    assert list(regions[0].GraphicData) == [8.5, 10.5, 13.5, 10.5, 13.5, 14.5, 8.5, 14.5, 8.5, 10.5]
+    points = np.reshape(regions[0].GraphicData, (-1, 2)).tolist()
+    assert points[::2] == [[8.5, 10.5], [13.5, 10.5], [13.5, 14.5], [8.5, 14.5], [8.5, 10.5]]
+    assert points[1::2] == [[11, 10.5], [13.5, 12.5], [11, 14.5], [8.5, 12.5]]  # no rectangle of OHIF's own
 
 
 def test_points_and_contours_are_drawn_as_what_they_are(tmp_path: Path) -> None:
     point, contour = items(reported(tmp_path, detections=DETECTED[1:]), "Image Region")
 
     assert (point.GraphicType, list(point.GraphicData)) == ("POINT", [25.5, 20.5])
-    assert (contour.GraphicType, len(contour.GraphicData)) == ("POLYLINE", 8)
+    assert (contour.GraphicType, len(contour.GraphicData)) == ("POLYLINE", 14)
 
 
 def test_a_classification_is_present_from_its_threshold_on(tmp_path: Path) -> None:

@@ -255,6 +255,22 @@ def test_detections_can_be_drawn_in_the_patient(tmp_path: Path) -> None:
     assert heights == [-85.0, -80.0, -75.0]
 
 
+def test_what_lies_in_the_patient_is_drawn_on_its_middle_slice_first(tmp_path: Path) -> None:
+    """Viewers draw the first coordinates of a group; OHIF draws none of a report with a surface among those."""
+    profile = Profile(report=ReportClass.COMPREHENSIVE_3D, coordinates=Coordinates.PATIENT)
+    run = run_of("series", tmp_path, profile)
+    groups = hd.sr.srread(run.path(RenditionKind.SR)).content.get_volumetric_roi_measurement_groups()
+    drawn = [[item for item in group[0].ContentSequence if "GraphicData" in item] for group in groups]
+
+    assert [[(item.ValueType, item.GraphicType) for item in items[:2]] for items in drawn[-3:]] == [
+        [("SCOORD", "POLYLINE"), ("SCOORD3D", "POLYGON")],
+        [("SCOORD", "POINT"), ("SCOORD3D", "POINT")],
+        [("SCOORD", "POLYLINE"), ("SCOORD3D", "POLYGON")],
+    ]
+    middle = drawn[-3][0].ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert middle == "2.25.100.5"
+
+
 def test_segments_are_drawn_where_no_segmentation_is_wanted(tmp_path: Path) -> None:
     """On every slice, every part; otherwise the presentation state leaves them to the segmentation."""
     run = run_of("series", tmp_path, replace(EVERY_KIND, outlines=True))
