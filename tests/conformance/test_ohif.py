@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pytest
 import SimpleITK as sitk  # noqa: N813  - its own name for itself
 
-from ai.findings import Findings, Segment
+from ai.contract import ModelCard
+from ai.findings import Findings, Map, Segment
 from node.rehearsal.modality import send_study
-from node.results.encode import encode
+from node.results.encode import Profile, encode
+from node.results.profile import Coordinates, ReportClass
 from tests.makers.orthanc import running_orthanc
+from tests.unit.results.kinds import EVERY_KIND, FLAT_CARD, FULL_CARD, flat_findings, full_findings, make_radiograph
 from tests.unit.results.made import CARD, RUN, STUDY, Made, make_findings, make_series
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real("orthanc", "chromium", "ohif"), pytest.mark.slow, pytest.mark.timeout(900)]
 SLICES, ROWS, COLUMNS = 12, 128, 120
+USUAL = Profile()
+IN_PATIENT = replace(EVERY_KIND, report=ReportClass.COMPREHENSIVE_3D, coordinates=Coordinates.PATIENT)
 NEAR = (4, 4)
 """Screen pixels: two thirds of a voxel; lines are dashed."""
 AGREES = 0.9
@@ -37,19 +42,24 @@ def shifted(findings: Findings, columns: int) -> Findings:
 
 
 @contextmanager
-def seen(browser: "Browser", folder: Path, shift: int = 0) -> "Iterator[tuple[Viewer, Made, Findings]]":
-    """The viewer with the study open; the source and its true findings."""
+def seen(
+    browser: "Browser", folder: Path, made: Made, findings: Findings, card: ModelCard = CARD, profile: Profile = USUAL
+) -> "Iterator[Viewer]":
+    """The viewer with a study and its results open; whatever is opened there, it has nothing to complain about."""
     from tests.makers.ohif import ohif
 
-    made = make_series(folder / "source", slices=SLICES, rows=ROWS, columns=COLUMNS, spacing_mm=(5.0, 2.0, 2.0))
-    truth = make_findings(made)
     (folder / "out").mkdir()
-    results = encode(shifted(truth, shift), CARD, made.grid, made.paths, RUN, folder / "out", volume=made.volume)
+    results = encode(findings, card, made.grid, made.paths, RUN, folder / "out", volume=made.volume, profile=profile)
     with running_orthanc(folder / "pacs") as pacs, ohif(browser, f"{pacs.url}/dicom-web") as viewer:
         files = [*made.paths.values(), *(one.path for one in results)]
         send_study(files, "127.0.0.1", pacs.port, "CT", pacs.ae_title)
         viewer.open(STUDY)
-        yield viewer, made, truth
+        yield viewer
+        assert viewer.complaints == []
+
+
+def source(folder: Path) -> Made:
+    return make_series(folder / "source", slices=SLICES, rows=ROWS, columns=COLUMNS, spacing_mm=(5.0, 2.0, 2.0))
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +71,35 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="module")
-def sound(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Viewer, Made, Findings]]":
-    with seen(browser, tmp_path_factory.mktemp("sound")) as found:
-        yield found
+def sound(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Viewer, Findings]]":
+    """What is sent without being asked for, of segments and their measurements."""
+    folder = tmp_path_factory.mktemp("sound")
+    made = source(folder)
+    truth = make_findings(made)
+    with seen(browser, folder, made, truth) as viewer:
+        yield viewer, truth
+
+
+@pytest.fixture(scope="module")
+def everything(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Viewer, Findings]]":
+    """Every kind of result, detections in the patient (SCOORD3D); the map is high in the upper half alone."""
+    folder = tmp_path_factory.mktemp("everything")
+    made = source(folder)
+    suspicion = np.zeros(made.volume.array.shape, np.float32)
+    suspicion[SLICES // 2 :, 30:60, 70:100] = 0.9
+    truth = replace(full_findings(made), maps=(Map("suspicion", suspicion, "ct"),), derived=())
+    with seen(browser, folder, made, truth, FULL_CARD, IN_PATIENT) as viewer:
+        yield viewer, truth
+
+
+@pytest.fixture(scope="module")
+def radiograph(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Viewer, Findings]]":
+    """What is sent of a radiograph without being asked for."""
+    folder = tmp_path_factory.mktemp("radiograph")
+    made = make_radiograph(folder / "source", WindowCenter=500)  # bright from edge to edge
+    truth = flat_findings(made)
+    with seen(browser, folder, made, truth, FLAT_CARD) as viewer:
+        yield viewer, truth
 
 
 def shown_slice(viewer: "Viewer") -> int:
@@ -103,9 +139,9 @@ def on_screen(region: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDAr
     return region[rows][:, columns]
 
 
-def test_the_report_is_drawn_where_its_region_is(sound: "tuple[Viewer, Made, Findings]") -> None:
+def test_the_report_is_drawn_where_its_region_is(sound: "tuple[Viewer, Findings]") -> None:
     """A reader who opens the report sees an outline on the slice and at the edge it belongs to, with its numbers."""
-    viewer, _, truth = sound
+    viewer, truth = sound
     viewer.open_series("AI lung-ct SR")
     picture, index = viewer.picture(), shown_slice(viewer)
 
@@ -114,8 +150,8 @@ def test_the_report_is_drawn_where_its_region_is(sound: "tuple[Viewer, Made, Fin
     assert "Volume" in viewer.drawn_text()
 
 
-def test_the_segmentation_lies_where_the_anatomy_is(sound: "tuple[Viewer, Made, Findings]") -> None:
-    viewer, _, truth = sound
+def test_the_segmentation_lies_where_the_anatomy_is(sound: "tuple[Viewer, Findings]") -> None:
+    viewer, truth = sound
     viewer.open_series("AI lung-ct SEG")
     picture = viewer.picture()
     right = picture[on_screen(mask(truth, shown_slice(viewer), "right-lung"), picture.shape[:2])]
@@ -126,15 +162,17 @@ def test_the_segmentation_lies_where_the_anatomy_is(sound: "tuple[Viewer, Made, 
 
 def test_a_shifted_segmentation_would_be_noticed(browser: "Browser", tmp_path: Path) -> None:
     """The same look at masks that lie 20 voxels beside the anatomy does not pass."""
-    with seen(browser, tmp_path, shift=20) as (viewer, _, truth):
+    made = source(tmp_path)
+    truth = make_findings(made)
+    with seen(browser, tmp_path, made, shifted(truth, 20)) as viewer:
         viewer.open_series("AI lung-ct SEG")
 
         assert is_coloured(viewer.picture()).any()
         assert agreement(viewer, truth) < 0.7
 
 
-def test_the_text_can_be_read(sound: "tuple[Viewer, Made, Findings]") -> None:
-    viewer, _, _ = sound
+def test_the_text_can_be_read(sound: "tuple[Viewer, Findings]") -> None:
+    viewer, _ = sound
     viewer.open_series("AI lung-ct text")
     text = viewer.text()
 
@@ -142,9 +180,9 @@ def test_the_text_can_be_read(sound: "tuple[Viewer, Made, Findings]") -> None:
     assert "not reviewed by a physician" in text
 
 
-def test_the_summary_is_shown(sound: "tuple[Viewer, Made, Findings]") -> None:
+def test_the_summary_is_shown(sound: "tuple[Viewer, Findings]") -> None:
     """Its first page is white paper with words; nothing of the CT is left on the screen."""
-    viewer, _, _ = sound
+    viewer, _ = sound
     before = viewer.shown()
     viewer.open_series("AI lung-ct summary")
 
@@ -152,8 +190,69 @@ def test_the_summary_is_shown(sound: "tuple[Viewer, Made, Findings]") -> None:
     assert viewer.page.locator(".cornerstone-canvas").count() == 1
 
 
-def test_the_viewer_had_nothing_to_complain_about(sound: "tuple[Viewer, Made, Findings]") -> None:
-    """The last test of the module: every kind of object was opened by now."""
-    viewer, _, _ = sound
+def test_detections_in_the_patient_are_drawn_where_they_are(everything: "tuple[Viewer, Findings]") -> None:
+    """With every segment's outline, and their numbers, from a Comprehensive 3D SR."""
+    viewer, truth = everything
+    viewer.open_series("AI lung-ct SR")
+    picture, index = viewer.picture(), shown_slice(viewer)
 
-    assert viewer.complaints == []
+    assert max(border_drawn(picture, mask(truth, index, one.key)) for one in truth.segments) > 0.9
+    assert "Volume" in viewer.drawn_text()
+
+
+def test_a_structure_set_is_drawn_where_the_anatomy_is(everything: "tuple[Viewer, Findings]") -> None:
+    viewer, truth = everything
+    viewer.open_series("AI lung-ct RTSTRUCT")
+
+    assert border_drawn(viewer.picture(), mask(truth, shown_slice(viewer), "right-lung")) > 0.9
+
+
+def test_the_document_is_shown(everything: "tuple[Viewer, Findings]") -> None:
+    """White paper in the browser's own reader, which takes the pane."""
+    viewer, _ = everything
+    viewer.open_series("AI lung-ct PDF")
+
+    assert viewer.page.locator(".cornerstone-canvas").count() == 0
+    assert (viewer.shown() > 250).all(axis=2).mean() > 0.1
+
+
+@pytest.mark.parametrize("kind", ["key images", "GSPS"])
+def test_what_the_viewer_cannot_show_leaves_the_pane_as_it_was(
+    everything: "tuple[Viewer, Findings]", kind: str
+) -> None:
+    viewer, _ = everything
+    viewer.open_series("AI lung-ct text")
+    viewer.open_series(f"AI lung-ct {kind}")
+
+    assert "not reviewed by a physician" in viewer.text()
+
+
+def test_a_map_is_coloured_where_it_is_high(everything: "tuple[Viewer, Findings]") -> None:
+    """On the slice in the middle, the last on which it is. The pane keeps the map's colours: this is opened last."""
+    viewer, truth = everything
+    viewer.open_series("AI lung-ct map Suspicion")
+    picture = viewer.picture()
+    high = on_screen(truth.maps[0].values[shown_slice(viewer)] > 0, picture.shape[:2])
+
+    assert high.any()
+    assert is_coloured(picture)[high].mean() > 0.9
+    assert is_coloured(picture)[~high].mean() < 0.05
+
+
+def test_the_report_on_a_radiograph_is_drawn_on_it(radiograph: "tuple[Viewer, Findings]") -> None:
+    viewer, truth = radiograph
+    viewer.open_series("AI chest-xr SR")
+    picture = viewer.picture()
+
+    assert border_drawn(picture, mask(truth, 0, "left-lung")) > 0.9
+    assert "0.80" in viewer.drawn_text()
+
+
+def test_the_summary_and_text_of_a_radiograph_can_be_read(radiograph: "tuple[Viewer, Findings]") -> None:
+    viewer, _ = radiograph
+    before = viewer.shown()
+    viewer.open_series("AI chest-xr summary")
+
+    assert np.abs(viewer.shown().astype(int) - before).mean() > 1
+    viewer.open_series("AI chest-xr text")
+    assert "not reviewed by a physician" in viewer.text()

@@ -60,8 +60,11 @@ class Viewer:
             self.settle()
 
     def instance_number(self) -> int:
-        """Of the image that is shown, as the viewer says it: "I: 7 (7/12)"."""
-        (found,) = set(re.findall(r"I:\s*(\d+)\s*\(", self.text()))
+        """Of the image that is shown, by its place among all: "I: 7 (6/12)" is the sixth.
+
+        The viewer's own number is of the series' other end where images are drawn as a volume.
+        """
+        (found,) = set(re.findall(r"I:\s*\d+\s*\((\d+)/", self.text()))
         return int(found)
 
     def picture(self) -> npt.NDArray[np.int16]:
@@ -156,8 +159,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path.startswith("/dicom-web"):
-            accept = {"Accept": self.headers["Accept"]} if self.headers.get("Accept") else {}
-            reply = httpx.get(self._dicomweb + self.path.removeprefix("/dicom-web"), headers=accept, timeout=60)
+            # Under the viewer's own name, so that the PACS's links to bulk data lead back here: one origin for all.
+            headers = {name: self.headers[name] for name in ("Accept", "Host") if self.headers.get(name)}
+            reply = httpx.get(self._dicomweb + self.path.removeprefix("/dicom-web"), headers=headers, timeout=60)
             media_type = reply.headers.get("Content-Type", "application/octet-stream")
             self._answer(reply.status_code, media_type, reply.content)
         elif path == "/app-config.js":
