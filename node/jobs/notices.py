@@ -45,8 +45,7 @@ class Notices:
         clock: Callable[[], datetime],
     ) -> None:
         self._ledger, self._queue, self._home = ledger, queue, home
-        self._models, self._clock = models, clock
-        self._wanting = frozenset(peer.name for peer in peers.values() if peer.failures)
+        self._models, self._peers, self._clock = models, peers, clock
 
     def announce(self, job_id: str) -> None:
         """Make the notice of a job that ended refused or failed, and enqueue it for every destination that wants it.
@@ -55,7 +54,7 @@ class Notices:
         """
         with self._ledger.read() as connection:
             job = work.get_job(connection, job_id)
-            wanting = [one for one in job.destinations if one in self._wanting]
+            wanting = [one for one in job.destinations if self._is_wanted(one)]
             made_before = outbox.results_of(connection, job.id, notice_run(job.run))
         if job.state not in CAUSES or not wanting or made_before:
             return
@@ -74,6 +73,10 @@ class Notices:
                 self._queue.delivery(
                     connection, made.id, destination=destination, attempt=made.attempt, priority=job.priority
                 )
+
+    def _is_wanted(self, destination: str) -> bool:
+        peer = self._peers.get(destination)
+        return peer is not None and peer.failures
 
     def _make(self, job: JobRow) -> list[ResultRow]:
         card = self._models[job.model].card

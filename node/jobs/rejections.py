@@ -45,8 +45,7 @@ class Rejections:
         clock: Callable[[], datetime],
     ) -> None:
         self._ledger, self._queue, self._home = ledger, queue, home
-        self._models, self._clock = models, clock
-        self._wanting = frozenset(peer.name for peer in peers.values() if peer.rejections)
+        self._models, self._peers, self._clock = models, peers, clock
 
     def make(self, job_id: str, run: int, _attempt: int) -> None:
         """Make the notes of a run that are not there yet, and have them sent. Doing so twice has the effect of once."""
@@ -55,7 +54,7 @@ class Rejections:
             arrived = [
                 one
                 for one in outbox.deliveries_of(connection, job_id)
-                if one.run == run and one.state in ARRIVED and one.destination in self._wanting
+                if one.run == run and one.state in ARRIVED and self._is_wanted(one.destination)
             ]
             replaced = {one.id: self._replaced(connection, job, one) for one in arrived}
         for delivery in arrived:
@@ -71,6 +70,10 @@ class Rejections:
                     note(connection, now, "rejection-not-made", words, job_id=job_id, delivery_id=delivery.id)
                 continue
             self._enqueue(job, delivery, row)
+
+    def _is_wanted(self, destination: str) -> bool:
+        peer = self._peers.get(destination)
+        return peer is not None and peer.rejections
 
     def _replaced(self, connection: sa.Connection, job: JobRow, delivery: DeliveryRow) -> list[ResultRow]:
         """What the destination holds of earlier runs; nothing where the note is there already."""

@@ -50,21 +50,19 @@ class Replacement:
         """
         with self._ledger.read() as connection:
             job = work.get_job(connection, job_id)
-            waiting = [one for one in outbox.deliveries_of(connection, job_id) if self._may_lack(one, run)]
+            waiting = [one for one in outbox.deliveries_of(connection, job_id) if one.run == run]
         for delivery in waiting:
+            peer = self._peers.get(delivery.destination)
+            if peer is None or not _may_lack(delivery, peer):
+                continue
             try:
-                self._complete(job, delivery, self._peers[delivery.destination])
+                self._complete(job, delivery, peer)
             except (IsocenterError, ModelError, OSError, MemoryError) as error:
                 log.warning("replacement-not-made", job=job_id, delivery=delivery.id, error=type(error).__name__)
                 with self._ledger.write() as connection:
                     words = f"{delivery.destination}: {error}"
                     now = self._clock()
                     note(connection, now, "replacement-not-made", words, job_id=job_id, delivery_id=delivery.id)
-
-    def _may_lack(self, delivery: DeliveryRow, run: int) -> bool:
-        peer = self._peers.get(delivery.destination)
-        has_choice = peer is not None and bool(forms_for(peer).instead)
-        return has_choice and delivery.run == run and delivery.state is DeliveryState.WAITING
 
     def _complete(self, job: JobRow, delivery: DeliveryRow, peer: Peer) -> None:
         profile, forms = profile_of(peer, takes_label_maps=False), forms_for(peer)
@@ -114,3 +112,7 @@ class Replacement:
         there = {one.sop_uid for one in outbox.results_of(connection, delivery.job_id, delivery.run)}
         made = [ResultRow(**one) for one in json.loads((folder / RESULTS_FILE).read_text())["objects"]]
         return [replace(one, position=len(there) + one.position) for one in made if one.sop_uid not in there]
+
+
+def _may_lack(delivery: DeliveryRow, peer: Peer) -> bool:
+    return bool(forms_for(peer).instead) and delivery.state is DeliveryState.WAITING

@@ -54,14 +54,14 @@ class Stages:
         *,
         decode_memory_mb: int,
         peers: Mapping[str, Peer] | None = None,
-        routes: Sequence[Route] = (),
+        routes: Mapping[str, Route] | None = None,
         inference: Inference | None = None,
     ) -> None:
         self._ledger, self._queue, self._home = ledger, queue, home
         self._models, self._inference = models, inference
         self._decode_memory_mb = decode_memory_mb
-        self._peers = peers or {}
-        self._routes = {route.name: route for route in routes}
+        self._peers: Mapping[str, Peer] = {} if peers is None else peers
+        self._routes: Mapping[str, Route] = {} if routes is None else routes
 
     def of_worker(self) -> dict[Stage, StageWork]:
         """What a CPU worker does."""

@@ -13,7 +13,7 @@ import structlog
 from node.configuration import read_configuration
 from node.logs import configure_logs
 from node.service.isolation import leave_network, needs_network
-from node.service.renewal import READ_BY, Watch, end_when_replaced
+from node.service.renewal import READ_BY, Present, Watch, follow
 from node.settings import Configuration
 
 log = structlog.get_logger()
@@ -51,7 +51,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor stops us in order
     folder = Path(os.environ["ISOCENTER_CONFIG"])
     configuration = read_configuration(folder)
-    watch = Watch(folder, (*READ_BY[role], *_certificates(role, configuration)), _judge_of(role))
+    names: list[str | Path] = [*READ_BY[role], *_certificates(role, configuration)]
+    models = None if role == "receiver" else configuration.models
+    watch = Watch(folder, names, _judge_of(role), models)
     configure_logs(configuration.settings.log.level, role=role)
     if role == "model":  # before any thread is started
         state = configuration.settings.state
@@ -61,8 +63,14 @@ def main(arguments: list[str]) -> None:
     if role == "receiver":
         _receive(configuration, int(arguments[3]), line, stop, watch)
         return
-    end_when_replaced(watch, line.renewing, stop)
+
+    def end(_: Configuration) -> None:
+        """What the process is doing is finished as at any stop; whatever is not finished is taken up again."""
+        line.renewing()
+        stop.set()
+
     if role == "service":
+        follow(watch, end, stop)
         from node.service.serving import run_service
 
         with socket.socket(fileno=int(arguments[3])) as listening:
@@ -70,7 +78,17 @@ def main(arguments: list[str]) -> None:
     else:
         from node.service.working import run_model, run_worker
 
-        {"worker": run_worker, "model": run_model}[role](configuration, slot, line.ready, stop)
+        peers, routes = Present(configuration.peers), Present(configuration.routes)
+
+        def take(found: Configuration) -> None:
+            """Jobs go on, and models stay warm, unless it is models that were replaced."""
+            if watch.are_models_replaced:
+                end(found)
+            peers.replace(found.peers)
+            routes.replace(found.routes)
+
+        follow(watch, take, stop)
+        {"worker": run_worker, "model": run_model}[role](configuration, peers, routes, slot, line.ready, stop)
 
 
 def _judge_of(role: str) -> Callable[[Configuration], None] | None:

@@ -1,8 +1,9 @@
 """Notices that what a process works by was replaced: it takes that over, or ends to be started again with it."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -16,29 +17,68 @@ LOOK_EVERY_S = 1.0
 READ_BY = {
     "receiver": ("peers.toml",),
     "service": ("peers.toml", "routes.toml"),
-    "worker": ("peers.toml",),
-    "model": ("peers.toml",),
+    "worker": ("peers.toml", "routes.toml"),
+    "model": (),
 }
 """Which files each role works by; node.toml holds from start to start."""
+CARDS = "*/card.toml"
+"""Of installed models; folders that are being made have names that begin with a dot."""
+
+
+class Named(Protocol):
+    """A table of the configuration that is looked up by its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Present(Mapping[str, T], Generic[T]):
+    """Tables by name as they are at present: who looks one up at each use never works by one that was replaced."""
+
+    def __init__(self, found: Iterable[T] = ()) -> None:
+        self.replace(found)
+
+    def replace(self, found: Iterable[T]) -> None:
+        """Whole at once: nobody sees half of the new ones."""
+        self._named = {one.name: one for one in found}
+
+    def __getitem__(self, name: str) -> T:
+        return self._named[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
 
 
 class Watch:
     """Some files of the configuration folder; what is not valid is told in the log, and the one before stays in use."""
 
     def __init__(
-        self, folder: Path, names: Sequence[str | Path], judge: Callable[[Configuration], None] | None = None
+        self,
+        folder: Path,
+        names: Sequence[str | Path],
+        judge: Callable[[Configuration], None] | None = None,
+        models: Path | None = None,
     ) -> None:
         """names: in the folder, or whole paths. judge: raises ConfigurationInvalid where the process could not start
-        with what was found."""
-        self._folder, self._names, self._judge = folder, tuple(names), judge
-        self._stamp = self._stamped()
+        with what was found. models: the folder whose cards are watched too."""
+        self._paths, self._folder, self._judge, self._models = [folder / one for one in names], folder, judge, models
+        self._stamp, self._cards = self._stamped(), self._stamped_cards()
+        self.are_models_replaced = False
+        """Whether it was also models that were found to be replaced."""
 
     def changed(self) -> Configuration | None:
         """The configuration, where one of the files was replaced since the last look and all of it is valid."""
-        stamp = self._stamped()
-        if stamp == self._stamp:
+        stamp, cards = self._stamped(), self._stamped_cards()
+        if (stamp, cards) == (self._stamp, self._cards):
             return None
-        self._stamp = stamp
+        self.are_models_replaced = self.are_models_replaced or cards != self._cards
+        self._stamp, self._cards = stamp, cards
         try:
             found = read_configuration(self._folder)
             if self._judge is not None:
@@ -49,7 +89,11 @@ class Watch:
         return found
 
     def _stamped(self) -> tuple[tuple[int, int], ...]:
-        return tuple(_stamp_of(self._folder / name) for name in self._names)
+        return tuple(_stamp_of(path) for path in self._paths)
+
+    def _stamped_cards(self) -> tuple[tuple[Path, tuple[int, int]], ...]:
+        cards = [] if self._models is None else sorted(self._models.glob(CARDS))
+        return tuple((path, _stamp_of(path)) for path in cards if not path.parent.name.startswith("."))
 
 
 def _stamp_of(path: Path) -> tuple[int, int]:
@@ -60,17 +104,15 @@ def _stamp_of(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_ino
 
 
-def end_when_replaced(watch: Watch, renewing: Callable[[], None], stop: threading.Event) -> None:
-    """Set `stop` once another valid configuration lies there, after saying so; returns at once, and watches beside.
-
-    What the process is doing is finished as at any stop, and whatever is not finished is taken up again.
-    """
+def follow(watch: Watch, take: Callable[[Configuration], None], stop: threading.Event) -> None:
+    """Hand every other valid configuration that lies there to `take`, after saying so; returns at once, and watches
+    beside until `stop`."""
 
     def look() -> None:
         while not stop.wait(LOOK_EVERY_S):
-            if watch.changed() is not None:
+            found = watch.changed()
+            if found is not None:
                 log.info("configuration-replaced")
-                renewing()
-                stop.set()
+                take(found)
 
     threading.Thread(target=look, name="configuration-watch", daemon=True).start()

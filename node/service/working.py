@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 
 import structlog
@@ -27,7 +27,7 @@ from node.results.preload import load_tables
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
 from node.service.routed import usable_models
-from node.settings import Configuration
+from node.settings import Configuration, Peer, Route
 from node.state.ledger import Ledger
 from node.state.queue import NOTICE, REJECT, REPLACE, Queue
 
@@ -36,27 +36,43 @@ log = structlog.get_logger()
 LEDGER_WAIT_S = 60.0
 
 
-def run_worker(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
-    """A CPU worker: prepares and encodes."""
+def run_worker(
+    configuration: Configuration,
+    peers: Mapping[str, Peer],
+    routes: Mapping[str, Route],
+    slot: int,
+    ready: Callable[[], None],
+    stop: threading.Event,
+) -> None:
+    """A CPU worker: prepares and encodes. peers, routes: as they are at present, by name."""
     warm_up()
 
     def ready_and_load() -> None:
         ready()
         threading.Thread(target=load_tables, name="load-tables", daemon=True).start()
 
-    _run_stages(configuration, "worker", slot, ready_and_load, stop, lambda stages: stages.of_worker())
+    _run_stages(configuration, peers, routes, "worker", slot, ready_and_load, stop, lambda stages: stages.of_worker())
 
 
-def run_model(configuration: Configuration, slot: int, ready: Callable[[], None], stop: threading.Event) -> None:
-    """A model worker: keeps models warm and predicts."""
+def run_model(
+    configuration: Configuration,
+    peers: Mapping[str, Peer],
+    routes: Mapping[str, Route],
+    slot: int,
+    ready: Callable[[], None],
+    stop: threading.Event,
+) -> None:
+    """A model worker: keeps models warm and predicts. peers, routes: as they are at present, by name."""
     routed = {route.model for route in configuration.routes if route.enabled}
     if any(isinstance(model, NetworkModel) for model in usable_models(configuration, routed).values()):
         import_torch()  # takes seconds, which no job's time should hold
-    _run_stages(configuration, "model", slot, ready, stop, lambda stages: stages.of_model())
+    _run_stages(configuration, peers, routes, "model", slot, ready, stop, lambda stages: stages.of_model())
 
 
 def _run_stages(
     configuration: Configuration,
+    peers: Mapping[str, Peer],
+    routes: Mapping[str, Route],
     role: str,
     slot: int,
     ready: Callable[[], None],
@@ -76,7 +92,6 @@ def _run_stages(
     inference = Inference(models, _device(settings.node.model_device, slot)) if role == "model" else None
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
         memory_mb = settings.jobs.decode_memory_mb
-        peers = {peer.name: peer for peer in configuration.peers}
         stages = Stages(
             ledger,
             queue,
@@ -84,7 +99,7 @@ def _run_stages(
             models,
             decode_memory_mb=memory_mb,
             peers=peers,
-            routes=configuration.routes,
+            routes=routes,
             inference=inference,
         )
         chosen = choose(stages)

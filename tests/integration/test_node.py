@@ -11,7 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from node.rehearsal.modality import send_study
 from node.rehearsal.running import RunningNode, running_node
+from tests.makers.networks import write_bright
+from tests.makers.series import ct_series
 
 PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 1\n'
 ROUTE = '[[route]]\nname = "lung-ct"\nmodel = "lung-ct"\ndestinations = ["pacs"]\n'
@@ -142,6 +145,35 @@ def test_routes_that_are_replaced_hold_within_seconds_and_broken_ones_never(tmp_
             role: pid for role, pid in before.items() if role != "service"
         }
         assert '"process-died"' not in node.log.read_text()
+
+
+def test_a_model_that_is_installed_meanwhile_works_and_changed_peers_interrupt_no_job(tmp_path: Path) -> None:
+    """Workers take peers and routes over as they are; only for other models they start again."""
+    with running_node(tmp_path / "node", peers=PEER, routes="", settings={"gathering.quiet_s": "1"}) as node:
+        node.wait_until_ready()
+        before = pids(node)
+        replace(node, "peers.toml", PEER.replace("[[peer]]", "[[peer]]\nlabel = 'Trial'"))
+        for _ in node.until(150, "the peers were not taken over"):
+            if node.log.read_text().count('"configuration-replaced"') >= 2 and pids(node).keys() == before.keys():
+                break
+        after_peers = pids(node)
+        models = Path(node.environment["ISOCENTER_CONFIG"]) / "models"
+        models.mkdir(exist_ok=True)
+        write_bright(tmp_path / "bright").rename(models / "bright")
+        replace(node, "routes.toml", '[[route]]\nname = "bright"\nmodel = "bright"\ndestinations = ["pacs"]\n')
+        for _ in node.until(150, "the model was not taken over"):
+            now = pids(node)
+            if now.keys() == before.keys() and all(now[one] != after_peers[one] for one in ("worker", "model")):
+                break
+        send_study(ct_series(tmp_path / "study", slices=8), "127.0.0.1", node.port, "PACS", "ISOCENTER")
+        for _ in node.until(150, "the job was not inferred"):
+            told = json.loads(isocenter(node, "jobs", "--json").stdout)
+            if [one["state"] for one in told["items"]] == ["encoded"]:
+                break
+
+    assert {one: after_peers[one] for one in ("receiver", "worker", "model")} == {
+        one: before[one] for one in ("receiver", "worker", "model")
+    }
 
 
 def pids(node: RunningNode) -> dict[str, int]:
