@@ -1,8 +1,9 @@
 """Volumes and findings as files, so that one process can prepare what another computes."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,10 +79,7 @@ def load_findings(folder: Path) -> Findings:
         ),
         summary=tuple(top["summary"]),
         classifications=tuple(Classification(**one) for one in top.get("classifications", [])),
-        detections=tuple(
-            Detection(**{**one, "shape": Shape(one["shape"]), "points": np.array(one["points"], np.float64)})
-            for one in top.get("detections", [])
-        ),
+        detections=_detections(top),
         maps=tuple(
             Map(one["key"], np.load(folder / f"map-{number}.npy", allow_pickle=False), one["grid"])
             for number, one in enumerate(top.get("maps", []))
@@ -93,18 +91,36 @@ def load_findings(folder: Path) -> Findings:
     )
 
 
-def load_planes(folder: Path, index: int, grid: str) -> list[tuple[str, Mask]]:
-    """Of findings that save_findings wrote: each segment's key and mask on one slice, of those on the grid of one
-    input. Reads no more of each file than that slice."""
+@dataclass(frozen=True)
+class OnSlice:
+    """What findings are on one slice of an input: masks and maps (rows, columns) by key, and the detections of all."""
+
+    masks: dict[str, Mask]
+    maps: dict[str, npt.NDArray[np.float32]]
+    detections: tuple[Detection, ...]
+
+
+def load_slice(folder: Path, index: int, grid: str) -> OnSlice:
+    """Of findings that save_findings wrote, those on the grid of one input. Reads no more of each file than a slice."""
     top = json.loads((folder / "findings.json").read_text())
-    found = []
+    masks, maps = {}, {}
     for number, one in enumerate(top["segments"]):
         slices, rows, columns = one["shape"]
-        if one["grid"] != grid or not 0 <= index < slices:
-            continue
-        packed = np.load(folder / f"segment-{number}.npy", mmap_mode="r", allow_pickle=False)
-        found.append((one["key"], _plane(packed, index, rows, columns)))
-    return found
+        if one["grid"] == grid and 0 <= index < slices:
+            packed = np.load(folder / f"segment-{number}.npy", mmap_mode="r", allow_pickle=False)
+            masks[one["key"]] = _plane(packed, index, rows, columns)
+    for number, one in enumerate(top.get("maps", [])):
+        values = np.load(folder / f"map-{number}.npy", mmap_mode="r", allow_pickle=False)
+        if one["grid"] == grid and 0 <= index < len(values):
+            maps[one["key"]] = np.array(values[index])
+    return OnSlice(masks, maps, tuple(one for one in _detections(top) if one.grid == grid))
+
+
+def _detections(top: dict[str, Any]) -> tuple[Detection, ...]:
+    return tuple(
+        Detection(**{**one, "shape": Shape(one["shape"]), "points": np.array(one["points"], np.float64)})
+        for one in top.get("detections", [])
+    )
 
 
 def _plane(packed: npt.NDArray[np.uint8], index: int, rows: int, columns: int) -> Mask:

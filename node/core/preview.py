@@ -24,7 +24,7 @@ CT_VIEWS = (
 
 @dataclass(frozen=True)
 class Drawn:
-    """A segment in the legend. slices: on how many it is."""
+    """What is drawn, in the legend: segments, detections, maps. slices: on how many it is."""
 
     label: str
     colour_rgb: tuple[int, int, int]

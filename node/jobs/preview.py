@@ -5,12 +5,14 @@ import json
 import shutil
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from ai.contract import Model
-from ai.exchange import load_findings, load_planes
+from ai.contract import Model, ModelCard
+from ai.exchange import load_findings, load_slice
 from ai.findings import Findings
 from ai.masks import voxels_by_slice
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
@@ -19,7 +21,10 @@ from node.core.study import Stack
 from node.errors import NotFound
 from node.jobs.confined import run_confined
 from node.jobs.reading import read_volume
-from node.results.pictures import Window, draw_plane
+from node.results.asserted import outlines_of
+from node.results.map_pages import STOPS, coloured, heights_of
+from node.results.pages import detected_masks
+from node.results.pictures import DETECTION_COLOUR, Window, draw_plane
 from node.results.wording import UNIT_WORDS, measurement_rows
 from node.state import arrivals, work
 from node.state.ledger import Ledger
@@ -46,10 +51,8 @@ class Previews:
         job, findings = self._job(job_id)
         told = json.loads((self._decoded(job) / TOLD).read_text())
         card = self._models[job.model].card
-        areas = {one.key: voxels_by_slice(one.mask) for one in findings.segments}
-        whole = sum(
-            (area for area in areas.values() if len(area) == told["slices"]), np.zeros(told["slices"], np.int64)
-        )
+        layers = _layers(findings, card, told["slices"])
+        whole = sum((one.voxels for one in layers), np.zeros(told["slices"]))
         automatic = View("whole range", told["centre"], told["width"])
         return Preview(
             job_id=job.id,
@@ -58,9 +61,9 @@ class Previews:
             start=int(np.argmax(whole)) if whole.any() else told["slices"] // 2,
             views=(*CT_VIEWS, automatic) if told["modality"] == "CT" else (automatic,),
             drawn=tuple(
-                Drawn(one.label, one.colour_rgb, int(np.count_nonzero(areas[one.key])))
-                for one in card.segments
-                if one.key in areas and areas[one.key].any()
+                Drawn(one.label, one.colour_rgb, int(np.count_nonzero(one.voxels)))
+                for one in layers
+                if one.voxels.any()
             ),
             measured=tuple(
                 Measured(row.segment, row.name, f"{row.value:g} {UNIT_WORDS.get(row.unit, row.unit)}".strip())
@@ -79,13 +82,21 @@ class Previews:
         if not 0 <= index < told["slices"]:
             raise NotFound(f"job {job.id} has slices 1 to {told['slices']}")
         card = self._models[job.model].card
-        masks = []
-        if findings and run.findings is not None:
-            planes = dict(load_planes(self._home / run.findings, index, card.reference))
-            masks = [(planes[one.key], one.colour_rgb) for one in card.segments if one.key in planes]
         plane = np.load(folder / VOLUME, mmap_mode="r", allow_pickle=False)[index]
         centre, width = (view.centre, view.width) if view else (told["centre"], told["width"])
-        drawn = draw_plane(plane, tuple(told["spacing_mm"]), masks, Window(centre, width), BOX_PX)
+        spacing_mm, window = tuple(told["spacing_mm"]), Window(centre, width)
+        if findings and run.findings is not None:
+            found = load_slice(self._home / run.findings, index, card.reference)
+            masks = [(found.masks[one.key], one.colour_rgb) for one in card.segments if one.key in found.masks]
+            detected = detected_masks(found.detections, index, plane.shape)
+            drawn = draw_plane(
+                plane, spacing_mm, [*masks, *((mask, DETECTION_COLOUR) for mask in detected.values())], window, BOX_PX
+            )
+            for one in card.maps:
+                if one.key in found.maps:
+                    drawn = coloured(drawn, heights_of(found.maps[one.key], one))
+        else:
+            drawn = draw_plane(plane, spacing_mm, (), window, BOX_PX)
         into = io.BytesIO()
         drawn.save(into, "PNG", compress_level=1)
         return into.getvalue()
@@ -127,6 +138,36 @@ class Previews:
         run_confined(decode_volume, (stack, paths, study_uid, aside), memory_mb=self._memory_mb, timeout_s=TIMEOUT_S)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Something that is drawn. voxels: how many of it are on each slice."""
+
+    label: str
+    colour_rgb: tuple[int, int, int]
+    voxels: npt.NDArray[np.float64]
+
+
+def _layers(findings: Findings, card: ModelCard, slices: int) -> list[Layer]:
+    """What a run's slices show, in the card's order; a map counts where it is above the low end of its colours."""
+    layers = []
+    for segment in card.segments:
+        found = findings.segment(segment.key)
+        if found is not None and len(found.mask) == slices:
+            layers.append(Layer(segment.label, segment.colour_rgb, voxels_by_slice(found.mask).astype(np.float64)))
+    for detection in card.detections:
+        shown = np.zeros(slices)
+        for one in findings.detections:
+            for outline in outlines_of(one) if one.key == detection.key and one.grid == card.reference else ():
+                shown[outline.slice_index] += 1
+        layers.append(Layer(detection.label, DETECTION_COLOUR, shown))
+    for card_of_map in card.maps:
+        for values in (one.values for one in findings.maps if one.key == card_of_map.key and len(one.values) == slices):
+            above = np.count_nonzero(values > card_of_map.shown[0], axis=(1, 2)).astype(np.float64)
+            highest = tuple(int(value) for value in STOPS[-1])
+            layers.append(Layer(card_of_map.label, (highest[0], highest[1], highest[2]), above))
+    return layers
 
 
 def decode_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: StudyUID, folder: Path) -> None:

@@ -40,19 +40,19 @@ def draw_map_pages(
 def _draw(index: int, one: Map, card: MapCard, volume: Volume, edition: Edition, window: Window) -> Image.Image:
     frame = edition.origin.frames[index]
     grey = draw_plane(volume.array[index], frame.pixel_spacing_mm, (), window, (WIDTH, PICTURE_PX))
-    page = frame_page(_coloured(grey, _heights(one, card, index)), index, edition)
+    page = frame_page(coloured(grey, heights_of(one.values[index], card)), index, edition)
     _draw_scale(ImageDraw.Draw(page), page, card)
     return page
 
 
-def _heights(one: Map, card: MapCard, index: int) -> npt.NDArray[np.float32]:
+def heights_of(plane: npt.NDArray[np.float32], card: MapCard) -> npt.NDArray[np.float32]:
     """Values of a slice from 0 to 1 between the two ends of the colours."""
     low, high = card.shown
-    heights: npt.NDArray[np.float32] = np.clip((one.values[index] - low) / (high - low), 0, 1).astype(np.float32)
+    heights: npt.NDArray[np.float32] = np.clip((plane - low) / (high - low), 0, 1).astype(np.float32)
     return heights
 
 
-def _coloured(grey: Image.Image, heights: npt.NDArray[np.float32]) -> Image.Image:
+def coloured(grey: Image.Image, heights: npt.NDArray[np.float32]) -> Image.Image:
     """The picture with the colours over it; where the map is at its lowest, the picture alone."""
     shown = np.asarray(Image.fromarray(heights).resize(grey.size, Image.Resampling.BILINEAR))
     cover = np.where(shown > 0, LEAST_COVER + (MOST_COVER - LEAST_COVER) * shown, 0)[..., np.newaxis]

@@ -42,7 +42,8 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
     draw.text(
         (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
     )
-    _legend(draw, present_segments(findings, card))
+    has_more = bool(findings.detections or findings.maps or findings.derived)
+    _legend(draw, present_segments(findings, card), "Nothing is outlined." if has_more else "Nothing was found.")
     draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
     written = io.BytesIO()
     picture.save(written, format="PNG")
@@ -51,7 +52,9 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
 
 def _draw_image(picture: Image.Image, findings: Findings, card: ModelCard, volume: Volume) -> None:
     masks = [(mask[0], colour) for mask, colour in drawn_masks(findings, card)]
-    masks += [(mask, DETECTION_COLOUR) for mask in detected_masks(findings, 0, volume.array.shape[1:]).values()]
+    masks += [
+        (mask, DETECTION_COLOUR) for mask in detected_masks(findings.detections, 0, volume.array.shape[1:]).values()
+    ]
     spacing = volume.spacing_mm[1:] if volume.spacing_mm else (1.0, 1.0)
     panel = draw_plane(volume.array[0], spacing, masks, window_for(volume, card), (PANEL_PX, PANEL_PX))
     picture.paste(panel, ((WIDTH - panel.width) // 2, HEAD_PX))
@@ -109,11 +112,11 @@ def _cut(upright: npt.NDArray[T], axis: int, index: int) -> npt.NDArray[T]:
     return upright[:, index, ::-1].T if axis == 1 else upright[:, :, index].T
 
 
-def _legend(draw: ImageDraw.ImageDraw, segments: tuple[SegmentCard, ...]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, segments: tuple[SegmentCard, ...], otherwise: str) -> None:
     x, y = GAP_PX, HEAD_PX + PANEL_PX + 22
     for segment in segments:
         draw.rectangle((x, y - 7, x + 14, y + 7), fill=segment.colour_rgb)
         draw.text((x + 22, y), segment.label, font=font(18), fill=INK, anchor="lm")
         x += 46 + int(font(18).getlength(segment.label))
     if not segments:
-        draw.text((x, y), "Nothing was found.", font=font(18), fill=QUIET, anchor="lm")
+        draw.text((x, y), otherwise, font=font(18), fill=QUIET, anchor="lm")

@@ -1,10 +1,12 @@
 """The pages of a run's summary: the numbers first, then key slices with what was found in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ai.contract import SegmentCard
-from ai.findings import Findings, Mask
+from ai.findings import Detection, Findings, Mask
 from ai.volume import Volume
 from node.results.asserted import outlines_of
 from node.results.origin import Origin, SourceFrame
@@ -95,7 +97,7 @@ def draw_slice_page(index: int, volume: Volume, findings: Findings, edition: Edi
     origin, card = edition.origin, edition.card
     frame = origin.frames[index]
     masks = [(mask[index], colour) for mask, colour in drawn_masks(findings, card)]
-    detected = detected_masks(findings, index, volume.array.shape[1:])
+    detected = detected_masks(findings.detections, index, volume.array.shape[1:])
     masks += [(mask, DETECTION_COLOUR) for mask in detected.values()]
     picture = draw_plane(volume.array[index], frame.pixel_spacing_mm, masks, window, (WIDTH, PICTURE_PX))
     page = frame_page(picture, index, edition)
@@ -163,10 +165,10 @@ def _draw_sides(draw: ImageDraw.ImageDraw, sides: list[str]) -> None:
         draw.text(place, letter, font=font(22), fill=INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
-def detected_masks(findings: Findings, index: int, shape: tuple[int, ...]) -> dict[tuple[int, str], Mask]:
+def detected_masks(detections: Sequence[Detection], index: int, shape: tuple[int, ...]) -> dict[tuple[int, str], Mask]:
     """The detections that one slice shows, by number and key: the pixels that each encloses, a square round a point."""
     shown: dict[tuple[int, str], Mask] = {}
-    for number, found in enumerate(findings.detections, 1):
+    for number, found in enumerate(detections, 1):
         for outline in outlines_of(found):
             if outline.slice_index != index:
                 continue

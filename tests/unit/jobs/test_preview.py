@@ -2,15 +2,17 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ai.exchange import load_planes, save_findings
-from ai.findings import Findings, Measurement, Segment
+from ai.contract import DetectionCard, MapCard
+from ai.exchange import load_slice, save_findings
+from ai.findings import Detection, Findings, Map, Measurement, Segment, Shape
 from node.core.job import Priority, Stage
 from node.core.preview import CT_VIEWS
 from node.core.stacks import split_into_stacks
@@ -35,6 +37,18 @@ class Run:
     books: Books
     previews: Previews
     files: list[Path]
+
+
+def models() -> dict[str, SimpleNamespace]:
+    """The model that ships, as if it also found nodules and made a map."""
+    card = installed_models()["lung-ct"].card
+    code = card.segments[0].type
+    found = replace(
+        card,
+        detections=(DetectionCard("nodule", "Nodule", code, code, None, None),),
+        maps=(MapCard("heat", "Heat", code, code, (0.0, 1.0)),),
+    )
+    return {"lung-ct": SimpleNamespace(card=found)}
 
 
 def mask() -> np.ndarray:
@@ -66,7 +80,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
                 ticket = Ticket("j1", 1, stage, 1)
                 work.start_attempt(connection, ticket, "w", found.clock())
                 work.adopt(connection, work.get_job(connection, "j1"), ticket, "work", after, found.clock())
-        yield Run(found, Previews(found.ledger, tmp_path, installed_models(), decode_memory_mb=2000), files)
+        yield Run(found, Previews(found.ledger, tmp_path, models(), decode_memory_mb=2000), files)
 
 
 def pixels(run: Run, index: int, *, findings: bool = True) -> np.ndarray:
@@ -98,6 +112,30 @@ def test_it_begins_where_most_was_found_and_lists_the_numbers(run: Run) -> None:
     assert [(one.label, one.slices) for one in preview.drawn] == [("Right lung", 1)]
     assert [(one.region, one.value) for one in preview.measured] == [("Right lung", "12.5 mL")]
     assert [one.name for one in preview.views][:2] == ["lung", "soft tissue"]
+
+
+def test_detections_and_maps_are_drawn_where_they_are(run: Run) -> None:
+    """A model may find points, boxes or a map, and no segment."""
+    heat = np.zeros((30, 50, 60), np.float32)
+    heat[FOUND + 2, 5:15, 40:50] = 1.0
+    box = np.array([[FOUND, 20.0, 10.0], [FOUND, 30.0, 25.0]])
+    folder = run.books.home / "work"
+    for old in folder.iterdir():
+        old.unlink()
+    save_findings(
+        Findings(detections=(Detection("nodule", Shape.BOX, box, "ct", 0.9),), maps=(Map("heat", heat, "ct"),)), folder
+    )
+    scale = pixels(run, 0).shape[1] / 60
+    rows, columns = np.nonzero(coloured(pixels(run, FOUND)))
+    warm = coloured(pixels(run, FOUND + 2))
+    preview = run.previews.open("j1")
+
+    assert np.abs(np.array([rows.min(), rows.max()]) / scale - [20.5, 30.5]).max() < 1
+    assert np.abs(np.array([columns.min(), columns.max()]) / scale - [10.5, 25.5]).max() < 1
+    assert warm[int(10 * scale), int(45 * scale)]
+    assert not warm[:, : int(38 * scale)].any()
+    assert [(one.label, one.slices) for one in preview.drawn] == [("Nodule", 1), ("Heat", 1)]
+    assert preview.start == FOUND + 2
 
 
 def test_slices_differ_and_lie_as_in_their_images(run: Run) -> None:
@@ -133,7 +171,7 @@ def test_one_slice_of_packed_masks_is_what_was_saved(tmp_path: Path, shape: tupl
     masks = np.random.default_rng(1).random(shape) > 0.5
     save_findings(Findings((Segment("a", masks, "ct"),), (), ()), tmp_path)
     for index in range(shape[0]):
-        ((key, plane),) = load_planes(tmp_path, index, "ct")
+        ((key, plane),) = load_slice(tmp_path, index, "ct").masks.items()
         assert key == "a"
         assert np.array_equal(plane, masks[index])
-    assert load_planes(tmp_path, 0, "pet") == []
+    assert load_slice(tmp_path, 0, "pet").masks == {}
