@@ -41,7 +41,9 @@ class Station:
             found.home,
             {"m": SimpleNamespace(card=CARD)},
             decode_memory_mb=MEMORY_MB,
-            routes=[Route(name="r", model="m", destinations=("pacs",), input={"ct": {"min_quality": least or {}}})],
+            routes={
+                "r": Route(name="r", model="m", destinations=("pacs",), input={"ct": {"min_quality": least or {}}})
+            },
         )
         self.prepare = made.of_worker()[Stage.PREPARE]
 
