@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from node.admin import concerns
 from node.admin.charts import Chart, chart_of
 from node.admin.concerns import Concern
+from node.admin.gpus import Gpu
 from node.admin.health import Health
 from node.admin.window import Process, Window
 from node.core.turnaround import turnaround
@@ -42,6 +43,7 @@ class Present:
     processes: tuple[Process, ...]
     full_in: timedelta | None
     total_mb: int
+    gpus: tuple[Gpu, ...]
     charts: tuple[Chart, ...]
 
 
@@ -68,7 +70,15 @@ class Live:
         of_machine: Sequence[Concern] = list(concerns.of_machine(health, processes, full_in))
         found = (*of_machine, *concerns.of_ledger(window.ledger, now))
         return Present(
-            counts, stations_of(counts), found, health, processes, full_in, window.disk.total_mb(), self._drawn(now)
+            journey=counts,
+            stations=stations_of(counts),
+            concerns=found,
+            health=health,
+            processes=processes,
+            full_in=full_in,
+            total_mb=window.disk.total_mb(),
+            gpus=window.gpus.last(),
+            charts=self._drawn(now),
         )
 
     def _drawn(self, now: datetime) -> tuple[Chart, ...]:

@@ -1,13 +1,14 @@
 """What the window looks at and what it can ask for: everything it is handed by the process that serves it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from node.actions import Operator
 from node.admin.disk import DiskRecord
+from node.admin.gpus import Gpus
 from node.admin.health import Health
 from node.core.checkup import CheckUp, Subject
 from node.core.preview import Preview, View
@@ -146,3 +147,4 @@ class Window:
     asking: Asking
     trying: Trying
     now: Callable[[], datetime]
+    gpus: Gpus = field(default_factory=Gpus)

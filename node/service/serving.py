@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from node.admin.disk import EVERY_S as DISK_EVERY_S
+from node.admin.gpus import EVERY_S as GPUS_EVERY_S
 from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.stow import StowDoor, StowRequest
@@ -63,6 +64,7 @@ def run_service(
         checkups = CheckUps(home, config_folder, now)
         window = window_of(configuration, config_folder, ledger, queue, models, clock.health, checkups, now)
         clock.every(DISK_EVERY_S, window.disk.look)
+        clock.every(GPUS_EVERY_S, window.gpus.look)
         with (
             beating(ledger, executor, dead_after_s),
             closing(checkups),

@@ -12,6 +12,7 @@ from node.actions import Operator
 from node.admin.accounts import FirstUser, add_user, new_token
 from node.admin.app import window_app
 from node.admin.disk import DiskRecord
+from node.admin.gpus import Gpus
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, Asking, Looking, ModelShown, Process, Taken, Window
@@ -122,6 +123,7 @@ def opened(
     previews: Previews | None = None,
     asking: Asking | None = None,
     looking: Looking | None = None,
+    gpus: Gpus | None = None,
 ) -> Iterator[Opened]:
     """A window on a new ledger in a folder."""
     with books(folder) as found:
@@ -142,5 +144,6 @@ def opened(
             asking=asking or Silent(),
             trying=Trials(found.ledger),
             now=found.clock,
+            gpus=gpus or Gpus("no-such-program"),
         )
         yield Opened(found, window, FirstUser(found.ledger))
