@@ -41,7 +41,8 @@ def test_a_probe_shows_what_the_pacs_takes_and_proposes_it(isocenter: Ask) -> No
     told = isocenter("probe", "pacs")
 
     assert told.returncode == 0
-    assert 'renditions = ["seg", "sr", "text", "summary", "gsps", "map", "ko", "pdf", "rtstruct"]' in told.stdout
+    proposed = '"seg", "sr", "text", "summary", "gsps", "map", "ko", "pdf", "rtstruct", "derived"'
+    assert f"renditions = [{proposed}]" in told.stdout
     assert "labelmap" not in told.stdout.partition("in peers.toml")[2]
 
 
