@@ -156,9 +156,9 @@ def routed(connected: Site) -> Site:
     form = seat.page.locator("form[action='/routes/add']")
     form.get_by_label("Name", exact=True).fill("lung-ct")
     form.get_by_label("Model").select_option("lung-ct")
-    form.get_by_label("Condition").fill("'CT' in study.modalites")
+    form.get_by_label("Condition, empty: every study").fill("'CT' in study.modalites")
     seat.until("cannot be used")
-    form.get_by_label("Condition").fill("'CT' in study.modalities")
+    form.get_by_label("Condition, empty: every study").fill("'CT' in study.modalities")
     form.get_by_label("pacs", exact=True).last.check()
     seat.until("can be used")
     site.press("Add", "/studies", "<option>lung-ct</option>")
@@ -207,7 +207,7 @@ def test_a_route_is_tried_on_a_study_that_is_here(routed: Site) -> None:
     study = seat.page.get_by_role("row").nth(1).get_by_role("link").last.inner_text()
     seat.open("/routes")
     seat.page.get_by_label("Try them on a study").fill(study)
-    seat.page.get_by_role("button", name="Try", exact=True).click()
+    seat.page.get_by_role("button", name="Try on this study").click()
 
     assert "chosen" in seat.until(r"Chest phantom, lung")
     assert seat.faults("routes-tried") == []
