@@ -102,7 +102,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             )
         )
         node.wait_until_ready()
-        hosts = {name: stack.enter_context(new_host(name, number)) for number, name in enumerate(("east", "west"), 1)}
+        hosts = {name: stack.enter_context(new_host(name)) for name in ("east", "west")}
         for host in hosts.values():
             stack.enter_context(host.workers(node, postgres, url.rpartition("/")[2]))
         made = Site(node, pacs, hosts, folder, write_study(folder / "phantom", GRID))

@@ -7,9 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from node.rehearsal.running import DATABASE_URL, RunningNode
 from tests.makers.postgres import Postgres
+
+_ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""A host must not outlive a test run that was killed: its network would stand in the next one's way."""
+_HOLD = 'hostname "$0" && echo held && exec sleep infinity'
 
 
 @dataclass(frozen=True)
@@ -17,18 +22,34 @@ class Host:
     """A host whose only connection is a cable to this machine, and which shares its files."""
 
     name: str
-    here: str
-    """This machine's address, as the host sees it."""
+    pid: int
+    """The process that holds the host's namespaces; they end with it."""
+
+    @property
+    def here(self) -> str:
+        """This machine's address, as the host sees it."""
+        return self._address(1)
 
     @property
     def cable(self) -> str:
-        return f"to-{self.name}"
+        return f"{self.name}-{self.pid}"
+
+    def connect(self) -> None:
+        """Lay the cable, in a network of its own, so that several test runs can share a machine."""
+        host = str(self.pid)
+        _run("ip", "link", "add", self.cable, "type", "veth", "peer", "name", "cable", "netns", host)
+        _run("ip", "address", "add", f"{self.here}/30", "dev", self.cable)
+        _run("ip", "link", "set", self.cable, "up")
+        _run(*self._inside, "ip", "link", "set", "lo", "up")
+        _run(*self._inside, "ip", "address", "add", f"{self._address(2)}/30", "dev", "cable")
+        _run(*self._inside, "ip", "link", "set", "cable", "up")
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to every process of the host at once."""
-        pids = _run("ip", "netns", "pids", self.name).split()
-        for pid in map(int, pids):
-            os.kill(pid, number)
+        """Send a signal to every process that runs on the host."""
+        network = _network(Path(f"/proc/{self.pid}"))
+        for process in Path("/proc").glob("[0-9]*"):
+            if process.name != str(self.pid) and _network(process) == network:
+                os.kill(int(process.name), number)
 
     def plug(self, *, connected: bool) -> None:
         """Pull the cable, or put it back."""
@@ -38,8 +59,7 @@ class Host:
     def workers(self, node: RunningNode, postgres: Postgres, database: str) -> Iterator[None]:
         """`isocenter serve --only worker,model` with the node's configuration and home, from entry to exit."""
         environment = {**node.environment, DATABASE_URL: replace(postgres, address=self.here).url(database)}
-        serve = f"hostname {self.name} && exec {sys.executable} -m node serve --only worker,model"
-        command = ["ip", "netns", "exec", self.name, "unshare", "--uts", "sh", "-c", serve]
+        command = [*_ENDS_WITH_US, *self._inside, sys.executable, "-m", "node", "serve", "--only", "worker,model"]
         with (node.folder / f"{self.name}.log").open("ab") as sink:
             process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
         try:
@@ -48,24 +68,37 @@ class Host:
             self.signal(signal.SIGKILL)
             process.wait()
 
+    @property
+    def _inside(self) -> tuple[str, ...]:
+        """What stands before a command that is to run on the host."""
+        return ("nsenter", "--target", str(self.pid), "--net", "--uts")
+
+    def _address(self, end: int) -> str:
+        return f"10.231.{self.pid // 64 % 256}.{self.pid % 64 * 4 + end}"
+
 
 @contextmanager
-def new_host(name: str, number: int) -> Iterator[Host]:
-    """A host from entry to exit; number: of its network, 1 to 254."""
-    host = Host(name, f"10.231.{number}.1")
-    _run("ip", "netns", "add", name)
+def new_host(name: str) -> Iterator[Host]:
+    """A host from entry to exit."""
+    command = [*_ENDS_WITH_US, "unshare", "--net", "--uts", "sh", "-c", _HOLD, name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n", "the host could not be made"
+            host = Host(name, holder.pid)
+            host.connect()
+            yield host
+        finally:
+            holder.kill()
+
+
+def _network(process: Path) -> int | None:
+    """The number of the network namespace of a process; None where it ended meanwhile or is not ours to see."""
     try:
-        _run("ip", "link", "add", host.cable, "type", "veth", "peer", "name", "cable", "netns", name)
-        _run("ip", "address", "add", f"{host.here}/24", "dev", host.cable)
-        _run("ip", "link", "set", host.cable, "up")
-        inside = ("ip", "-n", name)
-        _run(*inside, "link", "set", "lo", "up")
-        _run(*inside, "address", "add", f"10.231.{number}.2/24", "dev", "cable")
-        _run(*inside, "link", "set", "cable", "up")
-        yield host
-    finally:
-        _run("ip", "netns", "delete", name)
+        return (process / "ns" / "net").stat().st_ino
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
 
 
-def _run(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
