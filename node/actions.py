@@ -127,12 +127,8 @@ class Operator:
 
     def _resume_deliveries(self, connection: sa.Connection, destination: str, now: datetime) -> None:
         for delivery in outbox.waiting_for(connection, destination):
-            attempt = outbox.renew(connection, delivery, now)
-            if attempt is not None:
-                priority = work.get_job(connection, delivery.job_id).priority
-                self.queue.delivery(
-                    connection, delivery.id, destination=destination, attempt=attempt, priority=priority
-                )
+            if outbox.renew(connection, delivery, now):
+                self.queue.next_attempt(connection, delivery)
 
     def resend(self, delivery_id: str, now: datetime) -> None:
         """Send a delivery now: what waits at once, what is parked again, what was delivered once more in full."""
@@ -142,13 +138,7 @@ class Operator:
                 outbox.forget_accepted(connection, delivery.id)
             if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):
                 raise NotPossible(f"delivery {delivery.id} is being sent at this moment")
-            self.queue.delivery(
-                connection,
-                delivery.id,
-                destination=delivery.destination,
-                attempt=delivery.attempt + 1,
-                priority=work.get_job(connection, delivery.job_id).priority,
-            )
+            self.queue.next_attempt(connection, delivery)
 
     def drop(self, delivery_id: str, reason: str, now: datetime) -> None:
         """Give a delivery up that waits or is parked; the reason is kept in the history."""
@@ -176,13 +166,7 @@ def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], n
             )
             if delivery is not None and delivery.state is DeliveryState.ACCEPTED and delivery.next_at is not None:
                 outbox.renew(connection, delivery, now)
-                queue.delivery(
-                    connection,
-                    delivery.id,
-                    destination=delivery.destination,
-                    attempt=delivery.attempt + 1,
-                    priority=work.get_job(connection, delivery.job_id).priority,
-                )
+                queue.next_attempt(connection, delivery)
         path.unlink(missing_ok=True)
         count += 1
     return count

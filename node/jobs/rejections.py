@@ -133,5 +133,4 @@ class Rejections:
                 return
             outbox.add_results(connection, [row])
             outbox.end_proof_of_earlier(connection, job, delivery.run, delivery.destination)
-            to, attempt = delivery.destination, found.attempt + 1
-            self._queue.delivery(connection, delivery.id, destination=to, attempt=attempt, priority=job.priority)
+            self._queue.next_attempt(connection, found)

@@ -73,10 +73,9 @@ class Replacement:
             if folder is not None and not self._is_there(connection, delivery, forms):
                 outbox.add_results(connection, self._rows(connection, delivery, folder))
                 folder = None
-            again_at = outbox.renew(connection, outbox.get_delivery(connection, delivery.id), self._clock())
-            if again_at is not None:
-                to, priority = delivery.destination, job.priority
-                self._queue.delivery(connection, delivery.id, destination=to, attempt=again_at, priority=priority)
+            found = outbox.get_delivery(connection, delivery.id)
+            if outbox.renew(connection, found, self._clock()):
+                self._queue.next_attempt(connection, found)
         if folder is not None:
             discard(folder)
 

@@ -1,13 +1,9 @@
-"""When a delivery is tried again, and who is told to do it."""
+"""When a delivery is tried again."""
 
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
 from node.core.retry import GiveUp, TryAgain, after_send_failed
 from node.settings import SendingTable
-from node.state import work
-from node.state.queue import Queue
 from node.state.rows import DeliveryRow
 
 
@@ -20,16 +16,4 @@ def after_failure(delivery: DeliveryRow, now: datetime, settings: SendingTable) 
         first_s=settings.backoff_first_s,
         max_s=settings.backoff_max_s,
         give_up=timedelta(days=settings.give_up_days),
-    )
-
-
-def enqueue_again(queue: Queue, connection: sa.Connection, delivery: DeliveryRow, after: timedelta) -> None:
-    """Have the next attempt made after so long, in the transaction that records why."""
-    queue.delivery(
-        connection,
-        delivery.id,
-        destination=delivery.destination,
-        attempt=delivery.attempt + 1,
-        priority=work.get_job(connection, delivery.job_id).priority,
-        after=after,
     )

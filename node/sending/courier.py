@@ -13,7 +13,7 @@ from node.core.job import DeliveryEvent, DeliveryState
 from node.core.proof import FIRST_LOOK
 from node.core.retry import GiveUp
 from node.errors import LedgerUnusable
-from node.sending.again import after_failure, enqueue_again
+from node.sending.again import after_failure
 from node.sending.destination import (
     Destination,
     ObjectOutcome,
@@ -211,7 +211,7 @@ class Courier:
         if not outbox.change_delivery(connection, delivery, DeliveryEvent.ACCEPTED, now, message=text, next_at=look_at):
             return
         if is_proof_due:
-            enqueue_again(self._queue, connection, delivery, FIRST_LOOK)
+            self._queue.next_attempt(connection, delivery, after=FIRST_LOOK)
         if terms.is_told_of_replaced:
             priority = work.get_job(connection, delivery.job_id).priority
             self._queue.rejection(connection, delivery, priority=priority)
@@ -224,4 +224,4 @@ class Courier:
             return
         next_at = now + verdict.after
         if outbox.change_delivery(connection, delivery, DeliveryEvent.POSTPONED, now, message=text, next_at=next_at):
-            enqueue_again(self._queue, connection, delivery, verdict.after)
+            self._queue.next_attempt(connection, delivery, after=verdict.after)

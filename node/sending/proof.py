@@ -9,7 +9,7 @@ from node.core.job import DeliveryEvent
 from node.core.proof import Doubtful, LookAgain, Proven, SendAgain, judge
 from node.core.retry import GiveUp
 from node.sending import qido, query
-from node.sending.again import after_failure, enqueue_again
+from node.sending.again import after_failure
 from node.sending.commitment import Committing
 from node.sending.destination import QueryRefused, Terms
 from node.sending.outcome import NotReached
@@ -91,7 +91,7 @@ class Prover:
     def _look_again(self, delivery: DeliveryRow, message: str, after: timedelta) -> None:
         with self._ledger.write() as connection:
             if outbox.look_again(connection, delivery, self._clock() + after, message):
-                enqueue_again(self._queue, connection, delivery, after)
+                self._queue.next_attempt(connection, delivery, after=after)
 
     def _send_again(self, delivery: DeliveryRow, verdict: SendAgain) -> None:
         now = self._clock()
@@ -99,4 +99,4 @@ class Prover:
             outbox.record_lacking(connection, delivery.id, verdict.missing)
             happened, message = DeliveryEvent.POSTPONED, f"{verdict.why}; these are sent again"
             if outbox.change_delivery(connection, delivery, happened, now, message=message, next_at=now):
-                enqueue_again(self._queue, connection, delivery, timedelta(0))
+                self._queue.next_attempt(connection, delivery)

@@ -46,15 +46,8 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
         if queue.is_live(queue.delivery_id(delivery.id, delivery.attempt)):
             continue
         with ledger.write() as connection:
-            again_at = outbox.renew(connection, delivery, now)
-            if again_at is not None:
-                queue.delivery(
-                    connection,
-                    delivery.id,
-                    destination=delivery.destination,
-                    attempt=again_at,
-                    priority=work.get_job(connection, delivery.job_id).priority,
-                )
+            if outbox.renew(connection, delivery, now):
+                queue.next_attempt(connection, delivery)
                 stranded += 1
     if stranded:
         log.warning("stranded-work-put-back", count=stranded)

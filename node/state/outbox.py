@@ -188,17 +188,15 @@ def waiting_for(connection: sa.Connection, destination: str) -> list[DeliveryRow
     return [DeliveryRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
 
 
-def renew(connection: sa.Connection, delivery: DeliveryRow, now: datetime) -> int | None:
-    """Make an open delivery due under the next attempt's number; returns that, or None where it changed meanwhile."""
+def renew(connection: sa.Connection, delivery: DeliveryRow, now: datetime) -> bool:
+    """Make an open delivery due under the next attempt's number; False where it changed meanwhile."""
     table = schema.delivery
     same = (table.c.id == delivery.id, table.c.attempt == delivery.attempt, table.c.state == delivery.state.value)
     after = DeliveryState.WAITING if delivery.state is DeliveryState.SENDING else delivery.state
     values = {"state": after.value, "attempt": delivery.attempt + 1, "next_at": now}
     if after is not DeliveryState.ACCEPTED:  # since when its arrival is unproven
         values["changed_at"] = now
-    if connection.execute(table.update().where(*same).values(values)).rowcount != 1:
-        return None
-    return delivery.attempt + 1
+    return connection.execute(table.update().where(*same).values(values)).rowcount == 1
 
 
 def record_sent(

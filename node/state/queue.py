@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
 from node.core.job import Priority, Stage
+from node.state import work
 from node.state.rows import DeliveryRow, JobRow
 
 PROTOCOL = "isocenter-1"
@@ -72,6 +73,19 @@ class Queue:
         options = self._options(DELIVER, self.delivery_id(delivery_id, attempt), priority, after)
         options["queue_partition_key"] = destination
         self._client.enqueue_in_transaction(connection, options, delivery_id, attempt)
+
+    def next_attempt(
+        self, connection: sa.Connection, delivery: DeliveryRow, *, after: timedelta = timedelta(0)
+    ) -> None:
+        """Enqueue the attempt that follows those a delivery has had, in the transaction that records why."""
+        self.delivery(
+            connection,
+            delivery.id,
+            destination=delivery.destination,
+            attempt=delivery.attempt + 1,
+            priority=work.get_job(connection, delivery.job_id).priority,
+            after=after,
+        )
 
     def replacement(self, connection: sa.Connection, delivery: DeliveryRow, *, priority: Priority) -> None:
         """Enqueue the encoding of a delivery's run in the form that its destination takes; asked twice, done once."""
