@@ -9,7 +9,6 @@ from ai.device import Device
 from ai.findings import Findings
 from ai.volume import Inputs
 from ai.warm import WarmModels
-from node.jobs.audited import Audited
 
 
 class Inference:
@@ -20,7 +19,7 @@ class Inference:
 
     def __init__(self, models: Mapping[str, Model], device: Device) -> None:
         self._models = models
-        self._warm = WarmModels({name: Audited(one) for name, one in models.items()}, device)
+        self._warm = WarmModels(models, device)
         self._device = threading.Lock()
 
     def predict(self, name: str, inputs: Inputs) -> Findings:

@@ -14,6 +14,7 @@ from ai.networks.model import NetworkModel
 from ai.networks.running import import_torch
 from node.core.job import Stage
 from node.errors import LedgerUnusable
+from node.jobs.audited import Audited
 from node.jobs.confined import warm_up
 from node.jobs.engine import Engine, Work
 from node.jobs.inference import Inference
@@ -89,7 +90,8 @@ def _run_stages(
     for name, model in models.items():
         for fault in doubtful_codes(model.card):
             log.warning("card-code-doubtful", model=name, fault=fault)
-    inference = Inference(models, _device(settings.node.model_device, slot)) if role == "model" else None
+    audited = {name: Audited(one) for name, one in models.items()}
+    inference = Inference(audited, _device(settings.node.model_device, slot)) if role == "model" else None
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
         memory_mb = settings.jobs.decode_memory_mb
         stages = Stages(

@@ -96,3 +96,10 @@ def test_model_workers_have_no_network(node: RunningNode) -> None:
     told = [json.loads(line) for line in node.log.read_text().splitlines() if '"model-network"' in line]
 
     assert {one["reachable"] for one in told} == {False}
+
+
+def test_every_opening_is_told(node: RunningNode) -> None:
+    told = [json.loads(line) for line in node.log.read_text().splitlines() if '"model-' in line]
+
+    assert {one["model"] for one in told if one["event"] == "model-opened"} == {"bright", *FAILING}
+    assert {one["model"] for one in told if one["event"] == "model-not-opened"} == {"changed"}

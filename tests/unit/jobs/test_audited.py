@@ -1,5 +1,6 @@
 """Which model was opened, and by whose trust, is an event; and so is a model that was not opened."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from structlog.testing import capture_logs
 from ai.device import Device
 from ai.errors import CardInvalid
 from ai.networks.model import NetworkModel
+from ai.networks.timing import TimedModel, bright, card, network_card
+from node.bench.model import study
 from node.jobs.audited import Audited
+from node.jobs.inference import Inference
 from tests.makers.bundles import write_bundle
 from tests.makers.networks import write_bright
 
@@ -39,3 +43,12 @@ def test_a_model_that_is_not_opened_says_why(tmp_path: Path) -> None:
 
     assert [(one["event"], one["log_level"]) for one in events] == [("model-not-opened", "warning")]
     assert "the card pins" in events[0]["reason"]
+
+
+def test_a_command_at_a_terminal_gets_no_lines_of_the_log_into_its_table(capfd: pytest.CaptureFixture[str]) -> None:
+    model = TimedModel(card("small", spacing_mm=None), network_card(), bright)
+
+    with closing(Inference({"small": model}, Device())) as inference:
+        inference.predict("small", study((4, 8, 8), (2.0, 1.0, 1.0)))
+
+    assert capfd.readouterr().out == ""
