@@ -91,10 +91,10 @@ def _input(table: TableReader) -> InputCard:
         modalities=table.one_or_more("modality"),
         orientations=table.texts("orientations"),
         min_slices=table.take("min_slices", int, 1),
-        max_slice_spacing_mm=table.length("max_slice_spacing_mm"),
-        min_coverage_mm=table.length("min_coverage_mm"),
-        min_field_mm=table.length("min_field_mm"),
-        max_field_mm=table.length("max_field_mm"),
+        max_slice_spacing_mm=table.optional_number("max_slice_spacing_mm"),
+        min_coverage_mm=table.optional_number("min_coverage_mm"),
+        min_field_mm=table.optional_number("min_field_mm"),
+        max_field_mm=table.optional_number("max_field_mm"),
         min_quality=_min_quality(table.table("min_quality")),
     )
     table.finish()
@@ -102,7 +102,7 @@ def _input(table: TableReader) -> InputCard:
 
 
 def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
-    found = [(name, least) for name in NAMES if (least := table.length(name)) is not None]
+    found = [(name, least) for name in NAMES if (least := table.optional_number(name)) is not None]
     table.finish()
     for name, least in found:
         if not 0 <= least <= 1:
@@ -151,7 +151,7 @@ def _detection(table: TableReader) -> DetectionCard:
         type=table.code("type"),
         site=table.code("site"),
         laterality=table.optional_code("laterality"),
-        threshold=table.length("threshold"),
+        threshold=table.optional_number("threshold"),
     )
     table.finish()
     return found
@@ -194,8 +194,8 @@ def _measure(table: TableReader) -> MeasureCard:
         segments=table.texts("segments"),
         features=table.texts("features"),
         grey_levels=table.take("grey_levels", int) if table.has("grey_levels") else None,
-        grey_level_width=table.length("grey_level_width"),
-        grey_level_start=table.length("grey_level_start"),
+        grey_level_width=table.optional_number("grey_level_width"),
+        grey_level_start=table.optional_number("grey_level_start"),
     )
     table.finish()
     return found

@@ -27,7 +27,7 @@ class TableReader:
             raise CardInvalid(f"{self._where}: {key} must be given as {kind.__name__}, found {value!r}")
         return value
 
-    def length(self, key: str) -> float | None:
+    def optional_number(self, key: str) -> float | None:
         return self.take(key, float) if key in self._left else None
 
     def one_or_more(self, key: str) -> tuple[str, ...]:

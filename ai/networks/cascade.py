@@ -16,7 +16,7 @@ from ai.findings import Mask
 from ai.networks.declared import Finds, Kind, NetworkCard, network_of
 from ai.postprocessing.finishing import check_order, finish
 from ai.postprocessing.table import FINISHING
-from ai.preparation.geometry import Box, box_around
+from ai.preparation.geometry import Box, box_around, grown
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared
 from ai.preparation.placed import Placed
@@ -79,17 +79,8 @@ def boxes_of(region: RegionCard, inputs: Inputs, prepared: Prepared, said: Value
     if not mask.any():
         raise ModelRefused("the first of the model's networks found nothing around which the second could look")
     reference = Placed.at_source(inputs.reference_volume)
-    box = _grown(box_around(mask, "that the model looks for"), reference, region.margin_mm)
+    box = grown(box_around(mask, "that the model looks for"), reference, region.margin_mm)
     return {name: _on(Placed.at_source(one), reference, box, name) for name, one in inputs.volumes.items()}
-
-
-def _grown(box: Box, placed: Placed, margin_mm: float) -> Box:
-    spacing = placed.spacing_mm if margin_mm else (1.0, 1.0, 1.0)
-    sides = []
-    for (low, high), size, one in zip(box, placed.shape, spacing, strict=True):
-        margin = int(np.ceil(margin_mm / one))
-        sides.append((max(0, low - margin), min(size - 1, high + margin)))
-    return sides[0], sides[1], sides[2]
 
 
 def _on(placed: Placed, reference: Placed, box: Box, name: str) -> Box:

@@ -51,7 +51,7 @@ def read_explanation(table: TableReader, where: str) -> Explanation:
     if by is By.OCCLUSION:
         box_mm = table.take("box_mm", float)
         stride_mm = table.take("stride_mm", float, box_mm / 2)
-        fill = table.take("fill", float) if table.has("fill") else None
+        fill = table.optional_number("fill")
         batch = table.take("batch", int, 1)
         if not 0 < stride_mm <= box_mm <= 1000 or batch < 1:
             raise CardInvalid(f"{where}: box_mm is up to 1000, stride_mm above 0 and no more than it, batch at least 1")

@@ -185,17 +185,17 @@ def _boxed(placed: Placed, mask: Array, margin_mm: float) -> Placed:
 
 
 def _cut(placed: Placed, box: Box, margin_mm: float) -> Placed:
-    before, after = [], []
-    for (low, high), size, spacing in zip(box, placed.shape, _spacing(placed, margin_mm), strict=True):
-        margin = int(np.ceil(margin_mm / spacing))
-        before.append(max(0, low - margin))
-        after.append(max(0, size - 1 - high - margin))
-    return crop(placed, before=(before[0], before[1], before[2]), after=(after[0], after[1], after[2]))
+    return within(placed, grown(box, placed, margin_mm))
 
 
-def _spacing(placed: Placed, margin_mm: float) -> tuple[float, float, float]:
-    """Where there is no margin, no calibration is needed."""
-    return placed.spacing_mm if margin_mm else (1.0, 1.0, 1.0)
+def grown(box: Box, placed: Placed, margin_mm: float) -> Box:
+    """A box with a margin on every side, as far as the images reach. Without a margin no calibration is needed."""
+    spacing = placed.spacing_mm if margin_mm else (1.0, 1.0, 1.0)
+    sides = []
+    for (low, high), size, one in zip(box, placed.shape, spacing, strict=True):
+        margin = int(np.ceil(margin_mm / one))
+        sides.append((max(0, low - margin), min(size - 1, high + margin)))
+    return sides[0], sides[1], sides[2]
 
 
 def box_around(mask: Array, what: str) -> Box:
