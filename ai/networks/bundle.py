@@ -12,9 +12,10 @@ import numpy as np
 
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Findings, Segment
-from ai.networks.declared import Finds, NetworkCard, WindowCard
+from ai.networks.declared import NetworkCard, WindowCard
 from ai.networks.expressions import check_configuration, references
 from ai.networks.found import findings_of_values
+from ai.networks.heads import Finds
 from ai.networks.opening import load_weights
 from ai.networks.running import RunningNetwork
 from ai.networks.scripted import open_scripted
@@ -111,7 +112,7 @@ class Bundle:
             items = self._after(items)
         found = np.asarray(items["pred"])
         if self._network.finds is not Finds.SEGMENTS:
-            return findings_of_values(np.atleast_1d(found.squeeze()), self._network)
+            return findings_of_values(np.atleast_1d(found.squeeze()), self._network.heads[0])
         return Findings(segments=self._segments(found, placed.source))
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from ai.contract import ModelCard
 from ai.errors import CardInvalid, ModelRefused
 from ai.findings import Mask
-from ai.networks.declared import Finds, Kind, NetworkCard, network_of
+from ai.networks.declared import Kind, NetworkCard, network_of
+from ai.networks.heads import Finds
 from ai.postprocessing.finishing import check_order, finish
 from ai.postprocessing.table import FINISHING
 from ai.preparation.geometry import Box, box_around, grown

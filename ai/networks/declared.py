@@ -12,6 +12,7 @@ from ai.errors import CardInvalid
 from ai.networks.architectures import check_architecture
 from ai.networks.explaining import By, Explanation, check_explanation, read_explanation
 from ai.networks.flips import Flip, axes_of, check_sides
+from ai.networks.heads import Activation, Finds, HeadCard, read_head
 from ai.tables import TableReader
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -39,31 +40,6 @@ BUILT = frozenset({Kind.SAFETENSORS, Kind.TORCHXRAYVISION})
 """Networks of an architecture that is built here."""
 
 
-class Finds(str, Enum):
-    """What the channels of the network's output are."""
-
-    SEGMENTS = "segments"
-    CLASSIFICATIONS = "classifications"
-    MEASUREMENTS = "measurements"
-    """Regression: each channel is the value of a measurement of the card."""
-    DERIVED = "derived"
-    """Image to image, in the quantity of the input."""
-    MAPS = "maps"
-    """A quantity at every voxel."""
-    DETECTIONS = "detections"
-    """Rows of (z, y, x, z, y, x, score, class): boxes on the grid that the network saw."""
-
-
-class Activation(str, Enum):
-    """What makes probabilities of the network's output."""
-
-    SOFTMAX = "softmax"
-    """Channels exclude each other: segments are disjoint."""
-    SIGMOID = "sigmoid"
-    """Each channel stands alone: segments may overlap."""
-    NONE = "none"
-
-
 class Precision(str, Enum):
     """In what the network computes; on a CPU always in fp32, whose results do not depend on the processor."""
 
@@ -86,10 +62,9 @@ class WindowCard:
 class NetworkCard:
     """[network]. inputs: the model's inputs in the order of the network's channels.
 
-    dimensions: 2 where the network takes slices. window: None where it takes an image whole. channels: the key for each
-    channel of the output, "" for one that is not used; by default the card's own order. Segments have no such list:
-    label n is the card's n-th segment. trusted: SHA-256 of a bundle's configs/inference file that may build and
-    evaluate whatever it names: the site vouches for it, by trusted_by. configuration: of nnU-Net's plans.
+    dimensions: 2 where the network takes slices. window: None where it takes an image whole. heads: what its outputs
+    are, in their order. trusted: SHA-256 of a bundle's configs/inference file that may build and evaluate whatever it
+    names: the site vouches for it, by trusted_by. configuration: of nnU-Net's plans.
     """
 
     kind: Kind
@@ -100,9 +75,7 @@ class NetworkCard:
     window: WindowCard | None
     dimensions: int
     inputs: tuple[str, ...]
-    finds: Finds
-    channels: tuple[str, ...]
-    activation: Activation
+    heads: tuple[HeadCard, ...]
     precision: Precision
     channels_last: bool
     compile: bool
@@ -114,6 +87,26 @@ class NetworkCard:
     disagreement: str = ""
     """The card's map (of segments) or measurement (of classifications) that tells how far these answers differ."""
     explanation: Explanation | None = None
+
+    @property
+    def in_outputs(self) -> bool:
+        """It is asked for all of its outputs at once, not for one array."""
+        return len(self.heads) > 1 or self.finds is Finds.DETECTIONS
+
+    @property
+    def finds(self) -> Finds:
+        """What the first output finds; most networks have no other."""
+        return self.heads[0].finds
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Of the first output."""
+        return self.heads[0].channels
+
+    @property
+    def activation(self) -> Activation:
+        """Of the first output."""
+        return self.heads[0].activation
 
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
@@ -130,7 +123,9 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
     architecture, parameters = table.take("architecture", str, ""), table.table("parameters").rest()
     window = table.table("window") if table.has("window") else None
     explain = table.table("explain") if table.has("explain") else None
-    finds = table.choice("finds", Finds)
+    dimensions = table.take("dimensions", int, 3)
+    if dimensions not in (2, 3):
+        raise CardInvalid(f"{where}: dimensions is 2 or 3, found {dimensions}")
     found = NetworkCard(
         kind=table.choice("kind", Kind),
         weights=_inside(folder, table.take("weights", str), where),
@@ -138,11 +133,9 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
         architecture=architecture,
         parameters=parameters,
         window=None if window is None else _window(window),
-        dimensions=table.take("dimensions", int, 3),
+        dimensions=dimensions,
         inputs=table.texts("inputs") or tuple(one.name for one in model.inputs),
-        finds=finds,
-        channels=table.texts("channels") or _in_order(model, finds),
-        activation=table.choice("activation", Activation, Activation.NONE),
+        heads=_heads(table, model, dimensions, where),
         precision=table.choice("precision", Precision, Precision.FP32),
         channels_last=table.take("channels_last", bool, False),
         compile=table.take("compile", bool, False),
@@ -160,6 +153,19 @@ def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -
     return found
 
 
+def _heads(table: TableReader, model: ModelCard, dimensions: int, where: str) -> tuple[HeadCard, ...]:
+    """Of [network] itself, or of each of its tables [[network.output]]."""
+    if not table.has("output"):
+        return (read_head(table, model, dimensions, where),)
+    found = []
+    for number, one in enumerate(table.tables("output"), 1):
+        found.append(read_head(one, model, dimensions, f"{where} [[output]] {number}"))
+        one.finish()
+    if not found:
+        raise CardInvalid(f"{where}: output must be tables [[network.output]], one for each output in their order")
+    return tuple(found)
+
+
 def _flips(words: tuple[str, ...], where: str) -> tuple[Flip, ...]:
     known = {one.value: one for one in Flip}
     strange = [one for one in words if one not in known]
@@ -173,8 +179,11 @@ def _check_flips(network: NetworkCard, model: ModelCard, where: str) -> None:
         if network.disagreement:
             raise CardInvalid(f"{where}: disagreement is that of flips, and there are none")
         return
-    if network.kind is Kind.BUNDLE or network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS):
-        raise CardInvalid(f"{where}: flips are for networks that find segments or classifications, and no bundles")
+    several = network.kind is Kind.BUNDLE or len(network.heads) > 1
+    if several or network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS):
+        raise CardInvalid(
+            f"{where}: flips are for networks with one output, of segments or classifications, and no bundles"
+        )
     axes_of(network.flips, model.prepare)
     check_sides(network.flips, model, where)
     if network.disagreement and network.finds is Finds.SEGMENTS:
@@ -186,8 +195,11 @@ def _check_flips(network: NetworkCard, model: ModelCard, where: str) -> None:
 def _check_explanation(network: NetworkCard, model: ModelCard, where: str) -> None:
     if network.explanation is None:
         return
-    if network.finds is not Finds.CLASSIFICATIONS or network.kind is Kind.BUNDLE or network.flips:
-        raise CardInvalid(f"{where}: is for networks that find classifications: no bundles, and none with flips")
+    several = network.kind is Kind.BUNDLE or len(network.heads) > 1
+    if several or network.finds is not Finds.CLASSIFICATIONS or network.flips:
+        raise CardInvalid(
+            f"{where}: is for networks with one output, of classifications: no bundles, and none with flips"
+        )
     if network.explanation.by is By.GRAD_CAM and network.kind not in BUILT:
         raise CardInvalid(
             f"{where}: {network.kind.value} has no layers to name; take by = 'occlusion', or safetensors with the name "
@@ -227,16 +239,28 @@ def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
     if not SHA256.fullmatch(network.sha256):
         raise CardInvalid(f"{where}: sha256 pins the weights: 64 hexadecimal digits in lower case, as sha256sum says")
     _check_kind(network, model, where)
-    if network.dimensions not in (2, 3) or (network.window and len(network.window.size) != network.dimensions):
-        raise CardInvalid(f"{where}: dimensions is 2 or 3, and window.size has as many numbers")
+    if network.window and len(network.window.size) != network.dimensions:
+        raise CardInvalid(f"{where}: window.size has as many numbers as the network has dimensions")
     unknown = set(network.inputs) - {one.name for one in model.inputs}
     if unknown:
         raise CardInvalid(f"{where}: inputs names {min(unknown)!r}, and the card has no such [[input]]")
-    declared = _in_order(model, network.finds)
-    strange = [one for one in network.channels if one and one not in declared]
-    if strange or not declared:
-        what = f"names {strange[0]!r}" if strange else "is empty"
-        raise CardInvalid(f"{where}: finds {network.finds.value}, and channels {what}: declare it in the card")
+    _check_heads(network, where)
+
+
+def _check_heads(network: NetworkCard, where: str) -> None:
+    """What goes with the number of outputs, and with what they are."""
+    if network.window and not (len(network.heads) == 1 and network.heads[0].is_of_places):
+        raise CardInvalid(
+            f"{where}: windows are for a network with one output, which says something of every voxel: this one takes "
+            "the image whole; remove [network.window]"
+        )
+    kinds = [one.finds for one in network.heads]
+    if len(kinds) > 1 and network.kind in (Kind.BUNDLE, Kind.NNUNET, Kind.TORCHXRAYVISION):
+        raise CardInvalid(
+            f"{where}: of a {network.kind.value} one output is taken; remove the other [[network.output]]"
+        )
+    if kinds.count(Finds.SEGMENTS) > 1 or kinds.count(Finds.DETECTIONS) > 1:
+        raise CardInvalid(f"{where}: segments, and detections, may come of one output only")
 
 
 def _check_kind(network: NetworkCard, model: ModelCard, where: str) -> None:
@@ -255,20 +279,3 @@ def _check_kind(network: NetworkCard, model: ModelCard, where: str) -> None:
         check_architecture(network.architecture, network.parameters, where)
     elif network.architecture or network.parameters:
         raise CardInvalid(f"{where}: {network.kind.value} holds its own architecture; remove architecture, parameters")
-
-
-def _in_order(model: ModelCard, finds: Finds) -> tuple[str, ...]:
-    """Keys of everything of a kind that the card declares."""
-    match finds:
-        case Finds.SEGMENTS:
-            return tuple(one.key for one in model.segments)
-        case Finds.CLASSIFICATIONS:
-            return tuple(one.key for one in model.classifications)
-        case Finds.MEASUREMENTS:
-            return tuple(one.key for one in model.measurements)
-        case Finds.DETECTIONS:
-            return tuple(one.key for one in model.detections)
-        case Finds.MAPS:
-            return tuple(one.key for one in model.maps)
-        case Finds.DERIVED:
-            return tuple(one.key for one in model.derived)

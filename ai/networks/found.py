@@ -1,39 +1,86 @@
 """Makes findings of what a network said: on the images' own grid, under the keys of the card."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from itertools import chain
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from ai.contract import ModelCard
 from ai.errors import ModelFailed
-from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Measurement, Shape
-from ai.networks.declared import Finds, NetworkCard
+from ai.findings import Classification, DerivedSeries, Findings, Map, Measurement
+from ai.networks.declared import NetworkCard
+from ai.networks.detected import detections_of, peaks_of, rows_of
+from ai.networks.heads import Activation, Finds, HeadCard
+from ai.networks.running import SAID_OF_EACH_SLICE, Outputs
 from ai.postprocessing.finishing import finish, segments_of
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared
 from ai.preparation.restoring import restore_probability
 
-BOX_COLUMNS = 8
-"""(slice, row, column) of two corners, score, number of the channel."""
 
-
-def findings_of(said: Values, prepared: Prepared, card: ModelCard, network: NetworkCard) -> Findings:
+def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
     """said: float32 (channels, …), on the prepared grid. Raises ModelFailed for another shape."""
     grid = prepared.reference
-    match network.finds:
+    match head.finds:
         case Finds.SEGMENTS:
             return Findings(segments=segments_of(card, finish(prepared, said, card.finish)))
         case Finds.CLASSIFICATIONS | Finds.MEASUREMENTS:
-            return findings_of_values(said, network)
+            return findings_of_values(said, head)
         case Finds.MAPS:
-            return Findings(maps=tuple(Map(key, one, grid) for key, one in _volumes(said, prepared, network)))
+            return Findings(maps=tuple(Map(key, one, grid) for key, one in _volumes(said, prepared, head)))
         case Finds.DERIVED:
-            return Findings(
-                derived=tuple(DerivedSeries(key, one, grid) for key, one in _volumes(said, prepared, network))
-            )
-        case Finds.DETECTIONS:
-            return Findings(detections=tuple(_boxes(said, prepared, card, network)))
+            return Findings(derived=tuple(DerivedSeries(key, one, grid) for key, one in _volumes(said, prepared, head)))
+    _check_channels(said, head)  # peaks: rows of detections are no channels
+    return Findings(detections=tuple(peaks_of(said, prepared, card, head)))
+
+
+def findings_of_outputs(said: Sequence[Outputs], prepared: Prepared, card: ModelCard, network: NetworkCard) -> Findings:
+    """Of a network with several outputs, or of detections: said of the whole image, or of each of its slices.
+
+    Each head has one output, in their order; that of detections takes those that are left over. Raises ModelFailed.
+    """
+    found, first, spare = Findings(), 0, len(said[0]) - len(network.heads)
+    if spare < 0:
+        raise ModelFailed(f"the network gave {len(said[0])} outputs, and the card names {len(network.heads)}")
+    for head in network.heads:
+        count = 1 + spare if head.finds is Finds.DETECTIONS else 1
+        found = _both(found, _of_head([one[first : first + count] for one in said], prepared, card, head))
+        first += count
+    return found
+
+
+def _of_head(said: list[Outputs], prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
+    if head.finds is Finds.DETECTIONS:
+        rows = [rows_of(one, head) for one in said]
+        each = (detections_of(one, prepared, card, head, index) for index, one in enumerate(rows))
+        return Findings(detections=tuple(chain.from_iterable(each)))
+    outputs = [one for (one,) in said]
+    if any(one.ndim < 2 or len(one) != 1 for one in outputs):
+        raise ModelFailed(f"the network gave an output of shape {outputs[0].shape} for one image: no batch of one")
+    if head.is_of_places:
+        whole = outputs[0][0] if outputs[0].ndim == 5 else np.stack([one[0] for one in outputs], axis=1)
+    elif len(outputs) > 1:
+        raise ModelFailed(SAID_OF_EACH_SLICE)
+    else:
+        whole = outputs[0][0]
+    return findings_of(activated(whole, head), prepared, card, head)
+
+
+def activated(said: Values, head: HeadCard) -> Values:
+    """said: (channels, …)."""
+    match head.activation:
+        case Activation.SOFTMAX:
+            return np.asarray(softmax(said, axis=0), np.float32)
+        case Activation.SIGMOID:
+            return np.asarray(expit(said), np.float32)
+        case Activation.NONE:
+            return said
+
+
+def _both(one: Findings, other: Findings) -> Findings:
+    return Findings(**{field.name: getattr(one, field.name) + getattr(other, field.name) for field in fields(Findings)})
 
 
 def with_disagreement(findings: Findings, spread: Values | None, prepared: Prepared, network: NetworkCard) -> Findings:
@@ -65,43 +112,30 @@ def _of_what(card: ModelCard, key: str, name: str, probability: float) -> str:
     return f"{title}: where the answer {answer} (probability {probability:.3f}) comes from; it outlines no finding."
 
 
-def findings_of_values(said: Values, network: NetworkCard) -> Findings:
-    """Findings of a network that says one number per channel of the whole study."""
-    pairs = list(_values(said, network))
-    if network.finds is Finds.CLASSIFICATIONS:
-        return Findings(classifications=tuple(Classification(key, value) for key, value in pairs))
-    return Findings(measurements=tuple(Measurement(key, value) for key, value in pairs))
-
-
-def _named(said: Values, network: NetworkCard) -> Iterator[tuple[str, Values]]:
-    if len(said) != len(network.channels):
-        raise ModelFailed(f"the network gave {len(said)} channels, and the card names {len(network.channels)}")
-    return ((key, one) for key, one in zip(network.channels, said, strict=True) if key)
-
-
-def _values(said: Values, network: NetworkCard) -> Iterator[tuple[str, float]]:
+def findings_of_values(said: Values, head: HeadCard) -> Findings:
+    """Findings of an output that says one number per channel of the whole study."""
     if said.ndim != 1:
         raise ModelFailed(f"the network gave an array of shape {said.shape}, where one number per channel was expected")
-    return ((key, float(one)) for key, one in _named(said, network))
+    pairs = [(key, float(one)) for key, one in _named(said, head)]
+    if head.finds is Finds.MEASUREMENTS:
+        return Findings(measurements=tuple(Measurement(key, value) for key, value in pairs))
+    for key, value in pairs:
+        if not 0 <= value <= 1:
+            raise ModelFailed(
+                f"the network gave {value:g} for {key!r}, which is no probability: set the activation that makes one"
+            )
+    return Findings(classifications=tuple(Classification(key, value) for key, value in pairs))
 
 
-def _volumes(said: Values, prepared: Prepared, network: NetworkCard) -> Iterator[tuple[str, Values]]:
-    return ((key, restore_probability(prepared, one)) for key, one in _named(said, network))
+def _named(said: Values, head: HeadCard) -> Iterator[tuple[str, Values]]:
+    _check_channels(said, head)
+    return ((key, one) for key, one in zip(head.channels, said, strict=True) if key)
 
 
-def _boxes(said: Values, prepared: Prepared, card: ModelCard, network: NetworkCard) -> Iterator[Detection]:
-    """Boxes of the prepared grid, as boxes along the axes of the source grid that hold them."""
-    if said.ndim != 2 or said.shape[1] != BOX_COLUMNS:
-        raise ModelFailed(f"the network gave {said.shape}; boxes are rows of two corners, a score and a channel")
-    to_source = prepared.placed[prepared.reference].to_source
-    for row in said.astype(np.float64):
-        score, channel = float(row[6]), int(row[7])
-        if not 0 <= channel < len(network.channels):
-            raise ModelFailed(f"the network found something of channel {channel}, which the card does not name")
-        key = network.channels[channel]
-        threshold = card.detection(key).threshold if key else None
-        if not key or (threshold is not None and score < threshold):
-            continue
-        corners = np.array([[z, y, x, 1.0] for z in row[[0, 3]] for y in row[[1, 4]] for x in row[[2, 5]]])
-        there = (corners @ to_source.T)[:, :3]
-        yield Detection(key, Shape.BOX, np.stack([there.min(axis=0), there.max(axis=0)]), prepared.reference, score)
+def _check_channels(said: Values, head: HeadCard) -> None:
+    if len(said) != len(head.channels):
+        raise ModelFailed(f"the network gave {len(said)} channels, and the card names {len(head.channels)}")
+
+
+def _volumes(said: Values, prepared: Prepared, head: HeadCard) -> Iterator[tuple[str, Values]]:
+    return ((key, restore_probability(prepared, one)) for key, one in _named(said, head))

@@ -13,13 +13,14 @@ from ai.errors import CardInvalid
 from ai.findings import Findings
 from ai.networks.bundle import Bundle, configurations
 from ai.networks.cascade import RegionCard, boxes_of, read_region
-from ai.networks.declared import Finds, Kind, NetworkCard, read_network
+from ai.networks.declared import Kind, NetworkCard, read_network
 from ai.networks.flips import asked, axes_of
-from ai.networks.found import findings_of, with_disagreement, with_explanation
+from ai.networks.found import findings_of, findings_of_outputs, with_disagreement, with_explanation
+from ai.networks.heads import Finds
 from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
 from ai.networks.plans import Plan, plan_files, read_plan
-from ai.networks.running import RunningNetwork
+from ai.networks.running import Outputs, RunningNetwork
 from ai.networks.saliency import check_layer, explained
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
@@ -45,7 +46,8 @@ class Said:
     """What the network said of it."""
 
     prepared: Prepared
-    values: Values
+    values: Values | tuple[Outputs, ...]
+    """Of its one output; or of all of them, for the image or each slice of it."""
     spread: Values | None = None
     maps: tuple[tuple[str, Values], ...] = ()
 
@@ -111,6 +113,8 @@ def _running(network: NetworkCard, device: Device) -> RunningNetwork:
 def _said(
     running: RunningNetwork, image: "torch.Tensor", prepared: Prepared, card: ModelCard, network: NetworkCard
 ) -> Said:
+    if network.in_outputs:
+        return Said(prepared, running.outputs(image))
     axes, everywhere = axes_of(network.flips, card.prepare), network.finds is Finds.SEGMENTS
     answer, explanation = asked(running, image, axes, everywhere=everywhere), network.explanation
     if explanation is None or answer.values.shape != (len(network.channels),):  # which becomes no finding
@@ -121,7 +125,9 @@ def _said(
 
 
 def _found(said: Said, card: ModelCard, network: NetworkCard) -> Findings:
-    findings = findings_of(said.values, said.prepared, card, network)
+    if isinstance(said.values, tuple):
+        return findings_of_outputs(said.values, said.prepared, card, network)
+    findings = findings_of(said.values, said.prepared, card, network.heads[0])
     findings = with_disagreement(findings, said.spread, said.prepared, network)
     return with_explanation(findings, said.maps, said.prepared, card, network)
 

@@ -1,15 +1,17 @@
 """Runs an opened network on its device, within the memory that there is: smaller batches first, then the processor."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from ai.device import Device
 from ai.errors import ModelFailed, OutOfMemory
-from ai.networks.declared import Activation, NetworkCard, Precision
+from ai.networks.declared import NetworkCard, Precision
+from ai.networks.heads import Activation
 from ai.preparation.images import Values
 from ai.window import Window, predict_in_windows
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     Mapped = Callable[[torch.Tensor, torch.Tensor, Sequence[int]], torch.Tensor]
 
+Said = TypeVar("Said")
+Outputs = tuple[Values, ...]
 CPU = Device()
+SAID_OF_EACH_SLICE = "the network says one thing of each slice, and the input has several: take one image"
 _WORDS_OF_NO_MEMORY = (
     "not enough memory",
     "out of memory",
@@ -65,6 +70,14 @@ class RunningNetwork:
         """
         return self._within_memory(lambda device, batch: self._predict(images, device, batch, self._one_by_one))
 
+    def outputs(self, image: "torch.Tensor") -> tuple[Outputs, ...]:
+        """What every output says of an image that the network takes whole, or (dimensions: 2) of each of its slices.
+
+        As the network gives them, without activation: one with a batch's axis has it. Raises as a call does.
+        """
+        parts = [image] if self._card.dimensions == 3 else list(image.unbind(1))
+        return tuple(self._within_memory(partial(self._every_output, one)) for one in parts)
+
     def with_gradients(self, image: "torch.Tensor", layer: str, channel: int, mapped: "Mapped") -> Values:
         """A map of what a layer's activations have to do with a channel of a classifier's output, before activation.
 
@@ -73,7 +86,7 @@ class RunningNetwork:
         """
         return self._within_memory(lambda device, _batch: self._derive(image, device, layer, channel, mapped))
 
-    def _within_memory(self, compute: "Callable[[Device, int], Values]") -> Values:
+    def _within_memory(self, compute: "Callable[[Device, int], Said]") -> Said:
         import torch
 
         for device, batch in self._rungs():
@@ -107,6 +120,16 @@ class RunningNetwork:
     def _predict(
         self, given: "torch.Tensor", device: Device, batch: int, say: "Callable[[torch.Tensor, int], torch.Tensor]"
     ) -> Values:
+        with self._predicting(device):
+            return _numbers(say(given.to(_torch_device(device), non_blocking=True), batch))
+
+    def _every_output(self, image: "torch.Tensor", device: Device, _batch: int) -> Outputs:
+        with self._predicting(device):
+            said = self._every(image[None].to(_torch_device(device), non_blocking=True))
+            return tuple(_numbers(_tensor(one).float()) for one in said)
+
+    @contextmanager
+    def _predicting(self, device: Device) -> Iterator[None]:
         import torch
 
         with ExitStack() as entered:
@@ -114,7 +137,7 @@ class RunningNetwork:
             if device.kind == "cuda" and self._card.precision is not Precision.FP32:
                 halves = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
                 entered.enter_context(torch.autocast("cuda", halves[self._card.precision]))
-            return _numbers(say(given.to(_torch_device(device), non_blocking=True), batch))
+            yield
 
     def _derive(self, image: "torch.Tensor", device: Device, layer: str, channel: int, mapped: "Mapped") -> Values:
         import torch
@@ -166,7 +189,7 @@ class RunningNetwork:
         if said[0].ndim == 3:
             return torch.stack(said, dim=1)
         if len(said) > 1:
-            raise ModelFailed("the network says one thing of each slice, and the input has several: take one image")
+            raise ModelFailed(SAID_OF_EACH_SLICE)
         return said[0]
 
     def _activated(self, said: "torch.Tensor", channels: int) -> "torch.Tensor":
@@ -180,15 +203,17 @@ class RunningNetwork:
 
     def _one(self, batch: "torch.Tensor", network: "nn.Module | None" = None) -> "torch.Tensor":
         """One call of the network. A list of outputs (deep supervision) begins with the full one."""
+        return _tensor(self._every(batch, network)[0])
+
+    def _every(self, batch: "torch.Tensor", network: "nn.Module | None" = None) -> list[object]:
+        """Every output of one call, in their order."""
         import torch
 
         if self._card.channels_last and batch.ndim in (4, 5):
             batch = batch.to(memory_format=torch.channels_last if batch.ndim == 4 else torch.channels_last_3d)
         said = (network or self._call)(batch)
-        first = said[0] if isinstance(said, list | tuple) else said
-        if not isinstance(first, torch.Tensor):
-            raise ModelFailed(f"the network gave a {type(first).__name__}, where a tensor was expected")
-        return first
+        several = list(said.values()) if isinstance(said, dict) else said if isinstance(said, list | tuple) else ()
+        return list(several) or [said]
 
     def _move(self, device: Device) -> None:
         """Bring the network to a device. One that memory ended for on its way lies on neither, and is moved again."""
@@ -207,6 +232,14 @@ def _batch(card: NetworkCard) -> int:
     if card.window is not None:
         return card.window.batch
     return 1 if card.explanation is None else card.explanation.batch
+
+
+def _tensor(said: object) -> "torch.Tensor":
+    import torch
+
+    if not isinstance(said, torch.Tensor):
+        raise ModelFailed(f"the network gave a {type(said).__name__}, where a tensor was expected")
+    return said
 
 
 def _numbers(said: "torch.Tensor") -> Values:

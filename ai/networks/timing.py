@@ -11,7 +11,8 @@ from ai.contract import Code, InputCard, ModelCard, Predict, SegmentCard
 from ai.device import Device
 from ai.memory import begin_peak, peak_mb
 from ai.networks.architectures import build
-from ai.networks.declared import Activation, Finds, Kind, NetworkCard, Precision, WindowCard
+from ai.networks.declared import Kind, NetworkCard, Precision, WindowCard
+from ai.networks.heads import Activation, Finds, HeadCard
 from ai.networks.model import in_parts
 from ai.networks.running import RunningNetwork
 from ai.postprocessing.table import FINISHING
@@ -71,9 +72,7 @@ def network_card(window: tuple[int, int, int] | None = None, precision: Precisio
         window=None if window is None else WindowCard(window, 0.25, "gaussian", 4),
         dimensions=3,
         inputs=("ct",),
-        finds=Finds.SEGMENTS,
-        channels=("bright",),
-        activation=Activation.NONE,
+        heads=(HeadCard(Finds.SEGMENTS, ("bright",), Activation.NONE),),
         precision=precision,
         channels_last=False,
         compile=False,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ai.device import Device
 from ai.errors import PlanInvalid
-from ai.networks.declared import Activation, Finds, Kind
+from ai.networks.declared import Kind
+from ai.networks.heads import Activation, Finds
 from ai.networks.model import NetworkModel
 from ai.training.bundle import write_bundle
 from ai.training.cases import choose, find_cases

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ai.device import Device
-from ai.networks.declared import Activation, Finds, Kind, NetworkCard, Precision, WindowCard
+from ai.networks.declared import Kind, NetworkCard, Precision, WindowCard
+from ai.networks.heads import Activation, Finds, HeadCard
 from ai.networks.running import RunningNetwork
 
 PROGRAM = """
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np, torch
 from ai.device import Device
 from ai.errors import OutOfMemory
+from ai.networks.heads import Activation, Finds, HeadCard
 from ai.networks.running import RunningNetwork
 from tests.unit.ai.networks.test_memory_ends import card
 
@@ -49,9 +51,7 @@ def card(batch: int) -> NetworkCard:
         window=WindowCard((16, 16, 16), 0.0, "constant", batch),
         dimensions=3,
         inputs=(),
-        finds=Finds.MAPS,
-        channels=(),
-        activation=Activation.NONE,
+        heads=(HeadCard(Finds.MAPS, (), Activation.NONE),),
         precision=Precision.FP32,
         channels_last=False,
         compile=False,
