@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ai.errors import CardInvalid, ModelFailed
+from ai.errors import CardInvalid, ModelFailed, ModelRefused
 from ai.findings import Findings, Segment
 from ai.networks.declared import NetworkCard, WindowCard
 from ai.networks.expressions import check_configuration, references
-from ai.networks.found import findings_of_values
+from ai.networks.found import findings_of_values, findings_of_volumes, named
 from ai.networks.heads import Finds
 from ai.networks.opening import load_weights
 from ai.networks.running import RunningNetwork
@@ -22,7 +22,7 @@ from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 from ai.preparation.images import Values
 from ai.suitability import refuse_unsuitable
-from ai.volume import Inputs, Volume
+from ai.volume import Affine, Inputs, Volume
 
 if TYPE_CHECKING:
     import torch
@@ -87,17 +87,17 @@ class Bundle:
 
         refuse_unsuitable(inputs, self._card)
         source = inputs.reference_volume
-        if source.affine_lps is None:
-            raise ModelFailed("the bundle needs images with a place in the patient")
+        affine = torch.from_numpy(_affine_ras(source, self._network.dimensions))
         arrays = [inputs.volumes[name].array for name in self._network.inputs]
         if len({one.shape for one in arrays}) > 1:
             raise ModelFailed("the inputs lie on different grids, and a bundle takes them as channels of one image")
         # Axes as NIfTI and ITK have them: columns first.
         image = np.stack([one.astype(np.float32).transpose(2, 1, 0) for one in arrays])
-        affine = torch.from_numpy(RAS @ source.affine_lps[:, [2, 1, 0, 3]])
+        image = image[..., 0] if self._flat else image
         tensor = MetaTensor(image, affine=affine, meta={"original_affine": affine, "original_channel_dim": 0})
         items = self._before({self._key: tensor})
-        return Placed(self._running.load(np.asarray(items[self._key], np.float32)), items, source)
+        made = np.asarray(items[self._key], np.float32)
+        return Placed(self._running.load(made[:, None] if self._flat else made), items, source)
 
     def compute(self, placed: Placed) -> tuple[Placed, Values]:
         return placed, self._running(placed.image)
@@ -105,27 +105,35 @@ class Bundle:
     def finish(self, said: tuple[Placed, Values]) -> Findings:
         """What the bundle's postprocessing makes of the network's output, on the images' own grid."""
         import torch
+        from monai.data.meta_tensor import MetaTensor
 
         placed, values = said
-        items: Mapping[str, Any] = {**placed.items, "pred": torch.from_numpy(values)}
+        if self._flat and self._network.heads[0].is_of_places:
+            values = values[:, 0]
+        # As MONAI's inferers give it, knowing of its image's transforms: Invertd leaves a plain tensor as it is.
+        pred: Any = MetaTensor(torch.from_numpy(values))
+        pred.copy_meta_from(placed.items[self._key])
+        items: Mapping[str, Any] = {**placed.items, "pred": pred}
         if self._after is not None:
             items = self._after(items)
         found = np.asarray(items["pred"])
-        if self._network.finds is not Finds.SEGMENTS:
-            return findings_of_values(np.atleast_1d(found.squeeze()), self._network.heads[0])
-        return Findings(segments=self._segments(found, placed.source))
+        head = self._network.heads[0]
+        if not head.is_of_places:
+            return findings_of_values(np.atleast_1d(found.squeeze()), head)
+        there = _on_grid(found[..., None] if self._flat else found, placed.source)
+        if head.finds is Finds.SEGMENTS:
+            return Findings(segments=self._segments(there))
+        return findings_of_volumes(named(there, head), self._card.reference, head)
 
     def close(self) -> None:
         self._running.close()
 
-    def _segments(self, found: Values, source: Volume) -> tuple[Segment, ...]:
-        """found: (1, x, y, z) labels, or (channels, x, y, z) masks."""
-        grid = tuple(reversed(source.array.shape))
-        if found.shape[1:] != grid:
-            raise ModelFailed(
-                f"the bundle's result has the shape {found.shape[1:]}, and the images {grid}: its postprocessing must "
-                "invert its preprocessing (Invertd)"
-            )
+    @property
+    def _flat(self) -> bool:
+        return self._network.dimensions == 2
+
+    def _segments(self, found: Values) -> tuple[Segment, ...]:
+        """found: (1, slices, rows, columns) labels, or (channels, slices, rows, columns) masks."""
         count = len(self._card.segments)
         if len(found) == 1:
             masks = [found[0] == number for number in range(1, count + 1)]
@@ -134,9 +142,32 @@ class Bundle:
         else:
             raise ModelFailed(f"the bundle gave {len(found)} masks, and its card declares {count} segments")
         cards = zip(self._card.segments, masks, strict=True)
-        return tuple(
-            Segment(one.key, np.ascontiguousarray(mask.transpose(2, 1, 0)), self._card.reference) for one, mask in cards
+        return tuple(Segment(one.key, np.ascontiguousarray(mask), self._card.reference) for one, mask in cards)
+
+
+def _affine_ras(source: Volume, dimensions: int) -> Affine:
+    """Where MONAI is told that the image lies: (column, row, slice) to RAS. A radiograph has a size at most."""
+    if dimensions == 2:
+        if len(source.array) > 1:
+            raise ModelRefused("the bundle takes one image, and the input has several slices")
+        slices, rows, columns = source.spacing_mm or (1.0, 1.0, 1.0)
+        return np.diag([columns, rows, slices, 1.0])
+    if source.affine_lps is None:
+        raise ModelRefused("the bundle needs images with a place in the patient, and these have none")
+    affine: Affine = RAS @ source.affine_lps[:, [2, 1, 0, 3]]
+    return affine
+
+
+def _on_grid(found: Values, source: Volume) -> Values:
+    """(channels, columns, rows, slices) with our order of axes. Raises ModelFailed where it is not the images' grid."""
+    grid = tuple(reversed(source.array.shape))
+    if found.shape[1:] != grid:
+        raise ModelFailed(
+            f"the bundle's result has the shape {found.shape[1:]}, and the images {grid}: its postprocessing must "
+            "invert its preprocessing (Invertd)"
         )
+    turned: Values = found.transpose(0, 3, 2, 1)
+    return turned
 
 
 def _needed(folder: Path, network: NetworkCard) -> dict[str, Any]:

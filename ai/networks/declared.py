@@ -267,8 +267,8 @@ def _check_kind(network: NetworkCard, model: ModelCard, where: str) -> None:
     """What goes with the kind of file that the network is."""
     if network.kind is Kind.BUNDLE and (model.prepare or model.finish or network.window):
         raise CardInvalid(f"{where}: a bundle prepares, cuts and finishes by itself; remove prepare, finish and window")
-    if network.kind is Kind.BUNDLE and network.finds not in (Finds.SEGMENTS, Finds.CLASSIFICATIONS, Finds.MEASUREMENTS):
-        raise CardInvalid(f"{where}: of a bundle, segments, classifications and measurements are taken")
+    if network.kind is Kind.BUNDLE and network.finds in (Finds.DETECTIONS, Finds.PEAKS):
+        raise CardInvalid(f"{where}: of a bundle, neither detections nor peaks are taken")
     if (network.kind is Kind.NNUNET) != bool(network.configuration):
         raise CardInvalid(
             f"{where}: configuration names one of nnU-Net's plans, such as 3d_fullres, and goes with nnunet"

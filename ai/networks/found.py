@@ -1,6 +1,6 @@
 """Makes findings of what a network said: on the images' own grid, under the keys of the card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import chain
 
@@ -22,16 +22,14 @@ from ai.preparation.restoring import restore_probability
 
 def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
     """said: float32 (channels, …), on the prepared grid. Raises ModelFailed for another shape."""
-    grid = prepared.reference
     match head.finds:
         case Finds.SEGMENTS:
             return Findings(segments=segments_of(card, finish(prepared, said, card.finish)))
         case Finds.CLASSIFICATIONS | Finds.MEASUREMENTS:
             return findings_of_values(said, head)
-        case Finds.MAPS:
-            return Findings(maps=tuple(Map(key, one, grid) for key, one in _volumes(said, prepared, head)))
-        case Finds.DERIVED:
-            return Findings(derived=tuple(DerivedSeries(key, one, grid) for key, one in _volumes(said, prepared, head)))
+        case Finds.MAPS | Finds.DERIVED:
+            there = ((key, restore_probability(prepared, one)) for key, one in named(said, head))
+            return findings_of_volumes(there, prepared.reference, head)
     _check_channels(said, head)  # peaks: rows of detections are no channels
     return Findings(detections=tuple(peaks_of(said, prepared, card, head)))
 
@@ -116,7 +114,7 @@ def findings_of_values(said: Values, head: HeadCard) -> Findings:
     """Findings of an output that says one number per channel of the whole study."""
     if said.ndim != 1:
         raise ModelFailed(f"the network gave an array of shape {said.shape}, where one number per channel was expected")
-    pairs = [(key, float(one)) for key, one in _named(said, head)]
+    pairs = [(key, float(one)) for key, one in named(said, head)]
     if head.finds is Finds.MEASUREMENTS:
         return Findings(measurements=tuple(Measurement(key, value) for key, value in pairs))
     for key, value in pairs:
@@ -127,7 +125,15 @@ def findings_of_values(said: Values, head: HeadCard) -> Findings:
     return Findings(classifications=tuple(Classification(key, value) for key, value in pairs))
 
 
-def _named(said: Values, head: HeadCard) -> Iterator[tuple[str, Values]]:
+def findings_of_volumes(volumes: Iterable[tuple[str, Values]], grid: str, head: HeadCard) -> Findings:
+    """Maps or derived series. volumes: their keys, and values on the source grid of an input."""
+    if head.finds is Finds.MAPS:
+        return Findings(maps=tuple(Map(key, one, grid) for key, one in volumes))
+    return Findings(derived=tuple(DerivedSeries(key, one, grid) for key, one in volumes))
+
+
+def named(said: Values, head: HeadCard) -> Iterator[tuple[str, Values]]:
+    """Channels with their keys, but those that are not used. Raises ModelFailed where there are more or fewer."""
     _check_channels(said, head)
     return ((key, one) for key, one in zip(head.channels, said, strict=True) if key)
 
@@ -135,7 +141,3 @@ def _named(said: Values, head: HeadCard) -> Iterator[tuple[str, Values]]:
 def _check_channels(said: Values, head: HeadCard) -> None:
     if len(said) != len(head.channels):
         raise ModelFailed(f"the network gave {len(said)} channels, and the card names {len(head.channels)}")
-
-
-def _volumes(said: Values, prepared: Prepared, head: HeadCard) -> Iterator[tuple[str, Values]]:
-    return ((key, restore_probability(prepared, one)) for key, one in _named(said, head))

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from monai.networks.nets.unet import UNet
+from monai.networks import nets
 
 from tests.makers.networks import SEGMENT, write_model
 
@@ -81,20 +82,29 @@ def configuration() -> dict[str, Any]:
     }
 
 
-def network() -> UNet:
+def network(definition: Mapping[str, Any] = NETWORK) -> "torch.nn.Module":
     """The bundle's network, its weights always the same."""
     torch.manual_seed(4)
-    return UNet(**{key: value for key, value in NETWORK.items() if key != "_target_"}).eval()
+    made = getattr(nets, definition["_target_"])
+    return made(**{key: value for key, value in definition.items() if key != "_target_"}).eval()
 
 
-def write_bundle(folder: Path, content: dict[str, Any] | None = None, *, trusted: bool = False) -> Path:
-    """The bundle's folder, with a card that names its segment."""
+def write_bundle(
+    folder: Path,
+    content: dict[str, Any] | None = None,
+    *,
+    trusted: bool = False,
+    lines: str = 'finds = "segments"\n',
+    findings: str = SEGMENT,
+    definition: Mapping[str, Any] = NETWORK,
+) -> Path:
+    """The bundle's folder, with a card that names what it finds. definition: of the network with its weights."""
     written = json.dumps(content or configuration(), indent=1)
-    lines = 'kind = "bundle"\nfinds = "segments"\n'
+    lines = f'kind = "bundle"\n{lines}'
     if trusted:
         lines += f'trusted = "{hashlib.sha256(written.encode()).hexdigest()}"\n'
-    weights = safetensors.torch.save(network().state_dict())
-    write_model(folder, weights, lines, weights="models/model.safetensors", chains="", findings=SEGMENT)
+    weights = safetensors.torch.save(network(definition).state_dict())
+    write_model(folder, weights, lines, weights="models/model.safetensors", chains="", findings=findings)
     (folder / "configs").mkdir()
     (folder / "configs" / "inference.json").write_text(written)
     (folder / "configs" / "metadata.json").write_text(json.dumps({"version": "0.1.0", "name": folder.name}))

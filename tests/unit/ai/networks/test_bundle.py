@@ -62,6 +62,19 @@ def test_a_bundle_finds_what_monai_finds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
+def test_what_is_inverted_first_is_inverted(tmp_path: Path) -> None:
+    """Nothing but turned: where that was not undone, the mask would lie mirrored, on a grid of the right shape."""
+    content = configuration()
+    steps, after = content["preprocessing"]["transforms"], content["postprocessing"]["transforms"]
+    content["preprocessing"]["transforms"] = [one for one in steps if one["_target_"] != "Spacingd"]
+    plain = predicted(write_bundle(tmp_path / "plain", content))
+    content["postprocessing"]["transforms"] = [after[1], *after[2:]]
+    first = predicted(write_bundle(tmp_path / "first", content))
+
+    assert not np.array_equal(plain, plain[:, ::-1, ::-1])
+    np.testing.assert_array_equal(first, plain)
+
+
 def in_yaml(folder: Path, text: str | None = None) -> Path:
     """The bundle with its configuration in YAML."""
     written = folder / "configs" / "inference.json"
