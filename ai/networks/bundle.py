@@ -1,7 +1,5 @@
 """A MONAI bundle as it is: its own network, transforms and inferer, built from its configuration after a look at it."""
 
-import hashlib
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +10,8 @@ import numpy as np
 
 from ai.errors import CardInvalid, ModelFailed, ModelRefused
 from ai.findings import Findings, Segment
+from ai.networks.configured import judged, read_configuration
 from ai.networks.declared import NetworkCard, WindowCard
-from ai.networks.expressions import check_configuration, references
 from ai.networks.found import findings_of_values, findings_of_volumes, named
 from ai.networks.heads import Finds
 from ai.networks.opening import load_weights
@@ -31,21 +29,9 @@ if TYPE_CHECKING:
     from ai.contract import ModelCard
     from ai.device import Device
 
-INFERENCE = ("configs/inference.json", "configs/inference.yaml", "configs/inference.yml")
-"""One of these says how the bundle is built and run."""
-CONFIGURATIONS = (*INFERENCE, "configs/metadata.json")
-READERS = frozenset({"LoadImaged", "LoadImageD", "LoadImageDict"})
-WRITERS = frozenset({"SaveImaged", "SaveImageD", "SaveImageDict", "SaveClassificationd"})
-"""Steps of files: the node gives the images, and takes what is found."""
 INFERER_KEYS = frozenset({"_target_", "roi_size", "sw_batch_size", "overlap", "mode", "padding_mode", "progress"})
-LARGEST_CONFIGURATION = 1 << 20
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From LPS to RAS, in which MONAI places images."""
-
-
-def configurations(folder: Path) -> list[Path]:
-    """The files of a bundle that decide what it does, beside its weights."""
-    return [folder / name for name in CONFIGURATIONS if (folder / name).is_file()]
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class Bundle:
 
     def __init__(self, folder: Path, card: "ModelCard", network: NetworkCard, device: "Device") -> None:
         self._card = card
-        needed = _needed(folder, network)
+        needed = judged(read_configuration(folder), network)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of what MONAI is going to change
@@ -70,10 +56,10 @@ class Bundle:
         except (RuntimeError, LookupError, TypeError, ValueError) as error:
             raise CardInvalid(f"{folder}: the bundle's configuration cannot be built: {error}") from error
 
-    def _build(self, needed: dict[str, Any], network: NetworkCard, device: "Device") -> None:
+    def _build(self, needed: Mapping[str, Any], network: NetworkCard, device: "Device") -> None:
         from monai.bundle.config_parser import ConfigParser
 
-        parser: Any = ConfigParser(needed)
+        parser: Any = ConfigParser(dict(needed))
         self._key, self._before = _image_key(parser), parser.get_parsed_content("preprocessing")
         self._after = parser.get_parsed_content("postprocessing") if "postprocessing" in parser else None
         inferer = {key: parser.get_parsed_content(f"inferer::{key}") for key in parser.get("inferer")}
@@ -168,57 +154,6 @@ def _on_grid(found: Values, source: Volume) -> Values:
         )
     turned: Values = found.transpose(0, 3, 2, 1)
     return turned
-
-
-def _needed(folder: Path, network: NetworkCard) -> dict[str, Any]:
-    """The part of the configuration that inference needs, judged; nothing of the rest is ever evaluated."""
-    written = [folder / name for name in INFERENCE if (folder / name).is_file()]
-    if len(written) != 1 or written[0].is_symlink() or written[0].stat().st_size > LARGEST_CONFIGURATION:
-        raise CardInvalid(
-            f"{folder}: a bundle needs one of {', '.join(INFERENCE)}, of at most {LARGEST_CONFIGURATION >> 20} MiB"
-        )
-    file = written[0]
-    content = file.read_bytes()
-    whole = _read(file, content)
-    if not isinstance(whole, dict) or not {"network_def", "inferer", "preprocessing"} <= set(whole):
-        raise CardInvalid(f"{file}: must define network_def, inferer and preprocessing")
-    whole["device"] = "cpu"
-    for key, files in (("preprocessing", READERS), ("postprocessing", WRITERS)):
-        if key in whole:
-            whole[key] = _without(whole[key], files)
-    found: dict[str, Any] = {}
-    wanted = [key for key in ("network_def", "inferer", "preprocessing", "postprocessing") if key in whole]
-    while wanted:
-        key = wanted.pop()
-        if key not in found and key in whole:
-            found[key] = whole[key]
-            wanted += [one.lstrip("#").split("::")[0] for one in references(json.dumps(whole[key]))]
-    if network.trusted != hashlib.sha256(content).hexdigest():
-        check_configuration(found, file.name)
-    return found
-
-
-def _read(file: Path, content: bytes) -> object:
-    """What JSON can say, whichever of the two it is written in. Raises CardInvalid."""
-    import yaml
-
-    try:
-        if file.suffix == ".json":
-            return json.loads(content)
-        text = content.decode()
-        if any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(text, yaml.SafeLoader)):
-            raise CardInvalid(f"{file}: repeats parts by aliases (*name), which can unfold without end: write them out")
-        return json.loads(json.dumps(yaml.safe_load(text)))
-    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise CardInvalid(f"{file}: is not {file.suffix[1:].upper()} of plain values: {error}") from error
-
-
-def _without(compose: Any, files: frozenset[str]) -> Any:
-    """A Compose without its steps of files."""
-    if not isinstance(compose, dict) or not isinstance(compose.get("transforms"), list):
-        return compose
-    kept = [one for one in compose["transforms"] if str(one.get("_target_", "")).rpartition(".")[2] not in files]
-    return {**compose, "transforms": kept}
 
 
 def _image_key(parser: Any) -> str:

@@ -4,8 +4,6 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ai.errors import CardInvalid
-
 # fmt: off
 TARGETS = frozenset({
     # networks
@@ -71,41 +69,40 @@ def references(text: str) -> Iterator[str]:
     return (found.group(1) for found in REFERENCE.finditer(text))
 
 
-def check_configuration(value: object, where: str) -> None:
-    """Raises CardInvalid for a target or an expression that is not allowed, naming it and its place."""
+def beyond(value: object, where: str) -> Iterator[str]:
+    """Every target and expression that is not allowed, with its place."""
     if isinstance(value, dict):
         if "_target_" in value:
-            _check_target(value["_target_"], where)
+            yield from _of_target(value["_target_"], where)
         if value.get("_mode_", "default") not in ("default", "callable"):
-            raise CardInvalid(f"{where}: _mode_ {value['_mode_']!r} is not allowed")
+            yield f"{where}: _mode_ {value['_mode_']!r} is not allowed"
         for key, inner in value.items():
-            check_configuration(inner, f"{where}::{key}")
+            yield from beyond(inner, f"{where}::{key}")
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            check_configuration(inner, f"{where}::{number}")
+            yield from beyond(inner, f"{where}::{number}")
     elif isinstance(value, str):
-        _check_text(value, where)
+        yield from _of_text(value, where)
 
 
-def _check_target(target: object, where: str) -> None:
+def _of_target(target: object, where: str) -> Iterator[str]:
     name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
     if name[2] not in TARGETS or (name[0] and name[0].split(".")[0] != "monai"):
-        raise CardInvalid(f"{where}: the bundle builds {target!r}, which is not among what a bundle may build")
+        yield f"{where}: the bundle builds {target!r}, which is not among what a bundle may build"
 
 
-def _check_text(text: str, where: str) -> None:
+def _of_text(text: str, where: str) -> Iterator[str]:
     if text.startswith("%"):
-        raise CardInvalid(f"{where}: {text!r} takes in another file; put its content here")
+        yield f"{where}: {text!r} takes in another file; put its content here"
     if not text.startswith("$"):
         return
     try:
         tree = ast.parse(REFERENCE.sub("_reference", text[1:]).strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise CardInvalid(f"{where}: the expression {text!r} is not allowed") from error
-    if not _is_harmless(tree):
-        raise CardInvalid(
-            f"{where}: the expression {text!r} is not allowed: a bundle may compute with numbers, and no more"
-        )
+    except (SyntaxError, ValueError, RecursionError):
+        yield f"{where}: the expression {text!r} is not allowed"
+    else:
+        if not _is_harmless(tree):
+            yield f"{where}: the expression {text!r} is not allowed: a bundle may compute with numbers, and no more"
 
 
 def _is_harmless(node: ast.AST) -> bool:

@@ -11,8 +11,9 @@ from ai.contract import InParts, ModelCard, Predict
 from ai.device import Device
 from ai.errors import CardInvalid
 from ai.findings import Findings
-from ai.networks.bundle import Bundle, configurations
+from ai.networks.bundle import Bundle
 from ai.networks.cascade import RegionCard, boxes_of, read_region
+from ai.networks.configured import Configuration, configurations, read_configuration
 from ai.networks.declared import Kind, NetworkCard, read_network
 from ai.networks.flips import asked, axes_of
 from ai.networks.found import findings_of, findings_of_outputs, with_disagreement, with_explanation
@@ -79,6 +80,11 @@ class NetworkModel:
     def networks(self) -> tuple[NetworkCard, ...]:
         """Every network of the model, each with the file it pins."""
         return (self.network,) if self.region is None else (self.network, self.region.network)
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """Of a bundle, as it lies there now. Raises CardInvalid."""
+        return read_configuration(self._folder) if self.network.kind is Kind.BUNDLE else None
 
     @contextmanager
     def open(self, device: Device) -> Iterator[Predict]:

@@ -1,4 +1,4 @@
-"""Commands for the models of a site: models list, show, fetch, install."""
+"""Commands for the models of a site: models list, show, fetch, install, trust."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ai.contract import ModelCard
     from node.jobs.installing import Offered
     from node.jobs.published import Published
+    from node.jobs.trusting import Trust
 
 
 def add_to(_app: typer.Typer) -> None:
@@ -21,6 +22,7 @@ def add_to(_app: typer.Typer) -> None:
     offline.models.command("show")(show_model)
     offline.models.command("fetch")(fetch_model)
     offline.models.command("install")(install_model)
+    offline.models.command("trust")(trust_model)
 
 
 def list_models(as_json: AsJson = False) -> None:
@@ -60,6 +62,7 @@ def show_model(
     """
     from ai.registry import find_model, model_names
     from node.jobs.published import read_catalogue
+    from node.jobs.trusting import trust_in
 
     entry = read_catalogue(here.models_folder()).get(name)
     installed = name in model_names(here.models_folder())
@@ -76,6 +79,9 @@ def show_model(
         )
     print("accepts  " + "; ".join(f"{one.name}: {' or '.join(one.modalities)}" for one in card.inputs))
     print("finds    " + ", ".join(_labels(card)))
+    trust = None if offered else trust_in(find_model(name, here.models_folder()))
+    if trust is not None:
+        print(f"trusted  {_trust_line(trust)}")
 
 
 def _labels(card: "ModelCard") -> list[str]:
@@ -141,9 +147,46 @@ def _agreed(*, yes: bool) -> "Callable[[Offered], bool]":
         print(f"{card.name} {card.version} by {card.vendor}: {card.title}\n{card.intended_use}")
         print(f"licence  {card.licence}{f' (see {offered.licence_file})' if offered.licence_file else ''}")
         print(f"size     {offered.size_mb:.1f} MB\nsha256   {offered.weights_sha256} (of the network)")
+        for found in offered.beyond:
+            print(f"untrusted {found}")
+        if offered.beyond:
+            print(f"It will not run before somebody has read this: isocenter models trust {card.name}")
         return yes or typer.confirm("Install it?")
 
     return agreed
+
+
+def trust_model(
+    name: Annotated[str, typer.Argument(help="A MONAI bundle that is installed.")],
+    by: Annotated[str, typer.Option(help="Who has read its configuration and vouches for it; kept in card and log.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Trust it without asking.")] = False,
+) -> None:
+    """Let a bundle build and evaluate what its configuration names, after showing what that is.
+
+    Such names can run any code: read the file first. It is trusted as it is now; once it changes, it is not. A running
+    node takes this at its next start. Exit code 1: not trusted.
+
+    Example: isocenter models trust spleen --by "A. Physicist"
+    """
+    from ai.registry import find_model
+    from node.jobs.trusting import Trust, give_trust
+
+    def agreed(trust: Trust) -> bool:
+        print(f"file     {trust.file}\nsha256   {trust.sha256}")
+        for one in trust.beyond:
+            print(f"beyond   {one}")
+        return yes or typer.confirm("Have you read it, and do you trust it?")
+
+    if not give_trust(find_model(name, here.models_folder()), by, here.now(), agreed):
+        print("not trusted")
+        raise typer.Exit(1)
+    print(f"{name} is trusted by {by}")
+
+
+def _trust_line(trust: "Trust") -> str:
+    if trust.by:
+        return f"by {trust.by}, for its configuration as it is now"
+    return f"NO, and it needs it: isocenter models trust ({trust.beyond[0]})" if trust.beyond else "not needed"
 
 
 def _tell(folder: Path | None) -> None:

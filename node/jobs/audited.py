@@ -10,6 +10,7 @@ from ai.contract import Model, ModelCard, Predict
 from ai.device import Device
 from ai.errors import CardInvalid
 from ai.networks.model import NetworkModel
+from node.jobs.trusting import trust_in
 
 log = structlog.get_logger()
 
@@ -33,8 +34,6 @@ class Audited:
             "version": self.card.version,
             "digest": self.card.digest,
             "files": " ".join(one.sha256 for one in networks),
-            "trusted": " ".join(one.trusted for one in networks if one.trusted),
-            "trusted_by": " ".join(one.trusted_by for one in networks if one.trusted_by),
         }
         with ExitStack() as opened:
             try:
@@ -42,5 +41,8 @@ class Audited:
             except CardInvalid as error:
                 log.warning("model-not-opened", **said, reason=str(error))
                 raise
+            trust = trust_in(self.model)
+            if trust is not None and trust.by:
+                said |= {"trusted": trust.sha256, "trusted_by": trust.by}
             log.info("model-opened", **said)
             yield predict

@@ -17,6 +17,7 @@ from ai.networks.model import CARD, NetworkModel
 from ai.networks.weights import read_pinned
 from ai.registry import model_names
 from node.errors import ConfigurationInvalid, NotFound
+from node.jobs.trusting import trust_in, without_trust
 
 LICENCES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENSE.md")
 
@@ -29,12 +30,15 @@ class Offered:
     weights_sha256: str
     size_mb: float
     licence_file: str
+    beyond: tuple[str, ...]
+    """What it builds and evaluates that nobody at this site has trusted yet, each with its place."""
 
 
 def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Path | None:
     """Install a folder or zip archive; the folder it lies in then, or None where `agreed` said no.
 
-    The card's pin is checked against the network's file; an empty one is filled in. Raises NotFound; CardInvalid for
+    The card's pin is checked against the network's file; an empty one is filled in. What the card says of trust is left
+    out: a model cannot vouch for itself. Raises NotFound; CardInvalid for
     what cannot be used; ConfigurationInvalid where a model of that name is there.
     """
     if not source.exists():
@@ -43,6 +47,7 @@ def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Pa
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as aside:
         folder = _taken(source, Path(aside) / "model")
         _pin(folder / CARD)
+        without_trust(folder / CARD)
         model = NetworkModel(folder)
         for network in model.networks:
             read_pinned(network.weights, network.sha256)
@@ -96,12 +101,13 @@ def _digest_of(folder: Path, name: str, card: Path) -> str:
 
 
 def _offered(folder: Path, model: NetworkModel) -> Offered:
-    files = plain_files(folder)
+    files, trust = plain_files(folder), trust_in(model)
     return Offered(
         card=model.card,
         weights_sha256=model.network.sha256,
         size_mb=sum(one.stat().st_size for one in files) / 1e6,
         licence_file=next((name for name in LICENCES if (folder / name).is_file()), ""),
+        beyond=() if trust is None else trust.beyond,
     )
 
 

@@ -1,5 +1,6 @@
 """Which model was opened, and by whose trust, is an event; and so is a model that was not opened."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ai.networks.timing import TimedModel, bright, card, network_card
 from node.bench.model import study
 from node.jobs.audited import Audited
 from node.jobs.inference import Inference
-from tests.makers.bundles import write_bundle
+from tests.makers.bundles import configuration, write_bundle
 from tests.makers.networks import write_bright
 
 
@@ -34,6 +35,17 @@ def test_an_opened_model_names_its_digest_and_whose_trust_it_had(tmp_path: Path)
     assert event["trusted_by"] == "A. Physicist, 2026-11-02"
 
 
+def test_trust_in_another_configuration_is_not_told(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "spleen", trusted=True)
+    (folder / "configs" / "inference.json").write_text(json.dumps(configuration()))
+
+    with capture_logs() as events, Audited(NetworkModel(folder)).open(Device()):
+        pass
+
+    assert events[0]["event"] == "model-opened"
+    assert "trusted" not in events[0]
+
+
 def test_a_model_that_is_not_opened_says_why(tmp_path: Path) -> None:
     folder = write_bright(tmp_path / "bright")
     (folder / "model.bin").write_bytes(b"another")
@@ -41,6 +53,7 @@ def test_a_model_that_is_not_opened_says_why(tmp_path: Path) -> None:
     with capture_logs() as events, pytest.raises(CardInvalid), Audited(NetworkModel(folder)).open(Device()):
         pass
 
+    assert "trusted" not in events[0]
     assert [(one["event"], one["log_level"]) for one in events] == [("model-not-opened", "warning")]
     assert "the card pins" in events[0]["reason"]
 
