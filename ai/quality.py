@@ -11,7 +11,7 @@ import numpy as np
 from ai.preparation.images import Array, Values, array_of, image_of, itk
 from ai.volume import Volume
 
-MOST_SLICES = 24
+MOST_SLICES = 12
 """Slices, evenly spread, on which noise and artefacts are looked for."""
 NOISE_USELESS = 0.15
 """Standard deviation of the noise, as a share of the image's range, at which nothing is left."""
@@ -67,12 +67,19 @@ def noise_sd(values: Values) -> float:
     M is blind to planes and to edges along an axis (Immerkær 1996, DOI 10.1006/cviu.1996.0060; the median of absolute
     values in place of their mean, as edges are few).
     """
-    rows = values[:, :-2] - 2 * values[:, 1:-1] + values[:, 2:]
-    both = np.abs(rows[:, :, :-2] - 2 * rows[:, :, 1:-1] + rows[:, :, 2:])
     inner = values[:, 1:-1, 1:-1]
     low, high = np.percentile(inner[:, ::2, ::2], (1, 99))
-    bright = inner > (low + high) / 2
-    return float(np.median(both[bright] if bright.any() else both)) / (6 * 0.6745)
+    responses = [np.abs(_noise_response(plane)) for plane in values]  # by planes, which the processor's caches hold
+    bright = [plane > (low + high) / 2 for plane in inner]
+    chosen = np.concatenate([found[where] for found, where in zip(responses, bright, strict=True)])
+    return float(np.median(chosen if chosen.size else responses)) / (6 * 0.6745)
+
+
+def _noise_response(plane: Values) -> Values:
+    """plane ∗ M where M fits, smaller by two rows and columns."""
+    rows = plane[:-2] - 2 * plane[1:-1] + plane[2:]
+    found: Values = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+    return found
 
 
 def saturated(values: Values, modality: str | None) -> float:
@@ -115,9 +122,10 @@ def _motion(array: Array, sigma: float) -> float | None:
 
 
 def _block_means(plane: Array) -> Values:
-    rows, columns = plane.shape
-    found: Values = plane.reshape(rows // BLOCK, BLOCK, columns // BLOCK, BLOCK).mean(axis=(1, 3), dtype=np.float32)
-    return found
+    """Means of blocks as sums of every so-manieth row, then column: several times faster than a mean over axes."""
+    values = plane.astype(np.float32)
+    rows = sum((values[k::BLOCK] for k in range(1, BLOCK)), start=values[::BLOCK])
+    return sum((rows[:, k::BLOCK] for k in range(1, BLOCK)), start=rows[:, ::BLOCK]) / np.float32(BLOCK**2)
 
 
 def _coverage(volume: Volume) -> float | None:
