@@ -25,10 +25,8 @@ serve: $(VENV)/.core
 
 install: $(VENV)/.core
 
-# Some programs of the tests (dcmqi) come from PyPI. Last on PATH: pynetdicom brings an echoscu and a storescp of its own,
-# and the tests mean those of DCMTK.
 test: $(VENV)/.test
-	@PATH="$$PATH:$(abspath $(BIN))" $(BIN)/python -m pytest
+	@$(BIN)/python -m pytest
 
 check: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m pytest tests/house

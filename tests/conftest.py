@@ -47,9 +47,15 @@ def _missing(part: str) -> str | None:
             return "playwright is not installed"
         return None if pages.is_file() else "OHIF's pages are not here: point ISOCENTER_OHIF at the dist of @ohif/app"
     program = PROGRAMS[part]
-    # pip puts dcmqi's programs beside Python's own, which need not be on PATH.
-    places = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
-    return None if shutil.which(program, path=places) else f"{program} is not installed"
+    return None if shutil.which(program) else f"{program} is not installed"
+
+
+def pytest_configure() -> None:
+    """Find programs that pip installed (dcmqi) in Python's own folder, but last: pynetdicom puts an echoscu and a
+    storescp there, and the tests mean those of DCMTK."""
+    own = str(Path(sys.executable).parent)
+    folders = [one for one in os.environ.get("PATH", os.defpath).split(os.pathsep) if one != own]
+    os.environ["PATH"] = os.pathsep.join([*folders, own])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

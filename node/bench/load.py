@@ -13,12 +13,10 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from node.bench.servers import Server
+from node.bench.servers import ENVIRONMENT, Server
 from node.core.identity import derived_uid
 from node.errors import IsocenterError
 
-ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
-"""DCMTK waits 40 ms for every message on loopback without TCP_NODELAY."""
 SEND_LIMIT_S = 600.0
 
 

@@ -19,10 +19,15 @@ from node.errors import IsocenterError
 from node.rehearsal.running import free_ports
 
 START_LIMIT_S = 60.0
+_OWN = str(Path(sys.executable).parent)
+_FOLDERS = [one for one in os.environ.get("PATH", os.defpath).split(os.pathsep) if one != _OWN]
+ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([*_FOLDERS, _OWN]), "TCP_NODELAY": "1"}
+"""Of the programs that are compared. Without TCP_NODELAY, DCMTK's wait 40 ms for every message on loopback; Python's
+own folder comes last, as pynetdicom puts programs there that are called as DCMTK's are."""
 
 
 class ServerFailed(IsocenterError):
-    """A server did not start; the message says which and where its log is."""
+    """A server did not start; the message says which, and the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,15 @@ def usage_of(pid: int) -> Usage:
 
 def missing(*programs: str) -> str:
     """Words about the first of the programs that is not on PATH, empty where all are there."""
-    absent = [one for one in programs if shutil.which(one) is None]
+    absent = [one for one in programs if shutil.which(one, path=ENVIRONMENT["PATH"]) is None]
     return f"{absent[0]} is not installed" if absent else ""
 
 
 @contextmanager
 def _process(name: str, command: Sequence[str], folder: Path, *handed: int) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "TCP_NODELAY": "1"}
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=handed)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT, pass_fds=handed)
     try:
         yield process
     finally:
@@ -134,15 +138,18 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], folder: Path) ->
     """Return once an association is answered: a verification, by DCMTK."""
     deadline = time.monotonic() + START_LIMIT_S
     command = ["echoscu", "-to", "2", "-aec", "ANY", "127.0.0.1", str(port)]
+    said = ""
     while time.monotonic() < deadline and process.poll() is None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0 or "Rejected" in done.stdout + done.stderr or "TLS" in done.stdout + done.stderr:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+        said = done.stdout + done.stderr
+        if done.returncode == 0 or "Rejected" in said or "TLS" in said:
             return
         time.sleep(0.05)
-    raise ServerFailed(f"{process.args!r} did not start; see its log in {folder}")
+    logs = "\n".join(log.read_text(errors="replace") for log in folder.glob("*.log"))
+    raise ServerFailed(f"{process.args!r} did not start. It said: {logs[-1000:]}\nA caller was told: {said[-300:]}")
 
 
 def _version(command: Sequence[str]) -> str:
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT).stdout
     found = re.search(r"\d+\.\d+\.\d+", said)
     return found.group() if found else "unknown"
