@@ -1,21 +1,20 @@
 """Brings what a model made on the prepared grid back to the source's own voxels, in one interpolation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
 from ai.errors import ModelFailed
 from ai.findings import Mask
+from ai.preparation.deciding import Labels, highest
 from ai.preparation.images import Array, Values
 from ai.preparation.pipeline import Prepared
 from ai.preparation.placed import Placed
-from ai.preparation.sampling import LINEAR, NEAREST, Shape, planes, resampled
+from ai.preparation.sampling import LINEAR, NEAREST, Shape, axes_between, planes, resampled
 from ai.volume import Affine
 
-Labels = npt.NDArray[np.uint8]
 CLASSES = np.iinfo(np.uint8).max + 1
 
 
@@ -52,21 +51,18 @@ def restore_argmax(prepared: Prepared, scores: Array, of: str | None = None) -> 
     if scores.ndim != 4 or not 1 < len(scores) <= CLASSES:
         raise ModelFailed(f"argmax needs (2 to {CLASSES} classes, slices, rows, columns), not {scores.shape}")
     whole = _whole(prepared, scores, of)
-    made = np.zeros(whole.shape, dtype=np.uint8)
-    # Where no corner of a cell prefers a class to the background, no point between them does.
-    parts = [(number, whole.around(scores[number] > scores[0])) for number in range(1, len(scores))]
-    classes = [(number, part, part.planes(scores[number])) for number, part in parts if part is not None]
-    if not classes:
-        return made
-    around = _around_all([part for _, part, _ in classes])
-    for k, best in enumerate(around.planes(scores[0]), around.first[0]):
-        for number, part, values in classes:
-            slices, rows, columns = part.inside(around)
-            if slices.start <= k < slices.stop:
-                plane, labels = next(values), made[k][part.slices[1:]]
-                higher = plane > best[rows, columns]
-                labels[higher] = number
-                np.copyto(best[rows, columns], plane, where=higher)
+    axes = axes_between(whole.to_prepared, scores.shape[1:], whole.shape)
+    if axes is not None:
+        return highest(scores, axes)
+    made, best = (
+        np.zeros(whole.shape, dtype=np.uint8),
+        resampled(scores[0], whole.to_prepared, whole.shape, LINEAR, 0.0),
+    )
+    for number in range(1, len(scores)):
+        values = resampled(scores[number], whole.to_prepared, whole.shape, LINEAR, 0.0)
+        higher = values > best
+        made[higher] = number
+        np.copyto(best, values, where=higher)
     return made
 
 
@@ -106,25 +102,11 @@ class Part:
         high = np.clip(np.ceil(places.max(axis=1)), 0, np.array(self.shape) - 1).astype(int)
         return _box(self.placed, low, high)
 
-    def inside(self, other: "Part") -> tuple[slice, slice, slice]:
-        """This box: its slices in the source grid, its rows and columns within the other box."""
-        rows, columns = (
-            slice(low - start, low - start + count)
-            for low, start, count in zip(self.first[1:], other.first[1:], self.shape[1:], strict=True)
-        )
-        return self.slices[0], rows, columns
-
 
 def _box(placed: Placed, low: Array, high: Array) -> Part:
     """The box from its first to its last voxel, both included."""
     first, count = low.tolist(), (high - low + 1).tolist()
     return Part(placed, (first[0], first[1], first[2]), (count[0], count[1], count[2]))
-
-
-def _around_all(parts: Sequence[Part]) -> Part:
-    low = np.min([part.first for part in parts], axis=0)
-    high = np.max([np.add(part.first, part.shape) - 1 for part in parts], axis=0)
-    return _box(parts[0].placed, low, high)
 
 
 def _whole(prepared: Prepared, array: Array, of: str | None) -> Part:

@@ -35,6 +35,15 @@ class Along:
     def between(self) -> bool:
         return bool(self.weight.any())
 
+    @property
+    def used(self) -> slice:
+        """The old voxels that the new ones are made of, and those between them."""
+        return slice(int(self.lower.min()), int(self.upper.max()) + 1)
+
+    def part(self, new: slice) -> "Along":
+        """The same for some of the new voxels."""
+        return Along(self.lower[new], self.upper[new], self.weight[new], self.inside[new])
+
     def since(self, first: int) -> "Along":
         """The same in an array that begins at this old voxel."""
         return replace(self, lower=self.lower - first, upper=self.upper - first)
@@ -166,7 +175,7 @@ def planes(array: Array, to_old: Affine, shape: Shape) -> Iterator[Values]:
     if axes is None:
         yield from resampled(array, to_old, shape, LINEAR, 0.0)
         return
-    used = [slice(int(one.lower.min()), int(one.upper.max()) + 1) for one in axes.along]
+    used = [one.used for one in axes.along]
     turned = np.ascontiguousarray(array.transpose(axes.order)[tuple(used)])
     axes = replace(axes, along=tuple(one.since(side.start) for one, side in zip(axes.along, used, strict=True)))
     for k in range(shape[0]):

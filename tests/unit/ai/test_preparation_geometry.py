@@ -189,16 +189,58 @@ def test_padding_takes_its_value_and_what_lies_outside_goes_back_as_nothing() ->
         assert not back[-4:].any()
 
 
-def test_argmax_goes_back_as_if_every_class_were_interpolated_whole() -> None:
-    """The boxes that are left out cannot hold the class: equal to the plain computation, for logits too."""
-    generator = np.random.default_rng(2)
-    prepared = run(volume(), ("orient", {"axes": "LIP"}), ("resample", {"spacing_mm": (4.0, 4.0, 4.0)}))
-    shape = prepared.placed["ct"].shape
-    logits = generator.normal(size=(4, *shape)).astype(np.float32)
-    logits[0] += 3 * (generator.random(shape) < 0.9)
-    whole = np.stack([restore_probability(prepared, one) for one in logits])
+def argmax_of_all(prepared: Prepared, scores: np.ndarray, of: str | None = None) -> np.ndarray:
+    """The plain computation: every class interpolated whole."""
+    return np.argmax(np.stack([restore_probability(prepared, one, of) for one in scores]), axis=0)
 
-    assert np.array_equal(restore_argmax(prepared, logits), np.argmax(whole, axis=0))
+
+GRIDS = {
+    "coarser": [("orient", {"axes": "LIP"}), ("resample", {"spacing_mm": (4.0, 4.0, 4.0)})],
+    "finer": [("resample", {"spacing_mm": (1.0, 0.7, 2.0)})],
+    "cut and turned": [("crop", {"before": (3, 5, 0), "after": (2, 0, 9)}), ("orient", {"axes": "ARS"})],
+    "a voxel's thickness": [("resize", {"shape": (1, 40, 3)})],
+}
+
+
+@pytest.mark.parametrize("steps", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize("kind", ["noise", "regions", "one class", "ties"])
+def test_argmax_goes_back_as_if_every_class_were_interpolated_whole(steps: list, kind: str) -> None:
+    """Nothing that is left out could have been highest: equal to the plain computation, voxel for voxel."""
+    generator = np.random.default_rng(2)
+    prepared = run(volume(), *steps)
+    shape = prepared.placed["ct"].shape
+    scores = generator.normal(size=(6, *shape)).astype(np.float32)
+    match kind:
+        case "regions":
+            index = np.indices(shape) / np.array(shape).reshape(3, 1, 1, 1)
+            scores *= np.float32(1e-3)
+            scores += np.stack([-((index - one.reshape(3, 1, 1, 1)) ** 2).sum(0) for one in generator.random((6, 3))])
+        case "one class":
+            scores[4] += 9
+        case "ties":
+            scores = np.round(scores)
+
+    assert np.array_equal(restore_argmax(prepared, scores), argmax_of_all(prepared, scores))
+
+
+def test_a_class_that_is_highest_between_voxels_alone_is_found_there() -> None:
+    prepared = run(volume(affine()), ("resize", {"shape": (0, 0, 2)}))
+    scores = np.zeros((3, *prepared.placed["ct"].shape), np.float32)
+    scores[0, ..., 0], scores[1, ..., 1], scores[2] = 1, 1, 0.9
+
+    found = restore_argmax(prepared, scores)
+
+    assert found[0, 0, [0, SHAPE[2] // 2, -1]].tolist() == [0, 2, 1]
+    assert np.array_equal(found, argmax_of_all(prepared, scores))
+
+
+def test_argmax_goes_back_across_axes_as_well() -> None:
+    other = Volume(blob(affine(), spot(affine())), affine(), SPACING_MM, Facts(modality="MR"))
+    chain = read_chain([{"step": "match", "to": "ct"}], PREPARATION, where="card [[prepare]]", inputs=("ct", "mr"))
+    prepared = prepare(Inputs({"ct": volume(), "mr": other}, "ct"), chain)
+    scores = np.random.default_rng(3).normal(size=(4, *SHAPE)).astype(np.float32)
+
+    assert np.array_equal(restore_argmax(prepared, scores, "mr"), argmax_of_all(prepared, scores, "mr"))
 
 
 def test_match_brings_an_input_onto_the_grid_of_another() -> None:
