@@ -16,7 +16,7 @@ from node.admin.live import Live, Present
 from node.admin.privacy import seen, seen_page, seen_story
 from node.admin.rendering import Pages
 from node.admin.security import visitor_of
-from node.admin.window import ModelShown, Process, Window
+from node.admin.window import ModelShown, Window
 from node.core.outcome import Outcome
 from node.state import arrivals, work
 from node.state.listings import PAGE, Call, OnItsWay, calls, on_their_way
@@ -72,7 +72,6 @@ class Now(BaseModel):
     journey: Journey
     needs_a_person: list[str]
     health: Health
-    processes: list[Process]
 
 
 class Done(BaseModel):
@@ -137,7 +136,7 @@ def _add_looking(router: APIRouter, window: Window, live: Live) -> None:
         """What is in each part of the journey now, and what needs a person."""
         found: Present = live.present()
         concerns = [f"{one.title}: {one.detail}" for one in found.concerns]
-        return Now(journey=found.journey, needs_a_person=concerns, health=found.health, processes=list(found.processes))
+        return Now(journey=found.journey, needs_a_person=concerns, health=found.health)
 
     @router.post("/api/studies/search", responses=FAULTS)
     def api_search(request: Request, wanted: Search) -> StudyPage:

@@ -56,7 +56,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     )
     pages = Pages(window)
     router = app.router
-    health.add_to(router, window.look)
+    health.add_to(router, window.look, window.ledger)
     door.add_to(router, window, pages, first_user)
     live = Live(window)
     overview.add_to(router, pages, live)

@@ -1,13 +1,13 @@
 """What needs a person, in plain words: what happened, and where to look."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import node.state.overview as facts
 from node.admin.health import Health
-from node.admin.window import Process
 from node.admin.words import span
+from node.core.parts import Kind
 from node.state.ledger import Ledger
 from node.state.overview import Group
 from node.state.pauses import Paused, paused
@@ -63,23 +63,17 @@ def of_ledger(ledger: Ledger, now: datetime) -> list[Concern]:
     ]  # fmt: skip
 
 
-def of_machine(health: Health, processes: Sequence[Process], full_in: timedelta | None) -> Iterator[Concern]:
+def of_machine(health: Health, full_in: timedelta | None) -> Iterator[Concern]:
     """What the machine tells."""
-    if not health.ready:
-        yield Concern("The node takes no studies", health.why, "/system")
-    elif full_in is not None and full_in < FULL_SOON:
+    broken = [one for one in health.parts if one.needs_person]
+    for one in broken:
+        yield Concern(f"{one.name.capitalize()} is {one.standing.value}", one.words, "/system", one.since)
+    if full_in is not None and full_in < FULL_SOON and Kind.DISK not in {one.kind for one in broken}:
         yield Concern(
             f"The disk will be full in {span(full_in)}",
             f"{health.disk_free_mb} MB are free. Make room, or keep studies for a shorter time ([retention]).",
             "/system",
         )
-    for one in processes:
-        if one.state not in ("ready", "starting"):  # it starts again after each change of peers or routes
-            yield Concern(
-                f"Process {one.role} {one.slot + 1} is {one.state}",
-                "It is started again by itself; if this stays, the node's log says why it ends.",
-                "/system",
-            )
 
 
 def _unreachable(one: Group, now: datetime) -> Concern:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,7 +10,7 @@ from node.admin.charts import Chart, chart_of
 from node.admin.concerns import Concern
 from node.admin.gpus import Gpu
 from node.admin.health import Health
-from node.admin.window import Process, Window
+from node.admin.window import Window
 from node.core.turnaround import turnaround
 from node.state.overview import Journey, finished, journey
 
@@ -40,7 +39,6 @@ class Present:
     stations: tuple[Station, ...]
     concerns: tuple[Concern, ...]
     health: Health
-    processes: tuple[Process, ...]
     full_in: timedelta | None
     total_mb: int
     gpus: tuple[Gpu, ...]
@@ -64,17 +62,15 @@ class Live:
 
     def _look(self) -> Present:
         window, now = self._window, self._window.now()
-        health, processes, full_in = window.look(), tuple(window.processes()), window.disk.full_in()
+        health, full_in = window.look(), window.disk.full_in()
         with window.ledger.read() as connection:
             counts = journey(connection, now)
-        of_machine: Sequence[Concern] = list(concerns.of_machine(health, processes, full_in))
-        found = (*of_machine, *concerns.of_ledger(window.ledger, now))
+        found = (*concerns.of_machine(health, full_in), *concerns.of_ledger(window.ledger, now))
         return Present(
             journey=counts,
             stations=stations_of(counts),
             concerns=found,
             health=health,
-            processes=processes,
             full_in=full_in,
             total_mb=window.disk.total_mb(),
             gpus=window.gpus.last(),

@@ -20,17 +20,6 @@ from node.state.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class Process:
-    """One process of the node as its supervisor tells it. state: waiting, starting, ready or stopped."""
-
-    host: str
-    role: str
-    slot: int
-    pid: int | None
-    state: str
-
-
-@dataclass(frozen=True)
 class ModelShown:
     """An installed model as its card tells it. inputs: what each must be, in words."""
 
@@ -127,9 +116,9 @@ class Looking(Protocol):
 class Window:
     """A node as the window sees it.
 
-    configuration: what the node runs with now. look: its health. processes: what runs. models: what is installed.
-    previews: pictures of runs. looking: check-ups. disk: how much room there was. editor: the configuration's files.
-    asking: peers. trying: routes.
+    configuration: what the node runs with now. look: its health. models: what is installed. previews: pictures of
+    runs. looking: check-ups. disk: how much room there was. editor: the configuration's files. asking: peers. trying:
+    routes.
     """
 
     ledger: Ledger
@@ -138,7 +127,6 @@ class Window:
     config_folder: Path
     configuration: Callable[[], Configuration]
     look: Callable[[], Health]
-    processes: Callable[[], Sequence[Process]]
     models: Callable[[], Sequence[ModelShown]]
     previews: Previews
     looking: Looking

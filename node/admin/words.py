@@ -22,8 +22,9 @@ OUTCOME_WORDS: dict[Outcome, str] = {
 TONES: dict[str, str] = {
     "held": "bad", "failed": "bad", "parked": "bad", "quarantined": "bad", "rejected": "bad", "crashed": "bad",
     "error": "bad", "aborted": "bad", "lost": "bad",
+    "silent": "bad", "absent": "bad", "faulty": "bad", "stopped": "bad",
     "gathering": "live", "working": "live", "sending": "live", "queued": "live", "prepared": "live",
-    "inferred": "live", "waiting": "live", "open": "live", "starting": "live",
+    "inferred": "live", "waiting": "live", "open": "live", "starting": "live", "renewing": "live",
     "refused": "warn", "undecided": "warn", "dropped": "warn", "cancelled": "warn", "paused": "warn", "later": "warn",
     "delivered": "good", "proven": "good", "accepted": "good", "encoded": "good", "done": "good", "ready": "good",
     "taken": "good", "released": "good",

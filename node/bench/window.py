@@ -117,13 +117,13 @@ class NoPictures:
         raise NotFound(f"job {job_id} has no images")
 
 
-def measure(folder: Path, studies: int, rounds: int, say: Callable[[str], None]) -> Report:
-    """Fill a ledger in `folder`, or take the one that an earlier measurement left there, and ask for every page."""
-    file = folder / "ledger.sqlite"
-    is_new, url = not file.exists(), f"sqlite:///{file}"
+def measure(folder: Path, studies: int, rounds: int, say: Callable[[str], None], database_url: str = "") -> Report:
+    """Fill a ledger in `folder` or in a database, or take the one that an earlier measurement left, and ask for every
+    page. database_url: of PostgreSQL; the database holds nothing else."""
+    url = database_url or f"sqlite:///{folder / 'ledger.sqlite'}"
     now = datetime.now(UTC)
     with closing(Ledger(url)) as ledger:
-        if is_new:
+        if not ledger.is_ready():
             say(f"filling a ledger with {studies} studies")
             ledger.migrate()
             prepare_engine(url)
@@ -163,9 +163,10 @@ def _pages(studies: int) -> list[tuple[str, str, str, dict[str, str]]]:
         "no route": {"outcome": "no-job"},
         "sender, route and outcome": {"sender": "CT7", "route": "other", "outcome": "refused"},
     }
-    shown = ("/", "/studies", f"/studies/s{middle:08d}", "/outbox", "/associations", "/models", "/system", "/api")
+    shown = ("outbox", "associations", "models", "peers", "routes", "users", "system", "api")
     return [
-        *((path, "GET", path, {}) for path in shown),
+        *((path, "GET", path, {}) for path in ("/", "/studies", f"/studies/s{middle:08d}")),
+        *((f"/{name}", "GET", f"/{name}", {}) for name in shown),
         *((f"search: {name}", "POST", "/studies", fields) for name, fields in searches.items()),
     ]
 
@@ -211,8 +212,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         home=folder,
         config_folder=folder,
         configuration=lambda: configuration,
-        look=lambda: Health(True, "", {}, {}, {}, 500_000),
-        processes=list,
+        look=lambda: Health(True, "", (), 500_000),
         models=list,
         previews=NoPictures(),
         looking=NothingLookedAt(),

@@ -140,6 +140,10 @@ def window(
     keep: Annotated[
         Path | None, typer.Option(help="A folder in which the filled ledger stays, for the next time.")
     ] = None,
+    database_url: Annotated[
+        str,
+        typer.Option(help="Of a PostgreSQL database for this alone, which stays filled; without it, SQLite."),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Fill a ledger as a busy site has it, and time every page of the operator's window on it.
@@ -147,6 +151,8 @@ def window(
     Exit code 1: a page takes more than 100 ms (median) or 300 ms (95 of 100), or the live overview 2 % of a core.
 
     Example: isocenter bench window --keep /tmp/filled
+
+    Example: isocenter bench window --database-url postgresql://isocenter@localhost/filled
     """
     from node.bench.window import measure
 
@@ -154,7 +160,7 @@ def window(
     with tempfile.TemporaryDirectory(prefix="isocenter-window-") as folder, console.status("") as shown:
         place = keep or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        report = measure(place, studies, rounds, shown.update)
+        report = measure(place, studies, rounds, shown.update, database_url)
     rows = [
         {
             "page": one.name,

@@ -10,7 +10,6 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.actions import keep_reports
-from node.admin.health import Health
 from node.core.clock_step import NO_STEP, StepWatch
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
@@ -31,9 +30,7 @@ from node.service.source_count import SourceCount
 from node.service.survey import LOOK_S, Survey
 from node.service.unannounced import Unannounced
 from node.settings import Configuration
-from node.state import schema
 from node.state.associations import Associations
-from node.state.counts import count_states
 from node.state.ledger import UNUSABLE, Ledger
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
@@ -126,7 +123,7 @@ class ServiceClock:
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
 
-    def every(self, seconds: float, look: Callable[[], None]) -> None:
+    def every(self, seconds: float, look: Callable[[], object]) -> None:
         """Do this too, at intervals, while the clock runs."""
         name = getattr(look, "__qualname__", repr(look))
         self._scheduler.add_job(
@@ -176,7 +173,7 @@ class ServiceClock:
             self._unless_unusable(lambda: self._queue.hasten(-step))
 
     @staticmethod
-    def _unless_unusable(look: Callable[[], None]) -> None:
+    def _unless_unusable(look: Callable[[], object]) -> None:
         """What is done at intervals is left out while the ledger cannot be used; the next time comes."""
         try:
             look()
@@ -211,21 +208,6 @@ class ServiceClock:
 
     def _open_associations(self) -> frozenset[str]:
         return frozenset(one.id for one in self._associations.records() if one.is_open)
-
-    def health(self) -> Health:
-        """What /ready and /metrics say."""
-        free_mb = self._spool.free_mb()
-        reserve_mb = self._configuration.settings.intake.disk_reserve_mb
-        why = self._ledger.fault
-        counts: list[dict[str, int]] = [{}, {}, {}]
-        try:
-            with self._ledger.read() as connection:
-                counts = [count_states(connection, table) for table in (schema.study, schema.job, schema.delivery)]
-        except LedgerUnusable as error:
-            why = str(error)
-        if free_mb <= reserve_mb:
-            why = f"only {free_mb} MB of disk are free, less than intake.disk_reserve_mb ({reserve_mb})"
-        return Health(not why, why, studies=counts[0], jobs=counts[1], deliveries=counts[2], disk_free_mb=free_mb)
 
 
 def periods_of(configuration: Configuration) -> Periods:

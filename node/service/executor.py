@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from node.core.parts import executor_of
 from node.service.locks import host_name
 
 DRAIN_S = 25
@@ -10,7 +11,7 @@ DRAIN_S = 25
 
 def executor_name(role: str, slot: int) -> str:
     """A stable name: a process that comes back under it takes up what it left. service.locks keeps it single."""
-    return f"{host_name()}-{role}-{slot}"
+    return executor_of(host_name(), role, slot)
 
 
 def now() -> datetime:

@@ -19,6 +19,7 @@ from node.jobs.engine import Engine, Work, prepare_engine
 from node.service.checkups import CheckUps
 from node.service.clock import ServiceClock
 from node.service.executor import DRAIN_S, executor_name, now
+from node.service.health import LOOK_S, Parts
 from node.service.heartbeat import beating
 from node.service.reaper import Reaper
 from node.service.routed import usable_models
@@ -62,7 +63,9 @@ def run_service(
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
         clock.every(reaper.every_s, reaper.look)
         checkups = CheckUps(home, config_folder, now)
-        window = window_of(configuration, config_folder, ledger, queue, models, clock.health, checkups, now)
+        parts = Parts(ledger, home, spool.free_mb, settings.intake.disk_reserve_mb, now)
+        clock.every(LOOK_S, parts.look)
+        window = window_of(configuration, config_folder, ledger, queue, models, parts.look, checkups, now)
         clock.every(DISK_EVERY_S, window.disk.look)
         clock.every(GPUS_EVERY_S, window.gpus.look)
         with (

@@ -1,10 +1,14 @@
 """What a node says of itself to another process on the same machine."""
 
 import json
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from node.core.parts import Kind, Process
 from node.errors import LedgerUnusable
 from node.service.asking import why_not_ready
 from node.service.locks import TOLD, claimed
@@ -15,23 +19,12 @@ from node.state.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class ProcessStatus:
-    """One process of the node. state: waiting, starting, ready or stopped."""
-
-    host: str
-    role: str
-    slot: int
-    pid: int | None
-    state: str
-
-
-@dataclass(frozen=True)
 class NodeStatus:
     """What `isocenter status` shows."""
 
     ready: bool
     why: str
-    processes: tuple[ProcessStatus, ...]
+    processes: tuple[Process, ...]
     queues: dict[str, int]
     disk_free_mb: int
 
@@ -40,7 +33,7 @@ class NodeStatus:
         return {
             "ready": self.ready,
             "why": self.why,
-            "processes": [vars(one) for one in self.processes],
+            "processes": [{**vars(one), "since": one.since.isoformat()} for one in self.processes],
             "queues": self.queues,
             "disk_free_mb": self.disk_free_mb,
         }
@@ -61,7 +54,7 @@ def read_status(configuration: Configuration) -> NodeStatus:
     return NodeStatus(not (why := _why_not(processes, configuration)), why, processes, queues, room_mb)
 
 
-def _why_not(processes: tuple[ProcessStatus, ...], configuration: Configuration) -> str:
+def _why_not(processes: tuple[Process, ...], configuration: Configuration) -> str:
     """Why the node does not work; empty where it does."""
     if not processes:
         return "no node runs in this home"
@@ -71,14 +64,23 @@ def _why_not(processes: tuple[ProcessStatus, ...], configuration: Configuration)
     return why_not_ready(configuration.settings.admin)
 
 
-def running_processes(home: Path) -> tuple[ProcessStatus, ...]:
+def running_processes(home: Path) -> tuple[Process, ...]:
     """The processes of every supervisor that runs in this home, on whichever host."""
-    return tuple(one for folder in claimed(home) for one in _processes(folder))
+    return tuple(_process(one) for told in _told(home) for one in told["processes"])
 
 
-def _processes(folder: Path) -> list[ProcessStatus]:
-    try:
-        found = json.loads((folder / TOLD).read_text())
-    except FileNotFoundError:
-        return []
-    return [ProcessStatus(**one) for one in found["processes"]]
+def running_supervisors(home: Path) -> tuple[Process, ...]:
+    """These supervisors themselves."""
+    own = {"role": Kind.SUPERVISOR.value, "slot": 0, "state": "ready"}
+    return tuple(_process({**own, **{name: told[name] for name in ("host", "pid", "since")}}) for told in _told(home))
+
+
+def _told(home: Path) -> Iterator[dict[str, Any]]:
+    """What each of them tells."""
+    for folder in claimed(home):
+        with suppress(FileNotFoundError):  # it has just begun
+            yield json.loads((folder / TOLD).read_text())
+
+
+def _process(one: dict[str, Any]) -> Process:
+    return Process(**{**one, "since": datetime.fromisoformat(one["since"])})

@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 
 from node.errors import AlreadyRunning
+from node.service.executor import now
 from node.service.locks import TOLD, claim, host_name
 from node.settings import NodeSettings
 
@@ -42,8 +44,14 @@ class Child:
     line: socket.socket | None = None
     state: str = "waiting"
     started: float = 0.0
+    since: datetime = field(default_factory=now)
     deaths: int = 0
     not_before: float = 0.0
+
+    def turn(self, state: str) -> None:
+        """Be in another state from now on."""
+        if state != self.state:
+            self.state, self.since = state, now()
 
 
 @dataclass
@@ -53,6 +61,7 @@ class Supervisor:
     settings: NodeSettings
     config_folder: Path
     roles: tuple[str, ...] = ROLES
+    _since: datetime = field(default_factory=now)
     _children: list[Child] = field(default_factory=list)
     _stopping: bool = False
 
@@ -109,7 +118,8 @@ class Supervisor:
         environment["ISOCENTER_HOME"] = str(self.settings.state.home.absolute())
         child.process = subprocess.Popen(command, pass_fds=handed, env=environment, stdin=subprocess.DEVNULL)
         theirs.close()
-        child.line, child.state, child.started = ours, "starting", time.monotonic()
+        child.line, child.started = ours, time.monotonic()
+        child.turn("starting")
 
     def _wait(self, signals: "_SignalPipe") -> None:
         """Sleep until a process says something or dies, a signal comes, or a second has passed."""
@@ -124,7 +134,7 @@ class Supervisor:
             return
         said = child.line.recv(64)
         if said:
-            child.state = said.decode("ascii").split()[-1]
+            child.turn(said.decode("ascii").split()[-1])
             return
         code = child.process.wait()
         child.line.close()
@@ -132,7 +142,8 @@ class Supervisor:
             log.info("process-renewed", process=child.role, slot=child.slot)
         else:
             self._put_off(child, code)
-        child.process, child.line, child.state = None, None, "waiting"
+        child.process = child.line = None
+        child.turn("waiting")
 
     @staticmethod
     def _put_off(child: Child, code: int) -> None:
@@ -158,7 +169,8 @@ class Supervisor:
                 log.warning("process-killed", process=child.role, slot=child.slot)
                 child.process.kill()
                 child.process.wait()
-            child.process, child.state = None, "stopped"
+            child.process = None
+            child.turn("stopped")
         self._report(folder)
         log.info("node-stopped")
 
@@ -171,11 +183,14 @@ class Supervisor:
                 "slot": one.slot,
                 "pid": one.process.pid if one.process else None,
                 "state": one.state,
+                "since": one.since.isoformat(),
             }
             for one in self._children
         ]
         target = folder / TOLD
-        text = json.dumps({"pid": os.getpid(), "processes": rows})
+        text = json.dumps(
+            {"pid": os.getpid(), "host": host_name(), "since": self._since.isoformat(), "processes": rows}
+        )
         if target.exists() and target.read_text() == text:
             return
         aside = target.with_suffix(".part")

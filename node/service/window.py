@@ -9,13 +9,12 @@ from ai.contract import InputCard, Model, ModelCard
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
-from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Process, Taken, Window
+from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Taken, Window
 from node.editing import Editor
 from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
 from node.service.peers import echo_peer, probe_peer
 from node.service.routed import Judge
-from node.service.state import running_processes
 from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -46,7 +45,6 @@ def window_of(
         config_folder=config_folder,
         configuration=lambda: configuration,
         look=health,
-        processes=lambda: [Process(**vars(one)) for one in running_processes(home)],
         models=lambda: [shown(one.card) for one in models.values()],
         previews=Previews(ledger, home, models, decode_memory_mb=configuration.settings.jobs.decode_memory_mb),
         looking=looking,

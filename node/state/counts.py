@@ -5,10 +5,13 @@ import sqlalchemy as sa
 from node.state import schema
 
 
-def count_states(connection: sa.Connection, table: sa.Table) -> dict[str, int]:
-    """Number of rows by state of studies, jobs or deliveries."""
-    query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
-    return {state: int(count) for state, count in connection.execute(query)}
+def count_states(connection: sa.Connection) -> dict[str, dict[str, int]]:
+    """How many studies, jobs and deliveries are in each state."""
+    found = {}
+    for noun, table in (("studies", schema.study), ("jobs", schema.job), ("deliveries", schema.delivery)):
+        query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
+        found[noun] = {state: int(count) for state, count in connection.execute(query)}
+    return found
 
 
 def queue_lengths(connection: sa.Connection) -> dict[str, int]:

@@ -15,7 +15,7 @@ from node.admin.disk import DiskRecord
 from node.admin.gpus import Gpus
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of
-from node.admin.window import Answer, Asking, Looking, ModelShown, Process, Taken, Window
+from node.admin.window import Answer, Asking, Looking, ModelShown, Taken, Window
 from node.core.model import ModelFacts
 from node.core.role import Role
 from node.editing import Editor
@@ -134,8 +134,7 @@ def opened(
             home=folder,
             config_folder=folder / "config",
             configuration=lambda: configured,
-            look=lambda: Health(True, "", {}, {}, {}, 500_000),
-            processes=lambda: [Process("here", "receiver", 0, 1, "ready")],
+            look=lambda: Health(True, "", (), 500_000),
             models=lambda: [MODEL],
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
             looking=looking or CheckUps(folder, folder / "config", found.clock, ("false",)),

@@ -59,9 +59,8 @@ def add_to(router: APIRouter, window: Window, pages: Pages, live: Live) -> None:
         content: dict[str, object] = {
             "versions.json": versions(),
             "settings.json": told_settings(window.configuration()),
-            "processes.json": [vars(one) for one in found.processes],
             "journey.json": vars(found.journey),
-            "health.json": vars(found.health),
+            "health.json": asdict(found.health),
             "check.json": _plain(window.looking.last(Subject.NODE)),
             "selftest.json": _plain(window.looking.last(Subject.JOURNEY)),
         }

@@ -1,12 +1,10 @@
 """The API for programs, and the lists it shares with the pages."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from node.admin.window import Process
 from node.core.job import DeliveryEvent, DeliveryState, JobState
 from node.core.outcome import Outcome
 from node.core.role import Role
@@ -170,16 +168,6 @@ def test_what_needs_a_person_is_said_on_the_first_page(window: Opened) -> None:
 @pytest.mark.parametrize("path", ["/associations", "/associations?only=rejected", "/models", "/outbox", "/api"])
 def test_every_list_is_a_page_when_there_is_nothing_yet(window: Opened, path: str) -> None:
     assert "<h1>" in window.user(Role.VIEWER).see(path)
-
-
-@pytest.mark.parametrize(
-    ("state", "needs"), [("ready", False), ("starting", False), ("waiting", True), ("stopped", True)]
-)
-def test_a_process_that_starts_after_a_change_needs_nobody(window: Opened, state: str, needs: bool) -> None:
-    told = replace(window.window, processes=lambda: [Process("here", "worker", 0, 1, state)])
-    page = replace(window, window=told).user(Role.VIEWER).see("/")
-
-    assert ("Process worker 1 is" in page) == needs
 
 
 def test_programs_change_peers_routes_and_users_as_people_do(window: Opened) -> None:

@@ -286,14 +286,14 @@ def test_a_process_that_is_not_ready_is_found(place: Place) -> None:
 def test_a_service_that_cannot_work_is_found_in_its_own_words(place: Place, why: str) -> None:
     """It is asked where it answers; where it does not answer, that is said."""
     told = '{"pid": 1, "processes": [{"role": "service", "slot": 0, "pid": 2, "state": "ready"}]}'
-    ledger_down = Health(False, why, studies={}, jobs={}, deliveries={}, disk_free_mb=1000)
+    ledger_down = Health(False, why, (), disk_free_mb=1000)
     with ExitStack() as stack:
         folder = stack.enter_context(claim(place.home, ["receiver", "service"]))
         (folder / "processes.json").write_text(told)
         if why:
             listening = stack.enter_context(socket.create_server(("127.0.0.1", place.admin_port)))
             app = FastAPI()
-            add_to(app.router, lambda: ledger_down)
+            add_to(app.router, lambda: ledger_down, Ledger("sqlite://"))
             server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
             thread = threading.Thread(target=server.run, args=([listening],))
             thread.start()
