@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, Field
 
 from node import __version__
-from node.admin import api_places
+from node.admin import api_places, api_users
 from node.admin.health import Health
 from node.admin.live import Live, Present
 from node.admin.privacy import seen, seen_page, seen_story
@@ -108,6 +108,7 @@ def add_to(app: FastAPI, window: Window, pages: Pages, live: Live) -> None:
     _add_looking(router, window, live)
     _add_steering(router, window)
     api_places.add_to(router, window, FAULTS)
+    api_users.add_to(router, window, FAULTS)
 
     @functools.cache
     def schema() -> dict[str, Any]:

@@ -1,20 +1,20 @@
-"""Peers, routes, users and looks for programs: what the pages change, by the same calls."""
+"""Peers, routes and looks for programs: what the pages change, by the same calls."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from node.actions import NotPossible
-from node.admin.accounts import change_user, disable_user, invite, remove_user, reset_link
+from node.admin.pages.models import known_model
+from node.admin.pages.peers import turned_away
 from node.admin.window import Answer, Taken, Window
 from node.core.checkup import CheckUp, Subject
-from node.core.role import Role
-from node.editing import Kind, Values
+from node.core.routing import Verdict
+from node.editing import Kind, Values, caller_accepted
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound
 from node.settings import Peer, Route
-from node.state import accounts
+from node.state.listings import Call
 
 FILES = ("web_authorities", "web_secret_file", "web_secret_env", "passcode_file", "token_file")
 Name = Annotated[str, Field(max_length=64)]
@@ -32,40 +32,46 @@ class Move(BaseModel):
     by: Annotated[int, Field(ge=-1, le=1)]
 
 
-class UserTold(BaseModel):
-    """A user of the window."""
+class Caller(BaseModel):
+    """Who was turned away and may send from now on. address: it may call from there only; empty: from anywhere.
+    name: how routes and lists call it; empty: after its AE title."""
 
-    name: str
-    role: Role
-    sees_names: bool
-    can_sign_in: bool
-    created_at: datetime
-
-
-class UserRight(BaseModel):
-    """What a user may do. sees_names: a viewer sees patients' numbers."""
-
-    role: Role
-    sees_names: bool = False
+    ae_title: Annotated[str, Field(max_length=16)]
+    address: Annotated[str, Field(max_length=64)] = ""
+    name: Name = ""
 
 
-class NewUser(UserRight):
-    """A user to be."""
+class OnStudy(BaseModel):
+    """study: its id or Study Instance UID."""
 
-    name: Name
+    study: Name
 
 
-class Code(BaseModel):
-    """With which a user chooses a password at /reset?code=…, once and within a day."""
+class StackTried(BaseModel):
+    """What was thought of one stack for one input. fits: None where it could not be told."""
 
-    code: str
+    input: str
+    stack: str
+    slices: int
+    fits: bool | None
+    why: str
+    chosen: bool
+
+
+class RouteTried(BaseModel):
+    """What a route would say to a study, and why."""
+
+    route: str
+    verdict: Verdict
+    why: str
+    stacks: list[StackTried]
 
 
 def add_to(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
     """The routes of this group. faults: how errors are described."""
     _add_peers(router, window, faults)
+    _add_callers(router, window, faults)
     _add_routes(router, window, faults)
-    _add_users(router, window, faults)
     _add_looks(router, window, faults)
 
 
@@ -109,6 +115,20 @@ def _add_peers(router: APIRouter, window: Window, faults: dict[int | str, dict[s
             raise NotPossible(f"{name} was not asked: {error}") from error
 
 
+def _add_callers(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
+    @router.get("/api/peers/unknown", responses=faults)
+    def api_peers_unknown() -> list[Call]:
+        """The last call of each caller that was turned away and is no peer."""
+        return turned_away(window)
+
+    @router.post("/api/peers/accept", responses=faults)
+    def api_peer_accept(caller: Caller) -> Saved:
+        """Let a caller send from now on."""
+        peer = caller_accepted(caller.ae_title, caller.address, caller.name)
+        window.editor.add(Kind.PEER, peer)
+        return Saved(name=str(peer["name"]))
+
+
 def _add_routes(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
     @router.get("/api/routes", responses=faults)
     def api_routes() -> list[Route]:
@@ -139,42 +159,26 @@ def _add_routes(router: APIRouter, window: Window, faults: dict[int | str, dict[
         window.editor.move(Kind.ROUTE, name, move.by)
         return Saved(name=name)
 
-
-def _add_users(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
-    @router.get("/api/users", responses=faults)
-    def api_users() -> list[UserTold]:
-        """Who may use the window."""
-        with window.ledger.read() as connection:
-            found = accounts.users(connection)
-        return [UserTold(**{name: getattr(one, name) for name in UserTold.model_fields}) for one in found]
-
-    @router.post("/api/users", responses=faults)
-    def api_user_add(user: NewUser) -> Code:
-        """Add a user, who chooses a password by the code."""
-        return Code(code=invite(window.ledger, user.name, user.role, window.now(), sees_names=user.sees_names))
-
-    @router.put("/api/users/{name}", responses=faults)
-    def api_user_change(name: Name, right: UserRight) -> Saved:
-        """Give a user another role."""
-        change_user(window.ledger, name, right.role, sees_names=right.sees_names)
-        return Saved(name=name)
-
-    @router.post("/api/users/{name}/reset", responses=faults)
-    def api_user_reset(name: Name) -> Code:
-        """Let a user choose a new password."""
-        return Code(code=reset_link(window.ledger, name, window.now()))
-
-    @router.post("/api/users/{name}/disable", responses=faults)
-    def api_user_disable(name: Name) -> Saved:
-        """Let a user in no more until a new link is used."""
-        disable_user(window.ledger, name)
-        return Saved(name=name)
-
-    @router.delete("/api/users/{name}", responses=faults)
-    def api_user_remove(name: Name) -> Saved:
-        """Remove a user."""
-        remove_user(window.ledger, name)
-        return Saved(name=name)
+    @router.post("/api/routes/try", responses=faults)
+    def api_routes_try(on: OnStudy) -> list[RouteTried]:
+        """What each route would say to a study that is here, without effect."""
+        decisions, stacks = window.trying.on_study(window.editor.read(), on.study)
+        slices = {one.name: one.slice_count for one in stacks}
+        return [
+            RouteTried(
+                route=one.route,
+                verdict=one.verdict,
+                why=one.why,
+                stacks=[
+                    StackTried(
+                        input=note.input, stack=note.stack, slices=slices[note.stack], fits=note.answer.holds,
+                        why=note.answer.why, chosen=note.chosen,
+                    )
+                    for note in one.notes
+                ],
+            )
+            for one in decisions
+        ]  # fmt: skip
 
 
 def _add_looks(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
@@ -199,6 +203,17 @@ def _add_looks(router: APIRouter, window: Window, faults: dict[int | str, dict[s
     def api_selftest() -> CheckUp | None:
         """The last self-test; null where there was none."""
         return window.looking.last(Subject.JOURNEY)
+
+    @router.post("/api/models/{name}/check", responses=faults)
+    def api_model_check_start(name: Name) -> Saved:
+        """Check what every model promises, on made images."""
+        window.looking.start(Subject.MODEL, known_model(window, name))
+        return Saved(name=name)
+
+    @router.get("/api/models/{name}/check", responses=faults)
+    def api_model_check(name: Name) -> CheckUp | None:
+        """The last check of a model; null where there was none."""
+        return window.looking.last(Subject.MODEL, known_model(window, name))
 
 
 def _values(table: Peer | Route) -> Values:

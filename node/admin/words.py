@@ -26,6 +26,7 @@ TONES: dict[str, str] = {
     "gathering": "live", "working": "live", "sending": "live", "queued": "live", "prepared": "live",
     "inferred": "live", "waiting": "live", "open": "live", "starting": "live", "renewing": "live",
     "refused": "warn", "undecided": "warn", "dropped": "warn", "cancelled": "warn", "paused": "warn", "later": "warn",
+    "soon": "warn",
     "delivered": "good", "proven": "good", "accepted": "good", "encoded": "good", "done": "good", "ready": "good",
     "taken": "good", "released": "good",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Commands about peers: list them, ask whether one answers, and what it takes."""
+"""Commands about peers: list, add and remove them, ask whether one answers, and what it takes."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from node.cli import here
+from node.editing import Editor, Kind
 from node.errors import NotRunning
 
 peers = typer.Typer(help="Peers: who may send, and where results go.", no_args_is_help=True)
@@ -37,6 +38,47 @@ def list_peers(as_json: AsJson = False) -> None:
         for one in here.configuration().peers
     ]
     here.show(rows, as_json=as_json, empty="peers.toml names no peer")
+
+
+@peers.command()
+def add(
+    name: Annotated[str, typer.Argument(help="How routes and lists will call it.")],
+    ae_title: Annotated[str, typer.Argument(help="As it calls itself.")],
+    address: Annotated[str, typer.Option(help="Its DICOM host, where results go.")] = "",
+    port: Annotated[int, typer.Option(help="Its DICOM port.")] = 0,
+    url: Annotated[str, typer.Option(help="Where it takes results by DICOMweb instead.")] = "",
+    kind: Annotated[str, typer.Option(help="pacs, scanner or workstation.")] = "pacs",
+    role: Annotated[list[str] | None, typer.Option(help="source or destination; without it, both.")] = None,
+) -> None:
+    """Write a peer into peers.toml; a running node takes it up within seconds.
+
+    Example: isocenter peers add pacs PACS --address 192.0.2.10 --port 104
+
+    Example: isocenter peers add ct CT1 --kind scanner --role source
+    """
+    folder = here.config_folder()
+    values = {
+        "name": name,
+        "ae_title": ae_title,
+        "address": address or None,
+        "port": port or None,
+        "url": url or None,
+        "kind": kind,
+        "roles": role,
+    }
+    Editor(folder).add(Kind.PEER, values)
+    print(f"{ae_title} is peer {name} now; {folder / 'peers.toml.old'} is the file as it was before")
+
+
+@peers.command()
+def remove(name: Name) -> None:
+    """Take a peer out of peers.toml; a running node knows it no more within seconds.
+
+    Example: isocenter peers remove ct
+    """
+    folder = here.config_folder()
+    Editor(folder).remove(Kind.PEER, name)
+    print(f"{name} is no peer any more; {folder / 'peers.toml.old'} is the file as it was before")
 
 
 @peers.command()

@@ -1,4 +1,4 @@
-"""Commands that steer: complete, release, retry, again, cancel, resend, pause, resume, erase."""
+"""Commands that steer: complete, release, retry, again, cancel, resend, drop, pause, resume, erase."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ Job = Annotated[str, typer.Argument(help="A job's id, as `isocenter jobs` shows 
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (complete, release, retry, again, cancel, resend, pause, resume, erase):
+    for command in (complete, release, retry, again, cancel, resend, drop, pause, resume, erase):
         app.command()(command)
 
 
@@ -80,6 +80,19 @@ def resend(
     with here.operator() as operator:
         operator.resend(delivery, here.now())
     print(f"delivery {delivery} is being sent")
+
+
+def drop(
+    delivery: Annotated[str, typer.Argument(help="A delivery's id, as `isocenter deliveries` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why these results are not to be sent; it is kept in the history.")],
+) -> None:
+    """Give a delivery up that waits or is parked.
+
+    Example: isocenter drop dk3f7q2ab --reason "sent by hand"
+    """
+    with here.operator() as operator:
+        operator.drop(delivery, reason, here.now())
+    print(f"delivery {delivery} is dropped")
 
 
 def erase(

@@ -1,5 +1,6 @@
 """What an admin asks of a peer from the command line, answered by a real PACS."""
 
+import json
 import os
 import subprocess
 import sys
@@ -52,6 +53,18 @@ def test_an_echo_says_whether_the_peer_answers(isocenter: Ask) -> None:
     assert (answered.returncode, dead.returncode) == (0, 1)
     assert "answered C-ECHO" in answered.stdout
     assert "127.0.0.1" in dead.stdout
+
+
+def test_a_peer_is_added_and_removed(isocenter: Ask) -> None:
+    added = isocenter("add", "ct", "CT 1", "--kind", "scanner", "--role", "source")
+    assert added.returncode == 0, added.stderr
+    (told,) = [one for one in json.loads(isocenter("list", "--json").stdout)["items"] if one["name"] == "ct"]
+    assert (told["ae_title"], told["kind"], told["roles"]) == ("CT 1", "scanner", "source")
+    again, wrong = isocenter("add", "ct", "CT2"), isocenter("add", "mr", "MR", "--role", "destination")
+    assert (again.returncode, wrong.returncode) == (2, 2)
+    assert "a destination needs address and port" in wrong.stderr
+
+    assert [isocenter("remove", "ct").returncode for _ in range(2)] == [0, 4]
 
 
 def test_an_unknown_peer_is_not_found(isocenter: Ask) -> None:

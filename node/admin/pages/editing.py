@@ -10,7 +10,8 @@ from node.errors import IsocenterError
 
 Short = Annotated[str, Field(max_length=64)]
 Long = Annotated[str, Field(max_length=300)]
-"""What a field of a form may hold."""
+Lines = Annotated[str, Field(max_length=2000)]
+"""What a field of a form may hold. Lines: one value each."""
 
 SAVED = {
     "saved": "Saved; the node takes it up within seconds. The file as it was is kept beside it.",
@@ -18,6 +19,11 @@ SAVED = {
     "resume": "It goes on with what waited.",
 }
 """What is said after a change."""
+
+
+def each_line(text: str) -> list[str]:
+    """The values of a field that takes one a line."""
+    return [one.strip() for one in text.splitlines() if one.strip()]
 
 
 def fault_of(window: Window, kind: Kind, name: str, values: Values) -> str:

@@ -49,14 +49,14 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     @router.post("/models/{name}/check")
     def model_check_start(request: Request, name: str) -> Response:
         """Check what every model promises, on made images."""
-        return begun(request, pages, window, Subject.MODEL, _known(window, name))
+        return begun(request, pages, window, Subject.MODEL, known_model(window, name))
 
     @router.get("/models/{name}/check")
     def model_check_seen(request: Request, name: str) -> Response:
-        return HTMLResponse(shown(request, pages, window, Subject.MODEL, _known(window, name)))
+        return HTMLResponse(shown(request, pages, window, Subject.MODEL, known_model(window, name)))
 
 
-def _known(window: Window, name: str) -> str:
+def known_model(window: Window, name: str) -> str:
     """The name of an installed model. Raises NotFound."""
     if name not in {one.name for one in window.models()}:
         raise NotFound(f"no model is called {name!r}")

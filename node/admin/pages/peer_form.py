@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from node.admin.pages.editing import Long, Short
+from node.admin.pages.editing import Lines, Long, Short, each_line
 from node.editing import Value, Values
 from node.settings import RENDITIONS, Peer
 
 ROLES = ("source", "destination")
 FURTHER_RENDITIONS = ("pdf", "ko", "rtstruct")
-Lines = Annotated[str, Field(max_length=2000)]
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,6 @@ def _number(text: str) -> Value:
             return text
 
 
-def _lines(text: str) -> Value:
-    return [one.strip() for one in text.splitlines() if one.strip()]
-
-
 YES, NO = "yes", "no"
 
 
@@ -85,7 +80,7 @@ PROFILE = (
     Key("negatives", "Results where nothing was found", _answer, (YES, NO)),
     Key("failures", "A notice where nothing could be analysed", _answer, (YES, NO)),
     Key("rejections", "A rejection note for results that newer ones replace", _answer, (YES, NO)),
-    Key("syntaxes", "Transfer syntaxes: explicit, implicit, deflated", _lines, many=True),
+    Key("syntaxes", "Transfer syntaxes: explicit, implicit, deflated", each_line, many=True),
     Key("proof", "How arrival is proven", str, _choices("proof")),
 )
 """How a destination gets its results."""
@@ -100,8 +95,8 @@ GATHERING = (
 )
 """How its studies are taken."""
 CALLER = (
-    Key("addresses", "It calls from these addresses or networks only", _lines, many=True),
-    Key("certificate", "Its certificate's subject has all of these", _lines, many=True),
+    Key("addresses", "It calls from these addresses or networks only", each_line, many=True),
+    Key("certificate", "Its certificate's subject has all of these", each_line, many=True),
     Key("user", "It sends this user name", str),
 )
 """Who it must be."""

@@ -13,6 +13,7 @@ from node.admin.pages.editing import SAVED, fault_of
 from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, REACHED, ROLES, PeerForm
 from node.admin.rendering import Pages
 from node.admin.window import Answer, Window
+from node.core.expiry import mark_reached
 from node.editing import Kind, caller_accepted
 from node.errors import IsocenterError
 from node.settings import RENDITIONS, Configuration
@@ -33,14 +34,12 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     def peers_page(request: Request, done: str = "") -> Response:
         configuration = window.editor.read()
         node = configuration.settings.node
-        with window.ledger.read() as connection:
-            turned_away = calls(connection, rejected=True)
         return pages.page(
             request,
             "peers.html",
             peers=configuration.peers,
             routes=configuration.routes,
-            unknown=unknown_callers(configuration, turned_away),
+            unknown=turned_away(window),
             node=node,
             host=socket.gethostname() if node.bind in EVERYWHERE else node.bind,
             kinds=KINDS,
@@ -109,7 +108,7 @@ def _add_asking_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
 @dataclass(frozen=True)
 class CertificateEnd:
-    """A line of the list of certificates. state: ready, ends soon, ended, or unusable."""
+    """A line of the list of certificates. state: ready, soon (it ends), or failed (it ended, or is unusable)."""
 
     setting: str
     subject: str
@@ -125,18 +124,21 @@ def ends_of(files: Sequence[CertificateFile], configuration: Configuration, now:
         if file.fault:
             yield CertificateEnd(file.setting, "", "", None, "failed", file.fault)
         for one in file.certificates:
-            left = one.days_left(now)
-            soon = left < configuration.settings.tls.warn_days
-            state = "failed" if left < 0 else "warn" if soon else "ready"
-            words = f"{'ended' if left < 0 else f'{left} days left'}" + (f": then {file.what_ends}" if soon else "")
+            left_days = one.days_left(now)
+            mark_days = mark_reached(left_days, configuration.settings.tls.warn_days)
+            state = "ready" if mark_days is None else "soon" if mark_days else "failed"
+            words = "ended" if state == "failed" else f"{left_days} days left"
+            words += "" if mark_days is None else f": then {file.what_ends}"
             yield CertificateEnd(file.setting, one.subject, one.issuer, one.not_after, state, words)
 
 
-def unknown_callers(configuration: Configuration, turned_away: list[Call]) -> list[Call]:
+def turned_away(window: Window) -> list[Call]:
     """The last call of each AE title and address that was turned away and is of no peer."""
-    known = {one.ae_title for one in configuration.peers}
+    known = {one.ae_title for one in window.editor.read().peers}
+    with window.ledger.read() as connection:
+        lately = calls(connection, rejected=True)
     latest: dict[tuple[str, str], Call] = {}
-    for call in turned_away:
+    for call in lately:
         if call.calling_ae not in known:
             latest.setdefault((call.calling_ae, call.address), call)
     return list(latest.values())

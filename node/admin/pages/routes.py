@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
-from node.admin.pages.editing import SAVED, Short, fault_of
+from node.admin.pages.editing import SAVED, Lines, Short, each_line, fault_of
 from node.admin.rendering import Pages
 from node.admin.window import Window
 from node.core.routing import Decision
@@ -20,7 +20,6 @@ from node.editing import Kind, Values
 from node.errors import IsocenterError
 from node.state.pauses import Pausable, paused
 
-Lines = Annotated[str, Field(max_length=2000)]
 PRIORITIES = ("stat", "urgent", "routine")
 MOST_FILES = 1000
 UPLOAD_LIMIT = 256 << 20
@@ -34,7 +33,7 @@ class RouteForm(BaseModel):
     of: Short = ""
     name: Short = ""
     model: Short
-    when: Annotated[str, Field(max_length=2000)] = ""
+    when: Lines = ""
     sources: list[Short] = []
     destinations: list[Short] = []
     priority: Short = "routine"
@@ -51,7 +50,7 @@ class RouteForm(BaseModel):
             "from": self.sources or None,
             "destinations": self.destinations,
             "priority": self.priority,
-            "to_ae": _lines(self.to_ae) or None,
+            "to_ae": each_line(self.to_ae) or None,
             "input": self._inputs() or None,
         }
         return found if self.of else {"name": self.name, **found}
@@ -60,15 +59,11 @@ class RouteForm(BaseModel):
         """What was said of inputs; one of which nothing is said is left out."""
         found: dict[str, dict[str, str | list[str]]] = {}
         for name, where, prefer in zip(self.input_name, self.input_where, self.input_prefer, strict=False):
-            condition, preferred = " ".join(where.split()), _lines(prefer)
+            condition, preferred = " ".join(where.split()), each_line(prefer)
             if name.strip() and (condition or preferred):
                 told = {"where": condition} if condition else {}
                 found[name.strip()] = {**told, "prefer": preferred} if preferred else {**told}
         return found
-
-
-def _lines(text: str) -> list[str]:
-    return [one.strip() for one in text.splitlines() if one.strip()]
 
 
 Filled = Annotated[RouteForm, Form()]

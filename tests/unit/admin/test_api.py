@@ -11,6 +11,7 @@ from node.core.role import Role
 from node.errors import ReasonCode
 from node.state import outbox, work
 from node.state.search import PAGE, Wanted, search
+from tests.makers.ledger import ct_slice
 from tests.makers.studies import happen, make_study, refuse
 from tests.makers.window import Opened, opened
 
@@ -198,9 +199,51 @@ def test_programs_change_peers_routes_and_users_as_people_do(window: Opened) -> 
     assert program.delete("/api/users/ada").status_code == 200
 
 
+def test_programs_let_callers_and_programs_in_as_people_do(window: Opened) -> None:
+    window.window.config_folder.mkdir()
+    program = window.program(Role.ADMIN)
+
+    assert program.get("/api/peers/unknown").json() == []
+    assert program.post("/api/peers/accept", json={"ae_title": "CT 1", "address": "192.0.2.9"}).json()["name"] == "ct-1"
+    assert program.get("/api/peers").json()[0]["addresses"] == ["192.0.2.9/32"]
+    assert program.post("/api/peers/accept", json={"ae_title": "CT 1"}).status_code == 422
+
+    token = program.post("/api/tokens", json={"name": "dashboard", "role": "viewer"}).json()["token"]
+    other = window.stranger()
+    other.headers["Authorization"] = f"Bearer {token}"
+    assert other.get("/api/outbox").status_code == 200
+    assert other.get("/api/tokens").status_code == 403
+    assert token not in program.get("/api/tokens").text
+    assert {one["created_by"] for one in program.get("/api/tokens").json() if one["name"] == "dashboard"} == {
+        "program-admin"
+    }
+    assert program.delete("/api/tokens/dashboard").status_code == 200
+    assert other.get("/api/outbox").status_code == 401
+
+
+def test_programs_try_the_routes_on_a_study(window: Opened) -> None:
+    folder = window.window.config_folder
+    folder.mkdir()
+    (folder / "peers.toml").write_text('[[peer]]\nname = "pacs"\nae_title = "P"\naddress = "a"\nport = 104\n')
+    (folder / "routes.toml").write_text(
+        '[[route]]\nname = "chest"\nmodel = "lung-ct"\ndestinations = ["pacs"]\n'
+        '[[route]]\nname = "off"\nenabled = false\nmodel = "lung-ct"\ndestinations = ["pacs"]\n'
+    )
+    one = ct_slice(1, study="s")
+    window.books.arrive(one)
+    program = window.program(Role.VIEWER)
+    chest, off = program.post("/api/routes/try", json={"study": one.study_uid}).json()
+
+    assert (chest["verdict"], chest["stacks"][0]["chosen"], chest["stacks"][0]["slices"]) == ("taken", True, 1)
+    assert (off["verdict"], off["why"]) == ("not-taken", "the route is disabled")
+    assert program.post("/api/routes/try", json={"study": "1.2.3"}).status_code == 404
+
+
 def test_programs_begin_a_look_and_read_what_was_seen(window: Opened) -> None:
     program = window.program(Role.ADMIN)
 
     assert program.get("/api/selftest").json() is None
     assert program.post("/api/selftest").status_code == 200
     assert program.get("/api/selftest").json()["subject"] == "journey"
+    assert program.get("/api/models/lung-ct/check").json() is None
+    assert program.post("/api/models/nothing/check").status_code == 404

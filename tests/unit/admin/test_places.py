@@ -281,7 +281,7 @@ def test_certificates_are_shown_with_their_end(tmp_path: Path, window: Opened) -
 
     page = browser.see("/peers")
     assert "CN=node \\&lt;1\\&gt;" in page
-    assert "days left" in page
+    assert re.search(r'<span class="state warn">\d days left: then ', page)
     assert "tls.certificate in node.toml" in page
     assert "TLS       yes" in page
 
