@@ -17,9 +17,10 @@ from node.admin.privacy import seen, seen_page, seen_story
 from node.admin.rendering import Pages
 from node.admin.security import visitor_of
 from node.admin.window import ModelShown, Window
+from node.core.job import JobState
 from node.core.outcome import Outcome
 from node.state import arrivals, work
-from node.state.listings import PAGE, Call, OnItsWay, calls, on_their_way
+from node.state.listings import PAGE, Call, ModelRun, OnItsWay, calls, on_their_way, runs_of
 from node.state.overview import Journey
 from node.state.pauses import Pausable, Paused, paused
 from node.state.rows import StudyRow
@@ -174,6 +175,12 @@ def _add_looking(router: APIRouter, window: Window, live: Live) -> None:
     def api_models() -> list[ModelShown]:
         """Models that are installed."""
         return list(window.models())
+
+    @router.get("/api/models/{name}/runs", responses=FAULTS)
+    def api_model_runs(name: Key, state: JobState | None = None) -> list[ModelRun]:
+        """Its last ten jobs, the newest first; of one state where that is asked for."""
+        with window.ledger.read() as connection:
+            return runs_of(connection, name, state)
 
     @router.get("/api/pauses", responses=FAULTS)
     def api_pauses() -> list[Paused]:

@@ -105,6 +105,7 @@ RIGHTS: dict[str, Role | Open] = {
     "api_outbox": VIEWER,
     "api_associations": VIEWER,
     "api_models": VIEWER,
+    "api_model_runs": VIEWER,
     "api_pauses": VIEWER,
     "api_steer_study": OPERATOR,
     "api_steer_job": OPERATOR,

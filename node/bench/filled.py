@@ -34,9 +34,18 @@ def fill(ledger: Ledger, studies: int, now: datetime) -> int:
             for table in schema.metadata.sorted_tables:
                 if table in rows:
                     connection.execute(table.insert(), rows[table])
-    with ledger.write() as connection:
-        connection.exec_driver_sql("ANALYZE")
+    _settle(ledger.engine)
     return studies * len(EVENTS)
+
+
+def _settle(engine: sa.Engine) -> None:
+    """Let the database see what it holds, as it does by itself while it is in use."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+    else:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE")
 
 
 def _study(number: int, at: datetime, chance: random.Random) -> Iterator[tuple[sa.Table, Row]]:

@@ -86,11 +86,13 @@ class ModelRun:
     peak_mb: int | None
 
 
-def runs_of(connection: sa.Connection, model: str, limit: int = 10) -> list[ModelRun]:
-    """A model's last jobs, the newest first."""
+def runs_of(connection: sa.Connection, model: str, state: JobState | None = None, limit: int = 10) -> list[ModelRun]:
+    """A model's last jobs, the newest first. state: only those in it."""
     table, attempt = schema.job, schema.attempt
-    query = sa.select(table).where(table.c.model == model).order_by(table.c.changed_at.desc()).limit(limit)
-    jobs = connection.execute(query).all()
+    query = sa.select(table).where(table.c.model == model)
+    if state is not None:
+        query = query.where(table.c.state == state.value)
+    jobs = connection.execute(query.order_by(table.c.changed_at.desc()).limit(limit)).all()
     tried = sa.select(attempt).where(
         attempt.c.job_id.in_([one.id for one in jobs]), attempt.c.stage == Stage.INFER.value
     )

@@ -1,5 +1,6 @@
 """All that the ledger knows of one study: how it came, what was decided, done and sent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -125,8 +126,9 @@ def story(connection: sa.Connection, key: str) -> Story:
     """The story of the study of that short id or Study Instance UID. Raises NotFound."""
     study = arrivals.get_study(connection, key)
     jobs = tuple(_job(connection, one) for one in reversed(work.jobs_of(connection, study.id)))
+    events = _events(connection, study.id, [one.job.id for one in jobs])
     return Story(study, series_of(connection, study.id), _callers(connection, study.id),
-                 _decisions(connection, study), jobs, _events(connection, study.id))  # fmt: skip
+                 _decisions(connection, study), jobs, events)  # fmt: skip
 
 
 def series_of(connection: sa.Connection, study_id: str) -> tuple[Series, ...]:
@@ -218,10 +220,12 @@ def _delivery(connection: sa.Connection, delivery: DeliveryRow, results: list[Re
     return DeliveryStory(delivery, tuple(reversed(events)), tuple(answers))
 
 
-def _events(connection: sa.Connection, study_id: str) -> tuple[Event, ...]:
-    """The study's history with that of its jobs, the latest lines of it, oldest first."""
-    table, job = schema.event, schema.job
-    jobs = sa.select(job.c.id).where(job.c.study_id == study_id)
+def _events(connection: sa.Connection, study_id: str, jobs: Sequence[str]) -> tuple[Event, ...]:
+    """The study's history with that of its jobs, the latest lines of it, oldest first.
+
+    The jobs are named one by one: PostgreSQL would go through every event for those of a subquery.
+    """
+    table = schema.event
     query = sa.select(table).where(sa.or_(table.c.study_id == study_id, table.c.job_id.in_(jobs)))
     rows = connection.execute(query.order_by(table.c.id.desc()).limit(MOST_EVENTS)).all()
     return tuple(Event(row.at, row.name, row.message) for row in reversed(rows))

@@ -11,20 +11,35 @@ from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages
 from node.admin.window import ModelShown, Window
 from node.core.checkup import Subject
+from node.core.job import JobState
 from node.errors import NotFound
 from node.state.listings import ModelRun, runs_of
 from node.state.pauses import Pausable, is_paused
 
+FAILURES = 5
+"""So many are shown."""
+
 
 @dataclass(frozen=True)
 class Told:
-    """A model and what is known of its work here."""
+    """A model and what is known of its work here. failed: its last failures, whenever they were."""
 
     model: ModelShown
     runs: tuple[ModelRun, ...]
+    failed: tuple[ModelRun, ...]
     routes: tuple[str, ...]
     is_paused: bool
     look: Markup
+
+    @property
+    def earlier_failed(self) -> list[ModelRun]:
+        """Failures that are not among the last runs."""
+        return [one for one in self.failed if one not in self.runs]
+
+    @property
+    def measured_mb(self) -> int | None:
+        """The most memory that one of these runs took; None where none was measured."""
+        return max((one.peak_mb for one in (*self.runs, *self.failed) if one.peak_mb), default=None)
 
 
 def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
@@ -38,6 +53,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
                 Told(
                     model=one,
                     runs=tuple(runs_of(connection, one.name)),
+                    failed=tuple(runs_of(connection, one.name, JobState.FAILED, FAILURES)),
                     routes=tuple(route.name for route in routes if route.model == one.name),
                     is_paused=is_paused(connection, Pausable.MODEL, one.name),
                     look=shown(request, pages, window, Subject.MODEL, one.name),

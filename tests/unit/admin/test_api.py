@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.core.job import DeliveryEvent, DeliveryState, JobState
+from node.core.job import DeliveryEvent, DeliveryState, JobEvent, JobState
 from node.core.outcome import Outcome
 from node.core.role import Role
 from node.errors import ReasonCode
@@ -71,6 +71,33 @@ def test_what_is_parked_is_sent_or_dropped_from_the_outbox(window: Opened) -> No
     assert browser.submit(f"/deliveries/{second.delivery}/drop", reason="a test study").status_code == 303
     assert state_of(window, first.delivery) is DeliveryState.WAITING
     assert state_of(window, second.delivery) is DeliveryState.DROPPED
+
+
+def test_what_waits_can_be_dropped_too(window: Opened) -> None:
+    made = make_study(window.books, "a")
+    page = window.user(Role.OPERATOR).see("/outbox")
+
+    assert f'action="/deliveries/{made.delivery}/drop"' in page
+    assert f'action="/deliveries/{made.delivery}/drop"' not in window.user(Role.VIEWER).see("/outbox")
+
+
+def test_a_model_shows_the_memory_it_took_and_failures_of_long_ago(window: Opened) -> None:
+    books = window.books
+    made = make_study(books, "old")
+    window.window.operator.again(made.job, books.clock())
+    with books.ledger.write() as connection:
+        job = work.get_job(connection, made.job)
+        assert work.end_job(connection, job, JobEvent.FAILED, books.clock(), message="<out> of memory")
+    for number in range(12):
+        books.clock.forward(seconds=1)
+        make_study(books, f"s{number}")
+    page = window.user(Role.VIEWER).see("/models")
+    program = window.program(Role.VIEWER)
+
+    assert "900 MB declared, 100 MB measured at most" in page
+    assert page.index("Last runs") < page.index("Failed earlier") < page.index("&lt;out&gt; of memory")
+    assert len(program.get("/api/models/lung-ct/runs").json()) == 10
+    assert [one["job_id"] for one in program.get("/api/models/lung-ct/runs?state=failed").json()] == [made.job]
 
 
 def test_programs_steer_as_people_do(window: Opened) -> None:

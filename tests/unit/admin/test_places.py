@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,7 @@ def test_keys_that_the_form_does_not_know_stay(window: Opened) -> None:
 def test_certificates_are_shown_with_their_end(tmp_path: Path, window: Opened) -> None:
     authority = Authority(tmp_path / "tls")
     made = authority.sign("/CN=node <1>", days=5)
+    window.books.clock.at = datetime.now(UTC)
     browser = window.user(Role.VIEWER)
     (window.window.config_folder / "node.toml").write_text(
         f'[tls]\ncertificate = "{made.certificate}"\nkey = "{made.key}"\nauthorities = "{authority.certificate}"\n'
@@ -284,6 +286,8 @@ def test_certificates_are_shown_with_their_end(tmp_path: Path, window: Opened) -
     assert re.search(r'<span class="state warn">\d days left: then ', page)
     assert "tls.certificate in node.toml" in page
     assert "TLS       yes" in page
+    window.books.clock.forward(days=6)
+    assert re.search(r'<span class="state bad">ended: then ', window.user(Role.ADMIN).see("/peers"))
 
 
 @pytest.mark.parametrize(
