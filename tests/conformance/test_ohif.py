@@ -10,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import SimpleITK as sitk  # noqa: N813  - its own name for itself
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalMammographyXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForPresentation,
+)
 
 from ai.contract import ModelCard
 from ai.findings import Findings, Map, Segment
@@ -92,11 +97,25 @@ def everything(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> 
         yield viewer, truth
 
 
-@pytest.fixture(scope="module")
-def radiograph(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Viewer, Findings]]":
+RADIOGRAPHS = {
+    "CR": {"SOPClassUID": ComputedRadiographyImageStorage, "WindowCenter": 500},
+    "DX": {"SOPClassUID": DigitalXRayImageStorageForPresentation, "WindowCenter": 500},
+    "MG": {
+        "SOPClassUID": DigitalMammographyXRayImageStorageForPresentation,
+        "WindowCenter": 4095 - 500,
+        "photometric": "MONOCHROME1",
+    },
+}
+"""Bright from edge to edge."""
+
+
+@pytest.fixture(scope="module", params=RADIOGRAPHS)
+def radiograph(
+    request: pytest.FixtureRequest, browser: "Browser", tmp_path_factory: pytest.TempPathFactory
+) -> "Iterator[tuple[Viewer, Findings]]":
     """What is sent of a radiograph without being asked for."""
     folder = tmp_path_factory.mktemp("radiograph")
-    made = make_radiograph(folder / "source", WindowCenter=500)  # bright from edge to edge
+    made = make_radiograph(folder / "source", Modality=request.param, **RADIOGRAPHS[request.param])
     truth = flat_findings(made)
     with seen(browser, folder, made, truth, FLAT_CARD) as viewer:
         yield viewer, truth
