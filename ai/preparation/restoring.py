@@ -113,6 +113,9 @@ def _whole(prepared: Prepared, array: Array, of: str | None) -> Part:
     """The whole source grid of an input. Raises ModelFailed where the array does not lie on its prepared grid."""
     placed = prepared.placed[of or prepared.reference]
     if array.shape[-3:] != placed.shape:
-        raise ModelFailed(f"a result of shape {array.shape[-3:]} does not lie on the prepared grid {placed.shape}")
+        raise ModelFailed(
+            f"a result of shape {array.shape[-3:]} does not lie on the prepared grid {placed.shape}: where a network "
+            "needs sizes that are a multiple of some number, add a step `pad-to`"
+        )
     slices, rows, columns = placed.source.array.shape
     return Part(placed, (0, 0, 0), (slices, rows, columns))

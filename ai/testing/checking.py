@@ -17,19 +17,19 @@ from ai.agreement import check_findings
 from ai.contract import Model, Predict
 from ai.device import Device
 from ai.errors import ModelError, ModelFailed, ModelRefused
-from ai.findings import Findings, Mask
+from ai.findings import Findings
 from ai.preparation.pipeline import prepare
 from ai.preparation.restoring import restore_mask
 from ai.step import Family
+from ai.testing.comparing import AS_SEEN, EXACT, Tolerance, dice, differences
 from ai.testing.memory import PeakMemory
-from ai.testing.samples import moved, unsuitable, views
+from ai.testing.samples import View, moved, unsuitable, views
 from ai.volume import Inputs
 
-SAME_DICE, SAME_SHARE = 0.98, 0.02
-"""Findings agree where regions overlap so far and numbers differ by no more than this share (probabilities: by it)."""
 SHIFT_MM = (137.25, -48.5, 311.75)
 BACK_DICE, BACK_VOXELS = 0.98, 0.5
 OPENING = "opening"
+NOTHING = "nothing, so that what follows says little: give a study in which it finds something"
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,16 @@ def _properties(model: Model, predict: Attempt, samples: Sequence[Inputs], begin
     yield _within("memory", grown_mb, model.card.memory_mb, "MB", "memory_mb")
     yield _within("time", seconds, model.card.timeout_s, "s", "timeout_s")
     begin("determinism")
-    yield _same("determinism", predict, sample, findings, "seed or remove what is random, sum in one order")
+    mend = "seed or remove what is random, sum in one order; until then, nothing can be said of place and orientation"
+    again = _compared("determinism", predict(sample), findings, mend)
+    yield again
     if model.card.prepare:
         begin("geometry there and back")
         yield _there_and_back(model, sample)
-    if sample.reference_volume.affine_lps is not None:
+    if again.holds and sample.reference_volume.affine_lps is not None:
         begin("place")
         mend = "findings must not depend on where the table stood"
-        yield _same("place", predict, moved(sample, SHIFT_MM), findings, mend)
+        yield _compared("place", predict(moved(sample, SHIFT_MM)), findings, mend)
         yield from _orientations(model, predict, sample, findings, begin)
 
 
@@ -133,15 +135,21 @@ def _finds(model: Model, predict: Attempt, sample: Inputs) -> tuple[Taken | None
         check_findings(found, model, sample)
     except ModelFailed as failed:
         return None, Verdict("findings", holds=False, seen=str(failed), mend="mend what the message names")
-    return (sample, found, grown_mb, seconds), Verdict("findings", holds=True, seen=_counted(found))
+    seen = _counted(found) if _any(found) or found.measurements else NOTHING
+    return (sample, found, grown_mb, seconds), Verdict("findings", holds=True, seen=seen)
 
 
 def _counted(findings: Findings) -> str:
-    parts = {
-        "segments": findings.segments, "measurements": findings.measurements, "detections": findings.detections,
-        "classifications": findings.classifications, "maps": findings.maps, "derived series": findings.derived,
-    }  # fmt: skip
-    return ", ".join(f"{len(found)} {what}" for what, found in parts.items() if found) or "nothing"
+    parts = [
+        (findings.segments, "segment", "segments"),
+        (findings.measurements, "measurement", "measurements"),
+        (findings.detections, "detection", "detections"),
+        (findings.classifications, "classification", "classifications"),
+        (findings.maps, "map", "maps"),
+        (findings.derived, "derived series", "derived series"),
+    ]
+    counted = [f"{len(found)} {one if len(found) == 1 else many}" for found, one, many in parts if found]
+    return ", ".join(counted) or "nothing"
 
 
 def _refuses(predict: Attempt, sample: Inputs, begin: Begin) -> Iterator[Verdict]:
@@ -178,11 +186,6 @@ def _within(name: str, found: float | None, declared: int, unit: str, key: str) 
     return Verdict(name, holds=holds, seen=f"{found:.3g} {unit} of {declared} {unit} declared", mend=mend)
 
 
-def _same(name: str, predict: Attempt, inputs: Inputs, expected: Findings, mend: str) -> Verdict:
-    """Exactly the same findings."""
-    return _compared(name, predict(inputs), expected, lambda mask: mask, dice=1.0, share=1e-5, mend=mend)
-
-
 def _orientations(
     model: Model, predict: Attempt, sample: Inputs, expected: Findings, begin: Begin
 ) -> Iterator[Verdict]:
@@ -190,51 +193,16 @@ def _orientations(
     for view in views(sample, model.card):
         name = f"orientation: {view.name}"
         begin(name)
-        found = predict(view.inputs)
-        yield _compared(name, found, expected, view.back, dice=SAME_DICE, share=SAME_SHARE, mend=mend)
+        yield _compared(name, predict(view.inputs), expected, mend, AS_SEEN, view)
 
 
 def _compared(
-    name: str,
-    found: Said,
-    expected: Findings,
-    back: Callable[[Mask], Mask],
-    *,
-    dice: float,
-    share: float,
-    mend: str,
+    name: str, found: Said, expected: Findings, mend: str, within: Tolerance = EXACT, view: View | None = None
 ) -> Verdict:
     if isinstance(found, BaseException):
         return Verdict(name, holds=False, seen=in_words(found), mend=mend)
-    differing = list(_differences(found, expected, back, dice=dice, share=share))
+    differing = list(differences(found, expected, within, view))
     return Verdict(name, holds=not differing, seen="; ".join(differing) or "the same", mend=mend if differing else "")
-
-
-def _differences(
-    found: Findings, expected: Findings, back: Callable[[Mask], Mask], *, dice: float, share: float
-) -> Iterator[str]:
-    for one in expected.segments:
-        other = found.segment(one.key)
-        overlap = _dice(one.mask, back(other.mask)) if other else 0.0
-        if overlap < dice:
-            yield f"segment {one.key}: Dice {overlap:.3f}"
-    numbers = {(one.key, *one.segments): one.value for one in found.measurements}
-    for measured in expected.measurements:
-        value = numbers.get((measured.key, *measured.segments), np.inf)
-        if abs(value - measured.value) > share * max(abs(measured.value), 1e-6):
-            yield f"measurement {measured.key}: {value:.6g}, was {measured.value:.6g}"
-    chances = {one.key: one.probability for one in found.classifications}
-    for classified in expected.classifications:
-        chance = chances.get(classified.key, np.inf)
-        if abs(chance - classified.probability) > share:
-            yield f"classification {classified.key}: {chance:.4f}, was {classified.probability:.4f}"
-    if len(found.detections) != len(expected.detections):
-        yield f"{len(found.detections)} detections, were {len(expected.detections)}"
-
-
-def _dice(a: Mask, b: Mask) -> float:
-    total = np.count_nonzero(a) + np.count_nonzero(b)
-    return 2 * np.count_nonzero(a & b) / total if total else 1.0
 
 
 def _there_and_back(model: Model, sample: Inputs) -> Verdict:
@@ -260,7 +228,7 @@ def _there_and_back(model: Model, sample: Inputs) -> Verdict:
     soft = np.clip(1.5 - distance(placed.to_source, placed.shape), 0, 1)
     back = restore_mask(prepared, soft)
     truth = distance(np.eye(4), back.shape) <= 1
-    overlap = _dice(back, truth)
+    overlap = dice(back, truth)
     away = [float(abs(np.mean(a) - np.mean(b))) for a, b in zip(np.nonzero(back), np.nonzero(truth), strict=True)]
     holds = overlap >= BACK_DICE and max(away) < BACK_VOXELS
     seen = f"Dice {overlap:.3f}, centroid {max(away):.2f} voxels away"

@@ -68,6 +68,13 @@ class View:
         turned: Array = np.flip(mask, self.reversed_axes).transpose(np.argsort(self.axes))
         return turned
 
+    def places_back(self, places: Array, grid: str) -> Array:
+        """Places (n, 3) in voxels of an input of the view, in those of the sample's."""
+        last = np.array(self.inputs.volumes[grid].array.shape) - 1
+        turned = np.where(np.isin(np.arange(3), self.reversed_axes), last - places, places)
+        found: Array = turned[:, np.argsort(self.axes)]
+        return found
+
 
 def views(inputs: Inputs, card: ModelCard) -> Iterator[View]:
     """The sample with slices in the other order, turned in its plane, and as every other stack that the card takes."""

@@ -140,7 +140,7 @@ def faulty(inputs: Inputs, inner: Predict) -> Findings:
     ("predict", "expected"),
     [
         (careless, {"refusal", "orientation"}),
-        (restless, {"determinism", "place", "orientation"}),
+        (restless, {"determinism"}),
         (rooted, {"place"}),
         (astray, {"findings"}),
         (greedy, {"memory"}),
