@@ -11,12 +11,15 @@ import torch
 from ai.device import Device
 from ai.memory import begin_peak, peak_mb
 from ai.networks.architectures import build
-from ai.networks.declared import Activation, Precision, WindowCard
+from ai.networks.declared import Precision, WindowCard
+from ai.networks.heads import Activation
 from ai.networks.model import NetworkModel
 from ai.networks.running import RunningNetwork
 from ai.networks.timing import UNET_20M, UNET_SMALL, network_card
 from ai.volume import Inputs, Volume
-from tests.makers.networks import write_bright
+from tests.makers.networks import SEGMENT, write_bright
+from tests.unit.ai.networks.test_detected import Twofold, made
+from tests.unit.ai.networks.test_model import CLASSES
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")]
 CPU, GPU = Device(), Device("cuda")
@@ -26,7 +29,8 @@ TOLERANCE = {Precision.FP32: 5e-3, Precision.BF16: 5e-2}
 
 def said(device: Device, precision: Precision = Precision.FP32) -> np.ndarray:
     torch.manual_seed(0)
-    card = replace(network_card((48, 48, 48), precision), activation=Activation.SOFTMAX)
+    card = network_card((48, 48, 48), precision)
+    card = replace(card, heads=(replace(card.heads[0], activation=Activation.SOFTMAX),))
     image = np.random.default_rng(0).random((1, 64, 96, 80), dtype=np.float32)
     with closing(RunningNetwork(build("unet", UNET_SMALL).eval(), card, device)) as running:
         return running(running.load(image))
@@ -47,6 +51,21 @@ def test_findings_of_a_folders_model_are_the_same(tmp_path: Path) -> None:
             found += [predict(inputs).segments[0].mask, predict(inputs).segments[0].mask]
 
     assert all(np.array_equal(one, found[0]) for one in found)
+
+
+def test_several_outputs_are_the_same(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).random((20, 30, 40), dtype=np.float32)
+    inputs = Inputs({"image": Volume(array, np.eye(4), (1.0, 1.0, 1.0))}, "image")
+    outputs = '[[network.output]]\nfinds = "segments"\n[[network.output]]\nfinds = "classifications"\n'
+    chain = '[[finish]]\nstep = "argmax"\n'
+    model = made(tmp_path / "m", Twofold(), outputs, SEGMENT + CLASSES.format("one"), chain)
+    found = []
+    for device in (CPU, GPU):
+        with model.open(device) as predict:
+            found.append(predict(inputs))
+
+    np.testing.assert_array_equal(found[1].segments[0].mask, found[0].segments[0].mask)
+    assert found[1].classifications[0].probability == pytest.approx(found[0].classifications[0].probability, abs=1e-5)
 
 
 def test_where_the_gpu_is_full_the_processor_does_it() -> None:

@@ -70,6 +70,21 @@ def test_safetensors_say_what_the_network_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, said[1] > said[0])
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_channels_last_says_the_same(tmp_path: Path, dimensions: int) -> None:
+    torch.manual_seed(0)
+    layers = {2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[dimensions]
+    content = scripted(torch.nn.Sequential(layers(1, 4, 3, padding=1), layers(4, 2, 1)))
+    lines = f'kind = "torchscript"\nfinds = "segments"\ndimensions = {dimensions}\n'
+    found = []
+    for number, more in enumerate(("", "channels_last = true\ncompile = true\n")):
+        model = NetworkModel(write_model(tmp_path / f"m{number}", content, lines + more))
+        found.append(predict(model, volume(image((6, 20, 16)))).segments[0].mask)
+
+    assert 0.02 < found[0].mean() < 0.98
+    np.testing.assert_array_equal(found[1], found[0])
+
+
 def test_the_same_input_gives_the_same_bits(tmp_path: Path) -> None:
     lines = 'kind = "torchscript"\nfinds = "maps"\n[network.window]\nsize = [16, 16, 16]\noverlap = 0.5'
     torch.manual_seed(0)
