@@ -10,6 +10,7 @@ import structlog
 
 from node.errors import ConfigurationInvalid
 from node.settings import TlsTable
+from node.state.stamps import stamps_of
 
 log = structlog.get_logger()
 
@@ -37,7 +38,7 @@ class Tls:
         self._table = table
         self._files = tuple(Path(one) for one in (table.certificate, table.key, table.authorities))
         self._lock = threading.Lock()
-        self._stamp = self._stamped()
+        self._stamps = stamps_of(self._files)
         self._context = self._load()
         self._looked_at = time.monotonic()
 
@@ -50,25 +51,14 @@ class Tls:
             return self._context
 
     def _look(self) -> None:
-        stamp = self._stamped()
-        if stamp != self._stamp:
-            self._stamp = stamp
+        stamps = stamps_of(self._files)
+        if stamps != self._stamps:
+            self._stamps = stamps
             try:
                 self._context = self._load()
                 log.info("certificates-reloaded", certificate=self._table.certificate)
             except ConfigurationInvalid as error:
                 log.warning("certificates-unusable", why=f"{error}; the ones before stay in use")
-
-    def _stamped(self) -> tuple[tuple[int, int], ...]:
-        """What tells whether a file was replaced; zeros for one that is not there."""
-        found = []
-        for path in self._files:
-            try:
-                status = path.stat()
-                found.append((status.st_mtime_ns, status.st_ino))
-            except OSError:
-                found.append((0, 0))
-        return tuple(found)
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -10,6 +10,7 @@ import structlog
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid
 from node.settings import Configuration
+from node.state.stamps import Stamp, stamps_of, stamps_of_cards
 
 log = structlog.get_logger()
 
@@ -21,8 +22,6 @@ READ_BY = {
     "model": (),
 }
 """Which files each role works by; node.toml holds from start to start."""
-CARDS = "*/card.toml"
-"""Of installed models; folders that are being made have names that begin with a dot."""
 
 
 class Named(Protocol):
@@ -68,17 +67,17 @@ class Watch:
         """names: in the folder, or whole paths. judge: raises ConfigurationInvalid where the process could not start
         with what was found. models: the folder whose cards are watched too."""
         self._paths, self._folder, self._judge, self._models = [folder / one for one in names], folder, judge, models
-        self._stamp, self._cards = self._stamped(), self._stamped_cards()
+        self._files, self._cards = stamps_of(self._paths), self._look_at_cards()
         self.are_models_replaced = False
         """Whether it was also models that were found to be replaced."""
 
     def changed(self) -> Configuration | None:
         """The configuration, where one of the files was replaced since the last look and all of it is valid."""
-        stamp, cards = self._stamped(), self._stamped_cards()
-        if (stamp, cards) == (self._stamp, self._cards):
+        files, cards = stamps_of(self._paths), self._look_at_cards()
+        if (files, cards) == (self._files, self._cards):
             return None
         self.are_models_replaced = self.are_models_replaced or cards != self._cards
-        self._stamp, self._cards = stamp, cards
+        self._files, self._cards = files, cards
         try:
             found = read_configuration(self._folder)
             if self._judge is not None:
@@ -88,20 +87,8 @@ class Watch:
             return None
         return found
 
-    def _stamped(self) -> tuple[tuple[int, int], ...]:
-        return tuple(_stamp_of(path) for path in self._paths)
-
-    def _stamped_cards(self) -> tuple[tuple[Path, tuple[int, int]], ...]:
-        cards = [] if self._models is None else sorted(self._models.glob(CARDS))
-        return tuple((path, _stamp_of(path)) for path in cards if not path.parent.name.startswith("."))
-
-
-def _stamp_of(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_ino
+    def _look_at_cards(self) -> tuple[tuple[Path, Stamp], ...]:
+        return () if self._models is None else stamps_of_cards(self._models)
 
 
 def follow(watch: Watch, take: Callable[[Configuration], None], stop: threading.Event) -> None:

@@ -1,7 +1,6 @@
 """What a process works with: the models whose cards can be used, and routes that name them."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 import structlog
 
@@ -12,6 +11,7 @@ from node.intake.routes import compile_route
 from node.jobs.catalogue import installed_models, model_facts
 from node.service.destinations import destinations_of
 from node.settings import Configuration
+from node.state.stamps import stamps_of_cards
 
 log = structlog.get_logger()
 
@@ -41,15 +41,10 @@ class Judge:
 
     def facts(self, configuration: Configuration) -> Mapping[str, ModelFacts]:
         """What routing needs of the models that can be used."""
-        stamp = (configuration.models, _stamp_of(configuration.models))
-        if self._read is None or self._read[0] != stamp:
-            self._read = (stamp, model_facts(usable_models(configuration)))
+        stamps = stamps_of_cards(configuration.models)
+        if self._read is None or self._read[0] != stamps:
+            self._read = (stamps, model_facts(usable_models(configuration)))
         return self._read[1]
-
-
-def _stamp_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    found = ((path, path.stat()) for path in sorted(folder.glob("*/card.toml")))
-    return tuple((str(path), status.st_mtime_ns, status.st_ino) for path, status in found)
 
 
 def _tell(name: str, error: CardInvalid) -> None:
