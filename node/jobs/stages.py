@@ -147,8 +147,9 @@ class Stages:
             )
             for one in made:
                 rows.append(self._row(one, profile.kind(one.kind.value), job, len(rows)))
-            is_due = RenditionKind.SEG in profile.renditions and grid.affine_lps is not None
-            if is_due and present_segments(findings, card) and made[0].kind is not RenditionKind.SEG:
+            is_wanted = RenditionKind.SEG in profile.renditions and grid.affine_lps is not None
+            is_made = any(one.kind is RenditionKind.SEG for one in made)
+            if is_wanted and not is_made and present_segments(findings, card):
                 left_out.append(
                     f"larger than the {(profile.largest_seg_bytes or 0) / 1e6:g} MB that a destination takes"
                 )

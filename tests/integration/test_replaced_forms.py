@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
 from ai.exchange import save_findings
 from node.core.forms import LABEL_MAP
@@ -40,9 +41,10 @@ WITHOUT_LABEL_MAPS = (
 class Station:
     """A node's parts around one run whose masks are disjoint, for one destination that may choose."""
 
-    def __init__(self, found: Books, pacs: StandInPacs) -> None:
+    def __init__(self, found: Books, pacs: StandInPacs, **settings: object) -> None:
         self.books, self.pacs = found, pacs
-        peer = Peer(name="pacs", ae_title="PACS", address="127.0.0.1", port=pacs.port, segmentation="auto")
+        asked = {"segmentation": "auto", **settings}
+        peer = Peer(name="pacs", ae_title="PACS", address="127.0.0.1", port=pacs.port, **asked)
         self.destination = Destination("pacs", "PACS", "127.0.0.1", pacs.port, "ISOCENTER", None, 5, 5, 5, 5)
         parts = found.ledger, found.queue, found.home
         peers = {"pacs": peer}
@@ -127,6 +129,19 @@ def test_what_a_destination_takes_decides_what_is_encoded(
         assert delivery.state is DeliveryState.ACCEPTED
         assert station.arrived()[LABEL_MAP if accepts is None else BINARY_SEG] == 1
         assert station.arrived()[BINARY_SEG if accepts is None else LABEL_MAP] == 0
+
+
+def test_a_run_of_which_a_destination_can_take_nothing_goes_to_a_person(found: Books, tmp_path: Path) -> None:
+    """It wants the segmentation alone, which is larger than it takes: the run ends, and its history says why."""
+    with StandInPacs(tmp_path / "pacs") as pacs:
+        station = Station(found, pacs, renditions=("seg",), largest_seg_mb=0.01)
+        station.run()
+        delivery = station.deliver()
+    with found.ledger.read() as connection:
+        (told,) = connection.execute(sa.select(schema.event).where(schema.event.c.name == "segmentation-left-out"))
+
+    assert delivery.state is DeliveryState.PARKED
+    assert told.message == "larger than the 0.01 MB that a destination takes"
 
 
 def test_one_that_was_never_asked_gets_a_binary_one(found: Books, tmp_path: Path) -> None:
