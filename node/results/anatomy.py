@@ -16,7 +16,7 @@ PAIRED = frozenset(
 """Values of Body Part Examined that come in twos (PS3.16 annex L)."""
 
 SIDES = ("L", "R")
-IMAGES = frozenset({RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE})
+PAGES = frozenset({RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE})
 """Kinds with the General Image module, which state the laterality of the one image."""
 
 AS_THEY_ARE = frozenset({RenditionKind.DERIVED, RenditionKind.RTSTRUCT})
@@ -31,7 +31,7 @@ def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
         result.BodyPartExamined = part
     if kind in AS_THEY_ARE:
         return
-    if kind in IMAGES:
+    if kind in PAGES:
         for keyword in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
             if origin.header.get(keyword):
                 result[keyword] = origin.header[keyword]

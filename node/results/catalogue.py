@@ -10,16 +10,12 @@ from pydicom.sr.codedict import codes
 from node.results.checks import expect
 from node.results.result import ResultObject
 from node.results.stamp import SERIES_CODES
-from node.results.uids import RenditionKind
 
 CATALOGUE = codes.DCM.DICOMObjectCatalog
 """A container beyond TID 1500, which is extensible; displays that follow IHE AIR walk from the root (RAD-136)."""
 
 PURPOSE = codes.DCM.CurrentProcedureEvidence
 """Of a reference to a kind that has no code of its own."""
-
-IMAGES = frozenset({RenditionKind.SEG, RenditionKind.SUMMARY, RenditionKind.MAP, RenditionKind.DERIVED})
-"""Kinds that a report refers to as images; the others are composite objects (PS3.3 C.18.3, C.18.4)."""
 
 CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
@@ -32,7 +28,7 @@ def catalogue_of(results: Sequence[ResultObject]) -> hd.sr.ContainerContentItem:
 
 
 def _reference(one: ResultObject) -> hd.sr.ImageContentItem | hd.sr.CompositeContentItem:
-    item = hd.sr.ImageContentItem if one.kind in IMAGES else hd.sr.CompositeContentItem
+    item = hd.sr.ImageContentItem if one.kind.is_image else hd.sr.CompositeContentItem
     return item(
         name=SERIES_CODES.get(one.kind, PURPOSE),
         referenced_sop_class_uid=one.sop_class_uid,

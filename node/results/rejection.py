@@ -27,14 +27,6 @@ TITLE = codes.DCM.RejectedForQualityReasons
 """IOCM's other titles would be untrue: a result that was replaced is no danger to the patient (113037), was made under
 the right worklist entry (113038), and has not been kept long enough (113039)."""
 
-IMAGE_CLASSES = frozenset(
-    {
-        *("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7", "1.2.840.10008.5.1.4.1.1.30"),
-        "1.2.840.10008.5.1.4.1.1.7",
-    }
-)
-"""Of our kinds, those that are images; derived images are known by their kind."""
-
 
 @dataclass(frozen=True)
 class Replaced:
@@ -44,10 +36,6 @@ class Replaced:
     series_uid: SeriesUID
     sop_class_uid: ClassUID
     sop_uid: InstanceUID
-
-    @property
-    def is_image(self) -> bool:
-        return self.sop_class_uid in IMAGE_CLASSES or self.kind is RenditionKind.DERIVED
 
 
 def encode_rejection(
@@ -110,7 +98,7 @@ def _build(replaced: Sequence[Replaced], words: str, edition: Edition, destinati
 def _named(one: Replaced, origin: Origin) -> Dataset:
     named = identified(origin, one.sop_uid, one.sop_class_uid)
     named.SeriesInstanceUID = one.series_uid
-    if one.is_image:
+    if one.kind.is_image:
         named.Rows = named.Columns = 1  # they tell an image
     return named
 

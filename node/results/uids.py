@@ -26,6 +26,20 @@ class RenditionKind(str, Enum):
     REJECTION = "rejection"
     """Beside all others: which objects of earlier runs they replace."""
 
+    @property
+    def is_image(self) -> bool:
+        """Documents refer to images, and to the others as composite objects (PS3.3 C.18.3, C.18.4)."""
+        return self in IMAGES
+
+
+IMAGES = frozenset(
+    {
+        *(RenditionKind.SEG, RenditionKind.MAP, RenditionKind.DERIVED),
+        *(RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE),
+    }
+)
+"""Kinds that have rows and columns of pixels."""
+
 
 @dataclass(frozen=True)
 class RunIdentity:

@@ -89,6 +89,12 @@ def test_every_kind_is_a_series_of_its_own_and_what_is_named_goes_first(runs: di
     assert list(series) == ["seg", "map", "derived", "text", "summary", "gsps", "ko", "rtstruct", "pdf", "sr"]
 
 
+@pytest.mark.parametrize("source", SOURCES)
+def test_images_are_the_kinds_that_have_rows(runs: dict[str, Run], source: str) -> None:
+    for one in runs[source].objects:
+        assert ("Rows" in pydicom.dcmread(one.path, stop_before_pixels=True)) is one.kind.is_image, one.kind
+
+
 def test_a_radiograph_gets_what_viewers_show_of_one(runs: dict[str, Run]) -> None:
     """No segmentation, contours or map, which need a place in the patient; the map is in the summary."""
     kinds = {one.kind.value for one in runs["radiograph"].objects}

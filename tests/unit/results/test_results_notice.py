@@ -46,6 +46,7 @@ def test_a_notice_holds_nothing_that_a_result_holds(tmp_path: Path) -> None:
     assert "MeasuredValueSequence" not in document.to_json()
     assert document.ConceptNameCodeSequence[0].CodeMeaning == "AI analysis not performed"
     assert [one.kind.value for one in made] == ["notice", "notice-page"]
+    assert ["Rows" in pydicom.dcmread(one.path) for one in made] == [one.kind.is_image for one in made] == [False, True]
 
 
 def test_a_notice_names_its_images_and_patient(tmp_path: Path) -> None:
