@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code
 
 from ai.contract import ModelCard, SegmentCard
 from ai.findings import Findings, Measurement
+from ai.masks import voxels_by_slice
 from node.results.asserted import (
     classification_code,
     classification_group,
@@ -23,7 +24,7 @@ from node.results.coding import concept
 from node.results.contours import contours_of
 from node.results.drawn import Outlined, line_of, outline_of, regions_of
 from node.results.evidence import evidence_of
-from node.results.outline import area, draw_outline
+from node.results.outline import area
 from node.results.profile import ReportClass
 from node.results.result import ResultObject
 from node.results.segmentation import mask_of
@@ -167,8 +168,9 @@ def _outlined_group(
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Where no segmentation goes with the report, the region is its outlines on all slices, the largest first."""
     mask = mask_of(findings, segment)
-    largest = draw_outline(mask).slice_index
-    reached = sorted(np.flatnonzero(mask.any(axis=(1, 2))).tolist(), key=lambda index: abs(index - largest))
+    voxels = voxels_by_slice(mask)
+    largest = int(np.argmax(voxels))
+    reached = sorted(np.flatnonzero(voxels).tolist(), key=lambda index: abs(index - largest))
     lines = [
         Outlined(index, line) for index in reached for line in sorted(contours_of(mask[index]), key=area, reverse=True)
     ]
