@@ -160,7 +160,8 @@ def _layers(findings: Findings, card: ModelCard, slices: int) -> list[Layer]:
         shown = np.zeros(slices)
         for one in findings.detections:
             for outline in outlines_of(one) if one.key == detection.key and one.grid == card.reference else ():
-                shown[outline.slice_index] += 1
+                if 0 <= outline.slice_index < slices:  # encoding refuses the others, and the run is looked at then
+                    shown[outline.slice_index] += 1
         layers.append(Layer(detection.label, DETECTION_COLOUR, shown))
     for card_of_map in card.maps:
         for values in (one.values for one in findings.maps if one.key == card_of_map.key and len(one.values) == slices):

@@ -83,6 +83,13 @@ def run(tmp_path: Path) -> Iterator[Run]:
         yield Run(found, Previews(found.ledger, tmp_path, models(), decode_memory_mb=2000), files)
 
 
+def find(run: Run, findings: Findings) -> None:
+    """The job's findings are these."""
+    for old in (run.books.home / "work").iterdir():
+        old.unlink()
+    save_findings(findings, run.books.home / "work")
+
+
 def pixels(run: Run, index: int, *, findings: bool = True) -> np.ndarray:
     png = run.previews.picture("j1", index, CT_VIEWS[0], findings=findings)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
@@ -119,12 +126,7 @@ def test_detections_and_maps_are_drawn_where_they_are(run: Run) -> None:
     heat = np.zeros((30, 50, 60), np.float32)
     heat[FOUND + 2, 5:15, 40:50] = 1.0
     box = np.array([[FOUND, 20.0, 10.0], [FOUND, 30.0, 25.0]])
-    folder = run.books.home / "work"
-    for old in folder.iterdir():
-        old.unlink()
-    save_findings(
-        Findings(detections=(Detection("nodule", Shape.BOX, box, "ct", 0.9),), maps=(Map("heat", heat, "ct"),)), folder
-    )
+    find(run, Findings(detections=(Detection("nodule", Shape.BOX, box, "ct", 0.9),), maps=(Map("heat", heat, "ct"),)))
     scale = pixels(run, 0).shape[1] / 60
     rows, columns = np.nonzero(coloured(pixels(run, FOUND)))
     warm = coloured(pixels(run, FOUND + 2))
@@ -136,6 +138,19 @@ def test_detections_and_maps_are_drawn_where_they_are(run: Run) -> None:
     assert not warm[:, : int(38 * scale)].any()
     assert [(one.label, one.slices) for one in preview.drawn] == [("Nodule", 1), ("Heat", 1)]
     assert preview.start == FOUND + 2
+
+
+def test_a_detection_outside_the_images_is_on_no_slice(run: Run) -> None:
+    """Its job fails before anything is sent; the operator looks at the rest to see why."""
+    find(run, Findings(detections=tuple(
+        Detection("nodule", Shape.BOX, np.array([[first, 20.0, 10.0], [last, 30.0, 25.0]]), "ct")
+        for first, last in ((-3.0, 1.0), (28.0, 33.0))
+    )))  # fmt: skip
+    preview = run.previews.open("j1")
+
+    assert [(one.label, one.slices) for one in preview.drawn] == [("Nodule", 4)]
+    assert coloured(pixels(run, 0)).any()
+    assert not coloured(pixels(run, 27)).any()
 
 
 def test_slices_differ_and_lie_as_in_their_images(run: Run) -> None:
