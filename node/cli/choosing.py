@@ -99,7 +99,7 @@ def fetch_model(
 ) -> None:
     """Fetch a model of the catalogue from its publisher, after showing licence and size; then digest, and install it.
 
-    A running node takes it at its next start. Exit code 1: not installed.
+    A running node takes it within seconds. Exit code 1: not installed.
 
     Example: isocenter models fetch totalsegmentator-total-fast
     """
@@ -130,7 +130,7 @@ def install_model(
 ) -> None:
     """Install a model without code, after showing its licence, size and digest. Nothing in it is run.
 
-    A running node takes it at its next start. Exit code 1: not installed.
+    A running node takes it within seconds. Exit code 1: not installed.
 
     Example: isocenter models install ~/spleen.zip
     """
