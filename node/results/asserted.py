@@ -6,10 +6,10 @@ import highdicom as hd
 import numpy as np
 from pydicom.sr.codedict import codes
 
-from ai.contract import ClassificationCard, Code, DetectionCard
+from ai.contract import Code, DetectionCard
 from ai.findings import Classification, Detection, Shape
-from node.results.coding import concept
-from node.results.drawn import Outlined, line_of, regions_of, surface_of
+from node.results.coding import concept, site_of
+from node.results.drawn import Outlined, RegionGroup, line_of, regions_of, surface_of
 from node.results.profile import Coordinates
 from node.results.stamp import Edition
 from node.results.wording import is_present, shown_score
@@ -17,18 +17,8 @@ from node.results.wording import is_present, shown_score
 PROBABILITY = Code("122157", "DCM", "Probability")
 NO_UNITS = Code("1", "UCUM", "no units")
 
-DetectionGroup = (
-    hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
-)
 
-
-def site_of(card: ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
-    return hd.sr.FindingSite(
-        anatomic_location=concept(card.site), laterality=concept(card.laterality) if card.laterality else None
-    )
-
-
-def detection_group(number: int, found: Detection, edition: Edition) -> DetectionGroup:
+def detection_group(number: int, found: Detection, edition: Edition) -> RegionGroup:
     """A volumetric group (TID 1411) with the region on each slice that it crosses, the middle one first.
 
     On a radiograph it is a planar group (TID 1410); where the profile says so, its region lies in the patient. Viewers
@@ -43,7 +33,7 @@ def detection_group(number: int, found: Detection, edition: Edition) -> Detectio
     measurements = [] if found.score is None else [_probability(found.score)]
     regions = regions_of(outlines, edition.origin)
     in_patient = is_in_patient(edition)
-    group: DetectionGroup
+    group: RegionGroup
     if edition.origin.is_flat:
         group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking,

@@ -5,12 +5,18 @@ from collections.abc import Iterator
 import highdicom as hd
 from pydicom.dataset import Dataset
 
-from ai.contract import Code, ModelCard
+from ai.contract import ClassificationCard, Code, DetectionCard, ModelCard, SegmentCard
 
 
 def concept(code: Code) -> hd.sr.CodedConcept:
     """Code item of a code."""
     return hd.sr.CodedConcept(value=code.value, scheme_designator=code.scheme, meaning=code.meaning)
+
+
+def site_of(card: SegmentCard | ClassificationCard | DetectionCard) -> hd.sr.FindingSite:
+    """Where in the body it is, and on which side."""
+    laterality = concept(card.laterality) if card.laterality else None
+    return hd.sr.FindingSite(anatomic_location=concept(card.site), laterality=laterality)
 
 
 def same_code(item: Dataset, code: Code) -> bool:

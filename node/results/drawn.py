@@ -16,10 +16,14 @@ from node.errors import ResultUnsound
 from node.results.origin import Origin, SourceFrame
 from node.results.outline import draw_outline
 
+RegionGroup = (
+    hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+)
+"""A report's group about a region that viewers draw."""
+
 OUTLINE = codes.DCM.Outline
 """Of a region that a segment defines: an extra item of its group. (111030, DCM, "Image Region") would define the region
 a second time, which TID 1411 forbids."""
-
 
 CENTER = codes.DCM.Center
 """Of a detection that is a point: an extra item of its group, before what defines its region."""

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import cast
 
 import highdicom as hd
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from ai.contract import ModelCard, SegmentCard
+from ai.contract import ModelCard
 from ai.findings import Findings, Measurement
-from ai.masks import voxels_by_slice
 from node.results.asserted import (
     classification_code,
     classification_group,
@@ -20,14 +18,12 @@ from node.results.asserted import (
     undetected_group,
 )
 from node.results.catalogue import catalogue_of
-from node.results.coding import concept
-from node.results.contours import contours_of
-from node.results.drawn import Outlined, line_of, outline_of, regions_of
+from node.results.coding import concept, site_of
+from node.results.drawn import RegionGroup
 from node.results.evidence import evidence_of
-from node.results.outline import area
+from node.results.measured import absent_group, number_of, segment_group, tracking_of
 from node.results.profile import ReportClass
 from node.results.result import ResultObject
-from node.results.segmentation import mask_of
 from node.results.stamp import Edition, put_predecessors, stamp
 from node.results.uids import RenditionKind
 from node.results.wording import (
@@ -38,7 +34,6 @@ from node.results.wording import (
     cautions,
     present_segments,
     region_label,
-    rounded,
 )
 
 CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
@@ -52,18 +47,12 @@ PROCEDURES: dict[str, Code] = {
 }
 """Procedure Reported by modality; another is an Imaging Procedure. All are members of PS3.16 CID 100."""
 
-DS_LENGTH = 16
-
 REPORT_CLASSES = {
     ReportClass.COMPREHENSIVE: hd.sr.ComprehensiveSR,
     ReportClass.COMPREHENSIVE_3D: hd.sr.Comprehensive3DSR,
 }
 
-Group = (
-    hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations
-    | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
-    | hd.sr.MeasurementsAndQualitativeEvaluations
-)
+Group = RegionGroup | hd.sr.MeasurementsAndQualitativeEvaluations
 
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
@@ -119,19 +108,15 @@ def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) 
     On a radiograph regions are planar groups (TID 1410). Kinds are never mixed: validators cannot tell them apart in
     one container.
     """
-    groups: list[Group] = []
-    for number, segment in enumerate(present_segments(findings, edition.card), 1):
-        if segmentation is not None:
-            groups.append(_volumetric_group(number, segment, findings, edition, segmentation))
-        elif edition.origin.is_flat:
-            groups.append(_planar_group(segment, findings, edition))
-        else:
-            groups.append(_outlined_group(segment, findings, edition))
+    groups: list[Group] = [
+        segment_group(number, segment, findings, edition, segmentation)
+        for number, segment in enumerate(present_segments(findings, edition.card), 1)
+    ]
     groups += [detection_group(number, found, edition) for number, found in enumerate(findings.detections, 1)]
     if groups:
         return groups
     plain: list[Group] = [
-        *(_plain_group(segment, findings, edition) for segment in edition.card.segments),
+        *(absent_group(segment, findings, edition) for segment in edition.card.segments),
         *(undetected_group(card, edition) for card in edition.card.detections),
         *(classification_group(one, edition) for one in findings.classifications),
     ]
@@ -141,77 +126,6 @@ def _groups(findings: Findings, edition: Edition, segmentation: Dataset | None) 
 def draws(findings: Findings, card: ModelCard) -> bool:
     """Whether the report's groups are regions, which viewers draw."""
     return bool(present_segments(findings, card) or findings.detections)
-
-
-def _volumetric_group(
-    number: int, segment: SegmentCard, findings: Findings, edition: Edition, segmentation: Dataset
-) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(segment, edition),
-        referenced_segment=hd.sr.ReferencedSegment(
-            sop_class_uid=segmentation.SOPClassUID,
-            sop_instance_uid=segmentation.SOPInstanceUID,
-            segment_number=number,
-            source_series=hd.sr.SourceSeriesForSegmentation(edition.origin.grid.series_uid),
-        ),
-        finding_type=concept(segment.type),
-        finding_sites=[_site(segment)],
-        algorithm_id=edition.algorithm.for_report(),
-        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
-    )
-    group[0].ContentSequence.append(outline_of(mask_of(findings, segment), edition.origin))
-    return group
-
-
-def _outlined_group(
-    segment: SegmentCard, findings: Findings, edition: Edition
-) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """Where no segmentation goes with the report, the region is its outlines on all slices, the largest first."""
-    mask = mask_of(findings, segment)
-    voxels = voxels_by_slice(mask)
-    largest = int(np.argmax(voxels))
-    reached = sorted(np.flatnonzero(voxels).tolist(), key=lambda index: abs(index - largest))
-    lines = [
-        Outlined(index, line) for index in reached for line in sorted(contours_of(mask[index]), key=area, reverse=True)
-    ]
-    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(segment, edition),
-        referenced_regions=regions_of(lines, edition.origin),
-        finding_type=concept(segment.type),
-        finding_sites=[_site(segment)],
-        algorithm_id=edition.algorithm.for_report(),
-        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
-    )
-
-
-def _planar_group(
-    segment: SegmentCard, findings: Findings, edition: Edition
-) -> hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    """The region is the segment's largest part; its other parts and its holes are drawn beside it."""
-    largest, *others = sorted(contours_of(mask_of(findings, segment)[0]), key=area, reverse=True)
-    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(segment, edition),
-        referenced_region=regions_of([Outlined(0, largest)], edition.origin)[0],
-        finding_type=concept(segment.type),
-        finding_sites=[_site(segment)],
-        algorithm_id=edition.algorithm.for_report(),
-        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
-    )
-    group[0].ContentSequence.extend(line_of(Outlined(0, line), edition.origin) for line in others)
-    return group
-
-
-def _plain_group(
-    segment: SegmentCard, findings: Findings, edition: Edition
-) -> hd.sr.MeasurementsAndQualitativeEvaluations:
-    return hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(segment, edition),
-        finding_type=concept(segment.type),
-        finding_sites=[_site(segment)],
-        algorithm_id=edition.algorithm.for_report(),
-        measurements=[_number(one, edition) for one in _measured_in(segment, findings)],
-        qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(segment.type), codes.SCT.Absent)],
-    )
 
 
 def _study_group(edition: Edition) -> hd.sr.MeasurementsAndQualitativeEvaluations:
@@ -234,7 +148,7 @@ def _derived(findings: Findings, edition: Edition, segmentation: Dataset | None)
         grouped = len(one.segments) == 1 and (not drawn or one.segments[0] in present)
         if grouped:
             continue
-        item = cast(hd.sr.ContentItem, _number(one, edition)[0])
+        item = cast(hd.sr.ContentItem, number_of(one, edition)[0])
         numbers = [present[key] for key in one.segments if key in present]
         details = [*_regions(one, edition), *item.get("ContentSequence", [])]
         if segmentation is not None and numbers:
@@ -244,29 +158,13 @@ def _derived(findings: Findings, edition: Edition, segmentation: Dataset | None)
     return items
 
 
-def _number(measurement: Measurement, edition: Edition) -> hd.sr.Measurement:
-    declared = edition.card.measurement(measurement.key)
-    value = rounded(measurement, declared)
-    number = hd.sr.Measurement(
-        name=concept(declared.name),
-        value=value,
-        unit=concept(declared.unit),
-        derivation=concept(declared.derivation) if declared.derivation else None,
-        method=concept(declared.method) if declared.method else None,
-    )
-    digits = f"{value:.{max(declared.digits, 0)}f}"
-    if len(digits) <= DS_LENGTH:  # readers print what stands there: 1982, not 1982.0
-        number[0].MeasuredValueSequence[0].NumericValue = digits
-    return number
-
-
 def _regions(measurement: Measurement, edition: Edition) -> list[hd.sr.ContentItem]:
     """Which regions a derived number is of: for people in words, for programs as sites."""
     segments = [edition.card.segment(key) for key in measurement.segments]
     if len(segments) == 1:
-        return [*_tracking(segments[0], edition), _site(segments[0])]
+        return [*tracking_of(segments[0], edition), site_of(segments[0])]
     words = hd.sr.TextContentItem(codes.DCM.TrackingIdentifier, region_label(measurement, edition.card), OBS_CONTEXT)
-    return [words, *(_site(segment) for segment in segments)]
+    return [words, *(site_of(segment) for segment in segments)]
 
 
 def _inferred_from(segmentation: Dataset, numbers: list[int]) -> hd.sr.ImageContentItem:
@@ -286,7 +184,7 @@ def _evaluations(findings: Findings, edition: Edition) -> list[hd.sr.ContentItem
     items: list[hd.sr.ContentItem] = []
     for segment in absent_segments(findings, card):
         absent = hd.sr.CodeContentItem(concept(segment.type), codes.SCT.Absent, CONTAINS)
-        absent.ContentSequence = hd.sr.ContentSequence([_site(segment)])
+        absent.ContentSequence = hd.sr.ContentSequence([site_of(segment)])
         items += [absent, _comment(absence(segment))]
     if draws(findings, card):
         items += [classification_code(one, edition) for one in findings.classifications]
@@ -304,16 +202,3 @@ def _container(name: Code, items: Sequence[hd.sr.ContentItem]) -> hd.sr.Containe
     container = hd.sr.ContainerContentItem(name=name, relationship_type=CONTAINS)
     container.ContentSequence = hd.sr.ContentSequence(items)
     return container
-
-
-def _tracking(segment: SegmentCard, edition: Edition) -> hd.sr.TrackingIdentifier:
-    return hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(segment.key), identifier=segment.key)
-
-
-def _site(segment: SegmentCard) -> hd.sr.FindingSite:
-    laterality = concept(segment.laterality) if segment.laterality else None
-    return hd.sr.FindingSite(anatomic_location=concept(segment.site), laterality=laterality)
-
-
-def _measured_in(segment: SegmentCard, findings: Findings) -> list[Measurement]:
-    return [one for one in findings.measurements if one.segments == (segment.key,)]
