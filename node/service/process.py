@@ -13,7 +13,7 @@ import structlog
 from node.configuration import read_configuration
 from node.logs import configure_logs
 from node.service.isolation import leave_network, needs_network
-from node.service.renewal import READ_BY, Present, Watch, follow
+from node.service.renewal import READ_BY, Tables, Watch, follow
 from node.settings import Configuration
 
 log = structlog.get_logger()
@@ -78,17 +78,16 @@ def main(arguments: list[str]) -> None:
     else:
         from node.service.working import run_model, run_worker
 
-        peers, routes = Present(configuration.peers), Present(configuration.routes)
+        tables = Tables(configuration)
 
         def take(found: Configuration) -> None:
             """Jobs go on, and models stay warm, unless it is models that were replaced."""
             if watch.are_models_replaced:
                 end(found)
-            peers.replace(found.peers)
-            routes.replace(found.routes)
+            tables.take(found)
 
         follow(watch, take, stop)
-        {"worker": run_worker, "model": run_model}[role](configuration, peers, routes, slot, line.ready, stop)
+        {"worker": run_worker, "model": run_model}[role](configuration, tables, slot, line.ready, stop)
 
 
 def _judge_of(role: str) -> Callable[[Configuration], None] | None:

@@ -54,6 +54,17 @@ class Present(Mapping[str, T], Generic[T]):
         return len(self._named)
 
 
+class Tables:
+    """The configured peers and routes, by name, as they are at present."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.peers, self.routes = Present(configuration.peers), Present(configuration.routes)
+
+    def take(self, configuration: Configuration) -> None:
+        self.peers.replace(configuration.peers)
+        self.routes.replace(configuration.routes)
+
+
 class Watch:
     """Some files of the configuration folder; what is not valid is told in the log, and the one before stays in use."""
 

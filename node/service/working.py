@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, suppress
 
 import structlog
@@ -27,8 +27,9 @@ from node.results.code_check import doubtful_codes
 from node.results.preload import load_tables
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
+from node.service.renewal import Tables
 from node.service.routed import usable_models
-from node.settings import Configuration, Peer, Route
+from node.settings import Configuration
 from node.state.ledger import Ledger
 from node.state.queue import NOTICE, REJECT, REPLACE, Queue
 
@@ -38,42 +39,31 @@ LEDGER_WAIT_S = 60.0
 
 
 def run_worker(
-    configuration: Configuration,
-    peers: Mapping[str, Peer],
-    routes: Mapping[str, Route],
-    slot: int,
-    ready: Callable[[], None],
-    stop: threading.Event,
+    configuration: Configuration, tables: Tables, slot: int, ready: Callable[[], None], stop: threading.Event
 ) -> None:
-    """A CPU worker: prepares and encodes. peers, routes: as they are at present, by name."""
+    """A CPU worker: prepares and encodes."""
     warm_up()
 
     def ready_and_load() -> None:
         ready()
         threading.Thread(target=load_tables, name="load-tables", daemon=True).start()
 
-    _run_stages(configuration, peers, routes, "worker", slot, ready_and_load, stop, lambda stages: stages.of_worker())
+    _run_stages(configuration, tables, "worker", slot, ready_and_load, stop, lambda stages: stages.of_worker())
 
 
 def run_model(
-    configuration: Configuration,
-    peers: Mapping[str, Peer],
-    routes: Mapping[str, Route],
-    slot: int,
-    ready: Callable[[], None],
-    stop: threading.Event,
+    configuration: Configuration, tables: Tables, slot: int, ready: Callable[[], None], stop: threading.Event
 ) -> None:
-    """A model worker: keeps models warm and predicts. peers, routes: as they are at present, by name."""
+    """A model worker: keeps models warm and predicts."""
     routed = {route.model for route in configuration.routes if route.enabled}
     if any(isinstance(model, NetworkModel) for model in usable_models(configuration, routed).values()):
         import_torch()  # takes seconds, which no job's time should hold
-    _run_stages(configuration, peers, routes, "model", slot, ready, stop, lambda stages: stages.of_model())
+    _run_stages(configuration, tables, "model", slot, ready, stop, lambda stages: stages.of_model())
 
 
 def _run_stages(
     configuration: Configuration,
-    peers: Mapping[str, Peer],
-    routes: Mapping[str, Route],
+    tables: Tables,
     role: str,
     slot: int,
     ready: Callable[[], None],
@@ -100,12 +90,12 @@ def _run_stages(
             home,
             models,
             decode_memory_mb=memory_mb,
-            peers=peers,
-            routes=routes,
+            peers=tables.peers,
+            routes=tables.routes,
             inference=inference,
         )
         chosen = choose(stages)
-        notices = Notices(ledger, queue, home, models, peers, now)
+        notices = Notices(ledger, queue, home, models, tables.peers, now)
         runner = Runner(
             ledger,
             queue,
@@ -118,8 +108,8 @@ def _run_stages(
         )
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
         if Stage.ENCODE in chosen:
-            bodies[REPLACE] = Replacement(ledger, queue, home, stages, peers, now).make
-            bodies[REJECT] = Rejections(ledger, queue, home, models, peers, now).make
+            bodies[REPLACE] = Replacement(ledger, queue, home, stages, tables.peers, now).make
+            bodies[REJECT] = Rejections(ledger, queue, home, models, tables.peers, now).make
             bodies[NOTICE] = lambda job_id, _run, _turn: notices.announce(job_id)
         engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
         with beating(ledger, executor, settings.jobs.dead_after_s):
