@@ -3,6 +3,8 @@
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -62,19 +64,31 @@ class Tls:
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.verify_mode = ssl.CERT_REQUIRED
-        context.set_ciphers(CIPHERS)
-        try:
-            context.load_cert_chain(self._table.certificate, self._table.key)
+        with naming_files(self._table):
             context.load_verify_locations(self._table.authorities)
-        except OSError as error:  # ssl.SSLError is one
-            names = ", ".join(map(str, self._files))
-            raise ConfigurationInvalid(
-                f"node.toml: tls: the certificates cannot be used ({error}): look at {names}"
-            ) from error
+            equip(context, self._table)
         return context
+
+
+def equip(context: ssl.SSLContext, table: TlsTable) -> None:
+    """Let it speak only what BCP 195 recommends, and show the node's certificate. Raises OSError."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.load_cert_chain(table.certificate, table.key)
+
+
+@contextmanager
+def naming_files(table: TlsTable) -> Iterator[None]:
+    """Raises ConfigurationInvalid, which says where to look, for what goes wrong with the files."""
+    try:
+        yield
+    except OSError as error:  # ssl.SSLError is one
+        names = f"{table.certificate}, {table.key}, {table.authorities}"
+        raise ConfigurationInvalid(
+            f"node.toml: tls: the certificates cannot be used ({error}): look at {names}"
+        ) from error
 
 
 def subject_of(connection: ssl.SSLSocket) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import ssl
 
 from node.errors import ConfigurationInvalid
-from node.intake.tls import CIPHERS
+from node.intake.tls import equip, naming_files
 from node.settings import Peer, TlsTable
 
 
@@ -15,16 +15,9 @@ def of_associations(peer: Peer, ours: TlsTable) -> ssl.SSLContext | None:
     """
     if not peer.tls:
         return None
-    try:
+    with naming_files(ours):
         context = ssl.create_default_context(cafile=ours.authorities)
-        context.load_cert_chain(ours.certificate, ours.key)
-    except OSError as error:  # ssl.SSLError is one
-        names = f"{ours.certificate}, {ours.key}, {ours.authorities}"
-        raise ConfigurationInvalid(
-            f"node.toml: tls: the certificates cannot be used ({error}): look at {names}"
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+        equip(context, ours)
     return context
 
 
