@@ -1,5 +1,6 @@
 """Commands that run the node, or show it running: serve, demo, selftest."""
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ def serve(
     only: Annotated[
         str, typer.Option(help="Run some processes only: receiver, service, worker, model; by comma.")
     ] = "",
+    line: Annotated[int | None, typer.Option(hidden=True, help="A socket with whose other end the node ends.")] = None,
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C; what runs is finished first, for at most 30 seconds.
 
@@ -33,7 +35,7 @@ def serve(
         raise ConfigurationInvalid(f"--only: there is no process {unknown[0]!r}; there are {', '.join(ROLES)}")
     settings = here.configuration().settings
     configure_logs(settings.log.level, role="supervisor")
-    Supervisor(settings, here.config_folder(), roles).run()
+    Supervisor(settings, here.config_folder(), roles, None if line is None else socket.socket(fileno=line)).run()
 
 
 def demo(

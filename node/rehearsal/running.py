@@ -36,6 +36,7 @@ class RunningNode:
     environment: dict[str, str]
     only: str = ""
     _process: subprocess.Popen[bytes] | None = None
+    _line: socket.socket | None = None
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -80,22 +81,31 @@ class RunningNode:
                 return
 
     def start(self) -> None:
-        """Start the node; its output goes to the log."""
-        with self.log.open("ab") as sink:
-            command = [sys.executable, "-m", "node", "serve", "--only", self.only]
+        """Start the node, which ends when this process does, however it does; its output goes to the log."""
+        self._hang_up()
+        self._line, theirs = socket.socketpair()
+        with self.log.open("ab") as sink, theirs:
+            handed = theirs.fileno()
+            command = [sys.executable, "-m", "node", "serve", "--only", self.only, "--line", str(handed)]
             self._process = subprocess.Popen(
-                command, env=self.environment, stderr=sink, stdout=sink, start_new_session=True
+                command, env=self.environment, stderr=sink, stdout=sink, start_new_session=True, pass_fds=[handed]
             )
 
     def stop(self) -> None:
         """Stop the node in order; harmless where it has stopped."""
         self.process.terminate()
         self.process.wait(STOP_LIMIT_S)
+        self._hang_up()
 
     def kill(self) -> None:
         """Kill every process of the node at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(STOP_LIMIT_S)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
 
 
 @contextmanager

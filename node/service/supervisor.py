@@ -56,17 +56,22 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """The parent of all: owns the home's lock and the listening socket, and does no work itself."""
+    """The parent of all: owns the home's lock and the listening socket, and does no work itself.
+
+    line: to a process that the node ends with, which is told by the line's end.
+    """
 
     settings: NodeSettings
     config_folder: Path
     roles: tuple[str, ...] = ROLES
+    line: socket.socket | None = None
     _since: datetime = field(default_factory=now)
     _children: list[Child] = field(default_factory=list)
-    _stopping: bool = False
+    _is_left: bool = False
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT, then drain. Raises AlreadyRunning where home or port is another node's."""
+        """Run until SIGTERM, SIGINT or the line's end, then drain. Raises AlreadyRunning where home or port is another
+        node's."""
         home = self.settings.state.home.absolute()
         with claim(home, self.roles) as folder, contextlib.ExitStack() as opened:
             listening = self._listen()
@@ -82,7 +87,7 @@ class Supervisor:
             self._children = [Child(role, slot) for role in self.roles for slot in range(counts[role])]
             log.info("node-starting", home=str(home), port=self.settings.node.port, roles=list(self.roles))
             try:
-                while not signals.received:
+                while not signals.received and not self._is_left:
                     self._start_due(listening)
                     self._report(folder)
                     self._wait(signals)
@@ -122,9 +127,11 @@ class Supervisor:
         child.turn("starting")
 
     def _wait(self, signals: "_SignalPipe") -> None:
-        """Sleep until a process says something or dies, a signal comes, or a second has passed."""
+        """Sleep until a process says something or dies, a signal or the line's end comes, or a second has passed."""
         lines = {one.line: one for one in self._children if one.line is not None}
-        readable, _, _ = select.select([*lines, signals.pipe], [], [], 1.0)
+        others = [signals.pipe] if self.line is None else [signals.pipe, self.line]
+        readable, _, _ = select.select([*lines, *others], [], [], 1.0)
+        self._is_left = self.line in readable  # nobody writes to it
         for line in readable:
             if line in lines:
                 self._heard(lines[line])

@@ -117,10 +117,34 @@ def test_the_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         pids = [one["pid"] for one in status(lone)["processes"]]
         lone.process.send_signal(signal.SIGKILL)
         lone.process.wait(10)
-        deadline = time.monotonic() + 40
-        while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
-            assert time.monotonic() < deadline, left
-            time.sleep(0.1)
+        wait_until_gone(pids)
+
+
+def test_a_node_ends_when_what_started_it_is_killed(tmp_path: Path) -> None:
+    """`isocenter demo`, a self-test or a test run: nobody would be left to stop it."""
+    program = "import sys; from tests.integration.test_node import hold_node; hold_node(sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"ready\n"
+        told = json.loads((tmp_path / "home" / "run" / "processes.json").read_text())
+        starter.kill()
+    wait_until_gone([told["pid"], *(one["pid"] for one in told["processes"])])
+
+
+def hold_node(folder: str) -> None:
+    """A node's receiver runs until this process ends."""
+    with running_node(Path(folder), peers="", routes="", only="receiver") as held:
+        held.wait_until_ready()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        signal.pause()
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 40
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def test_routes_that_are_replaced_hold_within_seconds_and_broken_ones_never(tmp_path: Path) -> None:
