@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import highdicom as hd
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from pydicom.uid import EncapsulatedPDFStorage
 
 from ai.findings import Findings
 from ai.volume import Volume
@@ -23,7 +22,7 @@ from node.results.equipment import PRODUCT
 from node.results.keyslices import key_slices
 from node.results.pages import draw_slice_page
 from node.results.pictures import drawn_masks, window_for
-from node.results.stamp import Edition, stamp
+from node.results.stamp import Edition, new_object, stamp
 from node.results.summary import declared_window
 from node.results.text import TITLE
 from node.results.uids import RenditionKind
@@ -52,18 +51,7 @@ QUIET, CAUTION = "#5b6470", "#8a5a00"
 def build_pdf(findings: Findings, edition: Edition, volume: Volume) -> Iterator[tuple[str, Dataset]]:
     """The document, named."""
     kind, content = RenditionKind.PDF, draw_pdf(findings, edition, volume)
-    result: Dataset = hd.SOPClass(
-        study_instance_uid=edition.origin.grid.study_uid,
-        series_instance_uid=edition.run.series_uid(kind),
-        series_number=edition.series_number(kind),
-        sop_instance_uid=edition.run.instance_uid(kind),
-        sop_class_uid=EncapsulatedPDFStorage,
-        instance_number=1,
-        modality="DOC",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description=edition.series_description(kind),
-        patient_birth_date="",
-    )
+    result = new_object(edition, kind, EncapsulatedPDFStorage, "DOC")
     result.ConversionType = "WSD"
     result.BurnedInAnnotation = "NO"  # no page names the patient: the viewer does
     result.AcquisitionDateTime = None

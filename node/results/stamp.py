@@ -8,6 +8,7 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ai.contract import ModelCard
 from node.results.anatomy import put_anatomy
@@ -91,6 +92,23 @@ class Edition:
         sign, hours, minutes = found.groups()
         offset = timedelta(hours=int(hours), minutes=int(minutes))
         return self.run.started_at.astimezone(timezone(offset if sign == "+" else -offset))
+
+
+def new_object(edition: Edition, kind: RenditionKind, sop_class: UID, modality: str) -> Dataset:
+    """The one object of its series, of a class for which highdicom has none; its content and `stamp` come after."""
+    made: Dataset = hd.SOPClass(
+        study_instance_uid=edition.origin.grid.study_uid,
+        series_instance_uid=edition.run.series_uid(kind),
+        series_number=edition.series_number(kind),
+        sop_instance_uid=edition.run.instance_uid(kind),
+        sop_class_uid=sop_class,
+        instance_number=1,
+        modality=modality,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        series_description=edition.series_description(kind),
+        patient_birth_date="",
+    )
+    return made
 
 
 def stamp(result: Dataset, edition: Edition, kind: RenditionKind, *, body_part: bool) -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import RTStructureSetStorage
 
 from ai.contract import SegmentCard
 from ai.findings import Findings
@@ -19,7 +18,7 @@ from node.results.drawn import beside
 from node.results.origin import Origin
 from node.results.outline import Points
 from node.results.segmentation import mask_of
-from node.results.stamp import Edition, stamp
+from node.results.stamp import Edition, new_object, stamp
 from node.results.stand_ins import instance_references
 from node.results.uids import RenditionKind
 from node.results.wording import present_segments
@@ -41,18 +40,7 @@ def build_structures(findings: Findings, edition: Edition, _volume: Volume) -> I
     if edition.origin.is_flat or not present:
         return
     kind = RenditionKind.RTSTRUCT
-    result: Dataset = hd.SOPClass(
-        study_instance_uid=edition.origin.grid.study_uid,
-        series_instance_uid=edition.run.series_uid(kind),
-        series_number=edition.series_number(kind),
-        sop_instance_uid=edition.run.instance_uid(kind),
-        sop_class_uid=RTStructureSetStorage,
-        instance_number=1,
-        modality="RTSTRUCT",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description=edition.series_description(kind),
-        patient_birth_date="",
-    )
+    result = new_object(edition, kind, RTStructureSetStorage, "RTSTRUCT")
     result.FrameOfReferenceUID = edition.origin.grid.frame_of_reference_uid
     result.PositionReferenceIndicator = edition.origin.text("PositionReferenceIndicator")
     result.StructureSetLabel = "AI"

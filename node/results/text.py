@@ -6,12 +6,12 @@ import highdicom as hd
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import BasicTextSRStorage, ExplicitVRLittleEndian
+from pydicom.uid import BasicTextSRStorage
 
 from ai.findings import Findings
 from node.results.evidence import Evidence, study_item
 from node.results.result import ResultObject
-from node.results.stamp import Edition, put_predecessors, stamp
+from node.results.stamp import Edition, new_object, put_predecessors, stamp
 from node.results.uids import RenditionKind
 from node.results.wording import DISCLAIMER, absence, absent_segments, assertions, cautions, numbers_by_region
 
@@ -36,18 +36,7 @@ def build_text(findings: Findings, edition: Edition, results: Sequence[ResultObj
 
 def build_document(edition: Edition, kind: RenditionKind, evidence: Evidence) -> Dataset:
     """A Basic Text SR without content."""
-    document: Dataset = hd.SOPClass(
-        study_instance_uid=edition.origin.grid.study_uid,
-        series_instance_uid=edition.run.series_uid(kind),
-        series_number=edition.series_number(kind),
-        sop_instance_uid=edition.run.instance_uid(kind),
-        sop_class_uid=BasicTextSRStorage,
-        instance_number=1,
-        modality="SR",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description=edition.series_description(kind),
-        patient_birth_date="",
-    )
+    document = new_object(edition, kind, BasicTextSRStorage, "SR")
     document.CompletionFlag = "COMPLETE"
     document.VerificationFlag = "UNVERIFIED"
     document.PreliminaryFlag = "PRELIMINARY"
