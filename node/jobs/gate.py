@@ -1,6 +1,6 @@
 """Decides whether a stack may go to a model; a refusal says why, in numbers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ai.contract import InputCard
@@ -34,24 +34,6 @@ def check(stack: Stack, card: InputCard, siblings: Iterable[Stack] = ()) -> None
         refusal = each(case)
         if refusal is not None:
             raise refusal
-
-
-def refusal_for_series(stacks: Sequence[Stack], card: InputCard) -> Refused | None:
-    """Why no stack of a series suits the input: the reason of its largest stack; None where one suits.
-
-    Raises ValueError for a series without stacks: there is nothing to give a reason for.
-    """
-    refusals: list[Refused] = []
-    for stack in sorted(stacks, key=lambda one: (-one.slice_count, one.number)):
-        try:
-            check(stack, card, stacks)
-        except Refused as refusal:
-            refusals.append(refusal)
-        else:
-            return None
-    if not refusals:
-        raise ValueError("a series without stacks cannot be refused: it holds no images")
-    return refusals[0]
 
 
 def check_quality(quality: Quality, card: InputCard) -> None:

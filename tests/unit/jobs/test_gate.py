@@ -9,7 +9,7 @@ from ai.quality import Quality
 from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts, Stack
 from node.errors import ReasonCode, Refused
-from node.jobs.gate import check, check_quality, refusal_for_series
+from node.jobs.gate import check, check_quality
 from node.jobs.quality import asked_for, in_words, remarks
 from node.settings import Route
 from tests.makers.images import SAGITTAL, TILTED_14_DEG, even, slice_facts, volume_facts
@@ -32,8 +32,10 @@ def stack_of(instances: list[InstanceFacts]) -> Stack:
 
 
 def refusal(instances: list[InstanceFacts], card: InputCard = CARD) -> Refused:
+    """Of the largest stack of a series."""
+    stacks = split_into_stacks(instances)
     with pytest.raises(Refused) as caught:
-        check(stack_of(instances), card)
+        check(max(stacks, key=lambda one: one.slice_count), card, stacks)
     return caught.value
 
 
@@ -120,9 +122,10 @@ def test_a_radiograph_passes_where_one_image_is_enough():
     check(stack_of([slice_facts(1, None, orientation=None, modality="DX")]), card)
 
 
-def test_a_series_is_refused_only_when_none_of_its_stacks_suits():
+def test_a_volume_passes_beside_a_scout_in_its_series():
     scout = slice_facts(99, (0.0, 0.0, 0.0), orientation=SAGITTAL)
-    assert refusal_for_series(split_into_stacks([*volume_facts(even(10)), scout]), CARD) is None
+    stacks = split_into_stacks([*volume_facts(even(10)), scout])
+    check(max(stacks, key=lambda one: one.slice_count), CARD, stacks)
 
 
 def test_a_series_of_a_few_slices_in_each_orientation_is_told_as_mixed():
@@ -130,23 +133,12 @@ def test_a_series_of_a_few_slices_in_each_orientation_is_told_as_mixed():
         *volume_facts(even(4)),
         *(slice_facts(10 + n, (2.5 * n, 0.0, 0.0), orientation=SAGITTAL) for n in range(4)),
     ]
-    told = refusal_for_series(split_into_stacks(slices), CARD)
-    assert told is not None
-    assert told.reason is ReasonCode.MIXED_ORIENTATION
+    assert refusal(slices).reason is ReasonCode.MIXED_ORIENTATION
 
 
 def test_a_series_of_repeats_of_one_slice_is_told_as_duplicates():
     slices = [slice_facts(n, (0.0, 0.0, 61.5), acquisition=n) for n in range(1, 5)]
-    told = refusal_for_series(split_into_stacks(slices), CARD)
-    assert told is not None
-    assert told.reason is ReasonCode.DUPLICATE_SLICES
-
-
-def test_the_reason_of_a_series_is_that_of_its_largest_stack():
-    scout = slice_facts(99, (0.0, 0.0, 0.0), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
-    told = refusal_for_series(split_into_stacks([scout, *volume_facts(even(10), gantry_tilt_deg=10.0)]), CARD)
-    assert told is not None
-    assert told.reason is ReasonCode.GANTRY_TILT
+    assert refusal(slices).reason is ReasonCode.DUPLICATE_SLICES
 
 
 @pytest.mark.parametrize(
