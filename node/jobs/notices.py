@@ -1,23 +1,22 @@
 """Tells destinations that want to know it when images were not analysed, and why."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import structlog
-from pydicom.filereader import read_file_meta_info
 
 from ai.contract import Model
 from node.core.identity import SeriesUID
 from node.core.job import JobState
 from node.core.reasons import ADVICE
 from node.errors import IsocenterError, ReasonCode
+from node.jobs.recorded import result_row
 from node.results.encode import RunIdentity
 from node.results.notice import Cause, Unanalysed, encode_notice
 from node.settings import Peer
 from node.state import arrivals, outbox, work
-from node.state.artefacts import make_durable
+from node.state.artefacts import fresh_folder, make_durable
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from node.state.rows import JobRow, ResultRow
@@ -89,9 +88,7 @@ class Notices:
         first = next((paths[uid] for uid in uids if uid in paths), None)
         if first is None:
             raise IsocenterError(f"job {job.id}: its images are no longer in the spool")
-        folder = self._home / "work" / job.id / str(job.run) / "notice"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        folder = fresh_folder(self._home, job.id, job.run, "notice")
         made = encode_notice(
             Unanalysed(held[0].facts.study_uid, SeriesUID(stack.series_uid), dict.fromkeys(uids, stack.sop_class_uid)),
             first,
@@ -105,16 +102,6 @@ class Notices:
         )
         make_durable(folder, self._home)
         return [
-            ResultRow(
-                sop_uid=one.sop_instance_uid,
-                job_id=job.id,
-                run=notice_run(job.run),
-                kind=one.kind.value,
-                series_uid=one.series_instance_uid,
-                sop_class_uid=one.sop_class_uid,
-                transfer_syntax_uid=str(read_file_meta_info(one.path).TransferSyntaxUID),
-                path=str(one.path.relative_to(self._home)),
-                position=position,
-            )
+            result_row(one, job.id, notice_run(job.run), self._home, kind=one.kind.value, position=position)
             for position, one in enumerate(made)
         ]

@@ -1,25 +1,24 @@
 """Tells destinations that want to know it which results of earlier runs the newest ones replaced."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
-from pydicom.filereader import read_file_meta_info
 
 from ai.contract import Model
 from node.core.forms import rejection_kind, rendition_of
 from node.core.identity import ClassUID, InstanceUID, SeriesUID
 from node.core.job import DeliveryEvent, DeliveryState
 from node.errors import IsocenterError
+from node.jobs.recorded import result_row
 from node.results.encode import RunIdentity
 from node.results.rejection import Replaced, encode_rejection
 from node.results.uids import RenditionKind
 from node.settings import Peer
 from node.state import outbox, work
-from node.state.artefacts import make_durable
+from node.state.artefacts import fresh_folder, make_durable
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow, JobRow, ResultRow
@@ -86,9 +85,7 @@ class Rejections:
         """The note, durable. What an attempt left that died is made anew: the same run gives the same note."""
         with self._ledger.read() as connection:
             started_at = work.get_run(connection, job.id, delivery.run).started_at
-        folder = self._home / "work" / job.id / str(delivery.run) / f"rejection-{delivery.destination}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        folder = fresh_folder(self._home, job.id, delivery.run, f"rejection-{delivery.destination}")
         made = encode_rejection(
             [
                 Replaced(
@@ -106,17 +103,8 @@ class Rejections:
             delivery.destination,
         )
         make_durable(folder, self._home)
-        return ResultRow(
-            sop_uid=made.sop_instance_uid,
-            job_id=job.id,
-            run=delivery.run,
-            kind=rejection_kind(delivery.destination),
-            series_uid=made.series_instance_uid,
-            sop_class_uid=made.sop_class_uid,
-            transfer_syntax_uid=str(read_file_meta_info(made.path).TransferSyntaxUID),
-            path=str(made.path.relative_to(self._home)),
-            position=LAST,
-        )
+        kind = rejection_kind(delivery.destination)
+        return result_row(made, job.id, delivery.run, self._home, kind=kind, position=LAST)
 
     def _enqueue(self, job: JobRow, delivery: DeliveryRow, row: ResultRow) -> None:
         """The note becomes a result of the run, and its delivery due once more: what was accepted is not sent again."""

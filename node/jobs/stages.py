@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
-from pydicom.filereader import read_file_meta_info
 
 from ai.contract import Model
 from ai.exchange import load_findings, load_inputs, save_findings
@@ -20,9 +19,10 @@ from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
 from node.jobs.quality import asked_for, in_words, load_quality, remarks
+from node.jobs.recorded import result_row
 from node.jobs.renditions import predecessors_in, profiles_of
 from node.jobs.runner import Assignment, StageWork
-from node.results.encode import Profile, RenditionKind, ResultObject, RunIdentity, encode
+from node.results.encode import Profile, RenditionKind, RunIdentity, encode
 from node.results.wording import is_negative, present_segments
 from node.settings import Peer, Route
 from node.state import arrivals, outbox, taken
@@ -146,7 +146,8 @@ class Stages:
                 predecessors=predecessors_in(profile, replaced),
             )
             for one in made:
-                rows.append(self._row(one, profile.kind(one.kind.value), job, len(rows)))
+                kind = profile.kind(one.kind.value)
+                rows.append(result_row(one, job.id, job.run, self._home, kind=kind, position=len(rows)))
             is_wanted = RenditionKind.SEG in profile.renditions and grid.affine_lps is not None
             is_made = any(one.kind is RenditionKind.SEG for one in made)
             if is_wanted and not is_made and present_segments(findings, card):
@@ -159,19 +160,6 @@ class Stages:
             "left_out": left_out,
         }
         (assignment.folder / RESULTS_FILE).write_text(json.dumps(content))
-
-    def _row(self, one: ResultObject, kind: str, job: JobRow, position: int) -> ResultRow:
-        return ResultRow(
-            sop_uid=one.sop_instance_uid,
-            job_id=job.id,
-            run=job.run,
-            kind=kind,
-            series_uid=one.series_instance_uid,
-            sop_class_uid=one.sop_class_uid,
-            transfer_syntax_uid=str(read_file_meta_info(one.path).TransferSyntaxUID),
-            path=str(one.path.relative_to(self._home)),
-            position=position,
-        )
 
     def _deliver(self, connection: sa.Connection, assignment: Assignment, now: datetime) -> None:
         """Adopted results become facts, and one delivery per destination becomes due, in the same transaction."""

@@ -16,6 +16,14 @@ def new_folder(home: Path, ticket: Ticket, attempt_id: int) -> Path:
     return folder
 
 
+def fresh_folder(home: Path, job_id: str, run: int, name: str) -> Path:
+    """An empty folder for what is made of a run beside the stages; what an attempt left there that died is removed."""
+    folder = home / "work" / job_id / str(run) / name
+    discard(folder)
+    folder.mkdir(mode=MODE, parents=True)
+    return folder
+
+
 def make_durable(folder: Path, home: Path) -> None:
     """Flush every file below `folder`, the folders themselves, and those between it and `home`."""
     for place, _, names in os.walk(folder, topdown=False):
