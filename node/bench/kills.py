@@ -21,6 +21,7 @@ from node.bench.sender import Journal, JournalingSender, acknowledged
 from node.core.identity import derived_uid
 from node.core.job import JOB_ENDED, DeliveryState, StudyState
 from node.rehearsal.grid import ScanGrid
+from node.rehearsal.journey import ROUTES
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.phantom import write_study
 from node.rehearsal.running import TITLE, RehearsalFailed, RunningNode, running_node
@@ -32,13 +33,6 @@ TARGETS = ("receiver", "worker", "model", "service", "group")
 GRID = ScanGrid(rows=64, columns=64, slices=51, pixel_spacing_mm=(5.25, 5.25), slice_spacing_mm=5.9)
 """As small as a chest may be for the model; what is shown here is not how good the model is."""
 PEERS = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = {port}\n'
-ROUTES = """
-[[route]]
-name = "lung-ct"
-when = "'CT' in study.modalities"
-model = "lung-ct"
-destinations = ["pacs"]
-"""
 SETTINGS = {"gathering.quiet_s": "4", "sending.backoff_first_s": "1", "log.level": "warning"}
 AHEAD = 3
 """So many studies may be unfinished before the next one is sent: enough that every process has work at all times."""
