@@ -19,6 +19,8 @@ from node.errors import IsocenterError
 from node.rehearsal.running import free_ports
 
 START_LIMIT_S = 60.0
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""What stands before a server's command: it ends with the bench, also with one that is killed."""
 _OWN = str(Path(sys.executable).parent)
 _FOLDERS = [one for one in os.environ.get("PATH", os.defpath).split(os.pathsep) if one != _OWN]
 ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([*_FOLDERS, _OWN]), "TCP_NODELAY": "1"}
@@ -122,7 +124,7 @@ def missing(*programs: str) -> str:
 def _process(name: str, command: Sequence[str], folder: Path, *handed: int) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT, pass_fds=handed)
+        process = subprocess.Popen([*ENDS_WITH_US, *command], stdout=log, stderr=log, env=ENVIRONMENT, pass_fds=handed)
     try:
         yield process
     finally:

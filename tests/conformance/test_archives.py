@@ -13,6 +13,7 @@ from node.results.encode import ResultObject, encode
 from node.sending.destination import Destination, Parcel, SendOutcome
 from node.sending.dimse import DimseSender
 from tests.makers.orthanc import running_orthanc
+from tests.makers.programs import ENDS_WITH_US
 from tests.unit.results.made import CARD, RUN, make_findings, make_series
 
 LIMIT_S = 30.0
@@ -47,7 +48,8 @@ def dcmqrscp(folder: Path, port: int) -> Iterator[None]:
 @contextmanager
 def listening(command: list[str], port: int) -> Iterator[None]:
     """A program that answers C-ECHO, as long as the block lasts."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*ENDS_WITH_US, *command], stdout=quiet, stderr=quiet) as process:
         try:
             deadline = time.monotonic() + LIMIT_S
             while not DimseSender().echo(archive(port)).ok:

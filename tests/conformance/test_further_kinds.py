@@ -15,6 +15,7 @@ from node.results.profile import Coordinates, ReportClass
 from node.results.uids import RenditionKind
 from tests.conformance.test_result_objects import NOISE, said
 from tests.makers.orthanc import running_orthanc
+from tests.makers.programs import ENDS_WITH_US
 from tests.unit.results.kinds import EVERY_KIND, FLAT_CARD, FULL_CARD, flat_findings, full_findings, make_radiograph
 from tests.unit.results.made import RUN, Made, make_enhanced, make_series
 from tests.unit.results.real import real_enhanced
@@ -123,7 +124,7 @@ def test_dcmqrscp_accepts_every_kind(runs: Runs, tmp_path: Path) -> None:
     )
     files = [one.path for one in runs["series"][1]]
     with subprocess.Popen(
-        ["dcmqrscp", "-c", str(tmp_path / "config"), str(port)], stderr=subprocess.DEVNULL
+        [*ENDS_WITH_US, "dcmqrscp", "-c", str(tmp_path / "config"), str(port)], stderr=subprocess.DEVNULL
     ) as archive:
         try:
             lines = _sent(port, files)

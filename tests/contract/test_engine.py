@@ -18,6 +18,7 @@ from node.jobs.engine import Engine, Work
 from node.state import arrivals, schema, work
 from node.state.rows import NewJob
 from tests.makers.ledger import START, Books, books, ct_slice
+from tests.makers.programs import ENDS_WITH_US
 
 JOBS = 20
 KILLS = 6
@@ -47,7 +48,8 @@ def start(found: Books, slot: str, stage_s: float = 0.05, *, changed: str = "") 
     """A worker. changed: Python that it runs first, to break something."""
     program = f"import sys; from pathlib import Path; from tests.makers.worker import main\n{changed}\n"
     program += "main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))"
-    return subprocess.Popen([sys.executable, "-c", program, str(found.home), found.url, slot, str(stage_s)])
+    command = [*ENDS_WITH_US, sys.executable, "-c", program, str(found.home), found.url, slot, str(stage_s)]
+    return subprocess.Popen(command)
 
 
 def states(found: Books) -> dict[str, JobState]:

@@ -22,6 +22,7 @@ from node.settings import Configuration
 from node.state.spool import Spool
 from tests.makers.elements import STUDY, ct
 from tests.makers.part10 import data_set_of, part10
+from tests.makers.programs import ENDS_WITH_US
 from tests.makers.receiver import CONFIGURATION, run, wait_for
 
 pytestmark = pytest.mark.real("dcmtk")
@@ -43,7 +44,8 @@ run_receiver(configuration, listening, Path(sys.argv[1]), stop, lambda: print("r
 def receiver(home: Path, listening: socket.socket, *before: str, changed: str = "") -> Iterator[subprocess.Popen[str]]:
     """A receiver as a process of its own. before: a program that starts it; changed: Python that breaks it first."""
     configuration = Configuration.model_validate(CONFIGURATION).model_dump_json(by_alias=True)
-    command = [*before, sys.executable, "-c", changed + RECEIVER, home, configuration, str(listening.fileno())]
+    program = [sys.executable, "-c", changed + RECEIVER, home, configuration, str(listening.fileno())]
+    command = [*ENDS_WITH_US, *before, *ENDS_WITH_US, *program]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, pass_fds=[listening.fileno()], start_new_session=True
     )

@@ -12,6 +12,7 @@ from node.sending.destination import Destination, Parcel, SendOutcome
 from node.sending.dimse import DimseSender
 from tests.makers.elements import EXPLICIT, INSTANCE, ct
 from tests.makers.part10 import data_set_of, part10
+from tests.makers.programs import ENDS_WITH_US
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 SIZE_BYTES = 64 << 20
@@ -29,7 +30,7 @@ def test_a_segmentation_of_64_mb_arrives_byte_for_byte_and_is_never_held_whole(t
     parcel = Parcel(file, ClassUID(SEGMENTATION), InstanceUID(INSTANCE), EXPLICIT)
     (port,) = free_ports(1)
     (tmp_path / "kept").mkdir()
-    archive = subprocess.Popen(["storescp", "+B", "-aet", "PACS", "-od", tmp_path / "kept", str(port)])
+    archive = subprocess.Popen([*ENDS_WITH_US, "storescp", "+B", "-aet", "PACS", "-od", tmp_path / "kept", str(port)])
     try:
         peer = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=port, our_ae_title="ISOCENTER")
         deadline = time.monotonic() + 20

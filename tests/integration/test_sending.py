@@ -36,6 +36,7 @@ from node.core.identity import derived_uid
 from node.sending import association, pdu
 from node.sending.destination import Destination, Parcel, SendOutcome, SendReport
 from node.sending.dimse import DimseSender
+from tests.makers.programs import ENDS_WITH_US
 
 ACCEPTED, LATER, PARKED = SendOutcome.ACCEPTED, SendOutcome.LATER, SendOutcome.PARKED
 LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -104,7 +105,7 @@ def program(*command: str, port: int) -> Iterator[None]:
     """A DICOM server of somebody else, running and listening."""
     environment = {**os.environ, "TCP_NODELAY": "1"}
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as running:
+    with subprocess.Popen([*ENDS_WITH_US, *command], env=environment, stdout=quiet, stderr=quiet) as running:
         try:
             deadline = time.monotonic() + 20
             while not _listens(port):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from node.rehearsal.running import DATABASE_URL, RunningNode
 from tests.makers.postgres import Postgres
+from tests.makers.programs import ENDS_WITH_US
 
-_ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-"""A host must not outlive a test run that was killed: its network would stand in the next one's way."""
 _HOLD = 'hostname "$0" && echo held && exec sleep infinity'
 
 
@@ -59,7 +58,7 @@ class Host:
     def workers(self, node: RunningNode, postgres: Postgres, database: str) -> Iterator[None]:
         """`isocenter serve --only worker,model` with the node's configuration and home, from entry to exit."""
         environment = {**node.environment, DATABASE_URL: replace(postgres, address=self.here).url(database)}
-        command = [*_ENDS_WITH_US, *self._inside, sys.executable, "-m", "node", "serve", "--only", "worker,model"]
+        command = [*ENDS_WITH_US, *self._inside, sys.executable, "-m", "node", "serve", "--only", "worker,model"]
         with (node.folder / f"{self.name}.log").open("ab") as sink:
             process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
         try:
@@ -80,7 +79,7 @@ class Host:
 @contextmanager
 def new_host(name: str) -> Iterator[Host]:
     """A host from entry to exit."""
-    command = [*_ENDS_WITH_US, "unshare", "--net", "--uts", "sh", "-c", _HOLD, name]
+    command = [*ENDS_WITH_US, "unshare", "--net", "--uts", "sh", "-c", _HOLD, name]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         try:
             assert holder.stdout is not None

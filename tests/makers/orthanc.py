@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from node.rehearsal.running import free_ports
+from tests.makers.programs import ENDS_WITH_US
 
 START_LIMIT_S = 30.0
 
@@ -71,7 +72,8 @@ def running_orthanc(
     (folder / "orthanc.json").write_text(json.dumps(config))
     environment = {**os.environ, "TCP_NODELAY": "1", "TCP_BUFFER_LENGTH": "262144"}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["Orthanc", str(folder / "orthanc.json")], stdout=log, stderr=log, env=environment)
+        command = [*ENDS_WITH_US, "Orthanc", str(folder / "orthanc.json")]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         deadline = time.monotonic() + START_LIMIT_S
         while b"Orthanc has started" not in (folder / "log").read_bytes():

@@ -10,6 +10,7 @@ import pytest
 from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused
 from node.jobs.confined import run_confined
 from tests.makers import misbehaving
+from tests.makers.programs import ENDS_WITH_US
 
 MEMORY_MB = 200
 
@@ -74,7 +75,7 @@ def test_an_error_of_ours_is_no_crash_of_a_decoder() -> None:
 
 def test_it_ends_when_its_worker_is_killed(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    worker = subprocess.Popen([sys.executable, "-m", "tests.makers.misbehaving", str(told)])
+    worker = subprocess.Popen([*ENDS_WITH_US, sys.executable, "-m", "tests.makers.misbehaving", str(told)])
     deadline = time.monotonic() + 30
     while not (told.exists() and told.read_text()):
         assert time.monotonic() < deadline

@@ -17,6 +17,7 @@ from node.state import outbox, schema
 from node.state.database import POSTGRES_SCHEMA, _alembic, writing
 from node.state.ledger import Ledger
 from node.state.queue import Queue
+from tests.makers.programs import ENDS_WITH_US
 
 AT = "'2026-03-01 08:00:00.000000'"
 ROWS = """
@@ -86,7 +87,8 @@ def test_a_full_queue_is_worked_off_after_the_upgrade(ledger: Ledger, tmp_path: 
         assert (delivery.state, delivery.attempt) == (DeliveryState.WAITING, 3)
         assert queue.is_live(queue.delivery_id("d1", 3))
     url = ledger.engine.url.render_as_string(hide_password=False)
-    worker = subprocess.Popen([sys.executable, "-m", "tests.makers.worker", str(tmp_path), url, "w0", "0"])
+    command = [*ENDS_WITH_US, sys.executable, "-m", "tests.makers.worker", str(tmp_path), url, "w0", "0"]
+    worker = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + LIMIT_S
         while set(job_states(ledger)) != {JobState.ENCODED.value}:
