@@ -249,10 +249,11 @@ def _check(network: NetworkCard, model: ModelCard, where: str) -> None:
 
 def _check_heads(network: NetworkCard, where: str) -> None:
     """What goes with the number of outputs, and with what they are."""
-    if network.window and not (len(network.heads) == 1 and network.heads[0].is_of_places):
+    first = network.heads[0]
+    if network.window and not (len(network.heads) == 1 and (first.is_of_places or first.most_overlap is not None)):
         raise CardInvalid(
-            f"{where}: windows are for a network with one output, which says something of every voxel: this one takes "
-            "the image whole; remove [network.window]"
+            f"{where}: windows are for a network with one output, which says something of every voxel, or finds boxes "
+            "and has most_overlap, above which those of two windows are one; remove [network.window], or give it"
         )
     kinds = [one.finds for one in network.heads]
     if len(kinds) > 1 and network.kind in (Kind.BUNDLE, Kind.NNUNET, Kind.TORCHXRAYVISION):

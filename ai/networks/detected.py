@@ -1,6 +1,6 @@
 """Makes detections of a network's rows of boxes or points, or of its channels' peaks, on the images' own grid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,17 +35,17 @@ def rows_of(outputs: Sequence[Values], head: HeadCard) -> Rows:
 
 
 def detections_of(
-    rows: Rows, prepared: Prepared, card: ModelCard, head: HeadCard, slice_index: int
+    rows: Rows, prepared: Prepared, card: ModelCard, head: HeadCard, first: tuple[int, int, int]
 ) -> Iterator[Detection]:
     """Detections that reach their threshold, boxes as boxes along the axes of the source grid that hold them.
 
-    slice_index: where rows lie that name no slice. What reaches beyond the images ends where they do, and what lies
-    beside them, in what a step has put around, is left out. Raises ModelFailed.
+    first: (slice, row, column) of the part of the prepared image in which they were found. What reaches beyond the
+    images ends where they do; what lies beside them, in what a step has put around, is left out. Raises ModelFailed.
     """
     columns = {one: rows[:, [at for at, other in enumerate(head.columns) if other is one]] for one in Column}
     if Column.SLICE not in head.columns:
-        columns[Column.SLICE] = np.full_like(columns[Column.ROW], slice_index)
-    places = np.stack([columns[one] for one in PLACES], axis=-1)
+        columns[Column.SLICE] = np.zeros_like(columns[Column.ROW])
+    places = np.stack([columns[one] for one in PLACES], axis=-1) + first
     scores = _scores(columns[Column.SCORE][:, 0], head) if Column.SCORE in head.columns else None
     numbers = columns[Column.CLASS][:, 0] if Column.CLASS in head.columns else np.zeros(len(rows))
     for at, number in enumerate(numbers):
@@ -55,6 +55,24 @@ def detections_of(
         found = _found(head.channels[int(number)], places[at], score, prepared, card)
         if found is not None:
             yield found
+
+
+def apart(detections: Iterable[Detection], most_overlap: float | None) -> tuple[Detection, ...]:
+    """Of boxes of one kind that overlap by more than a share of what they cover together: the one scoring highest."""
+    if most_overlap is None:
+        return tuple(detections)
+    kept: list[Detection] = []
+    for one in sorted(detections, key=lambda one: one.score or 0.0, reverse=True):
+        if all(one.key != other.key or overlap(one.points, other.points) <= most_overlap for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def overlap(one: Rows, other: Rows) -> float:
+    """Intersection over union of two boxes (2, 3), each a voxel larger, so that those on one slice have a thickness."""
+    first, second = (np.array([box.min(axis=0) - 0.5, box.max(axis=0) + 0.5]) for box in (one, other))
+    common = float(np.maximum(np.minimum(first[1], second[1]) - np.maximum(first[0], second[0]), 0).prod())
+    return common / (float((first[1] - first[0]).prod()) + float((second[1] - second[0]).prod()) - common)
 
 
 def peaks_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCard) -> Iterator[Detection]:

@@ -11,9 +11,10 @@ from ai.contract import ModelCard
 from ai.errors import ModelFailed
 from ai.findings import Classification, DerivedSeries, Findings, Map, Measurement
 from ai.networks.declared import NetworkCard
-from ai.networks.detected import detections_of, peaks_of, rows_of
+from ai.networks.detected import apart, detections_of, peaks_of, rows_of
 from ai.networks.heads import Activation, Finds, HeadCard
-from ai.networks.running import SAID_OF_EACH_SLICE, Outputs
+from ai.networks.parts import Part
+from ai.networks.running import SAID_OF_EACH_SLICE
 from ai.postprocessing.finishing import finish, segments_of
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared
@@ -34,27 +35,27 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCar
     return Findings(detections=tuple(peaks_of(said, prepared, card, head)))
 
 
-def findings_of_outputs(said: Sequence[Outputs], prepared: Prepared, card: ModelCard, network: NetworkCard) -> Findings:
-    """Of a network with several outputs, or of detections: said of the whole image, or of each of its slices.
+def findings_of_outputs(parts: Sequence[Part], prepared: Prepared, card: ModelCard, network: NetworkCard) -> Findings:
+    """Of a network with several outputs, or of detections. parts: of the image, in all of which it was asked.
 
     Each head has one output, in their order; that of detections takes those that are left over. Raises ModelFailed.
     """
-    found, first, spare = Findings(), 0, len(said[0]) - len(network.heads)
+    count = len(parts[0].said)
+    found, first, spare = Findings(), 0, count - len(network.heads)
     if spare < 0:
-        raise ModelFailed(f"the network gave {len(said[0])} outputs, and the card names {len(network.heads)}")
+        raise ModelFailed(f"the network gave {count} outputs, and the card names {len(network.heads)}")
     for head in network.heads:
-        count = 1 + spare if head.finds is Finds.DETECTIONS else 1
-        found = _both(found, _of_head([one[first : first + count] for one in said], prepared, card, head))
-        first += count
+        last = first + 1 + (spare if head.finds is Finds.DETECTIONS else 0)
+        found = _both(found, _of_head([Part(one.first, one.said[first:last]) for one in parts], prepared, card, head))
+        first = last
     return found
 
 
-def _of_head(said: list[Outputs], prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
+def _of_head(parts: list[Part], prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
     if head.finds is Finds.DETECTIONS:
-        rows = [rows_of(one, head) for one in said]
-        each = (detections_of(one, prepared, card, head, index) for index, one in enumerate(rows))
-        return Findings(detections=tuple(chain.from_iterable(each)))
-    outputs = [one for (one,) in said]
+        each = (detections_of(rows_of(one.said, head), prepared, card, head, one.first) for one in parts)
+        return Findings(detections=apart(chain.from_iterable(each), head.most_overlap))
+    outputs = [one.said[0] for one in parts]
     if any(one.ndim < 2 or len(one) != 1 for one in outputs):
         raise ModelFailed(f"the network gave an output of shape {outputs[0].shape} for one image: no batch of one")
     if head.is_of_places:

@@ -60,18 +60,25 @@ class HeadCard:
     """One output of a network.
 
     channels: the key for each channel of the output, "" for one that is not used; by default the card's own order.
-    Segments have no such list: label n is the card's n-th segment. columns: of detections, of each row.
+    Segments have no such list: label n is the card's n-th segment. columns: of detections, of each row. most_overlap:
+    the intersection over union above which two boxes are one; None: boxes are taken as they come.
     """
 
     finds: Finds
     channels: tuple[str, ...]
     activation: Activation
     columns: Columns = ()
+    most_overlap: float | None = None
 
     @property
     def is_of_places(self) -> bool:
         """It says something of every voxel, so that a network may be asked window by window."""
         return self.finds in (Finds.SEGMENTS, Finds.DERIVED, Finds.MAPS, Finds.PEAKS)
+
+    @property
+    def is_of_boxes(self) -> bool:
+        """It gives boxes, of which the better can be told from the others."""
+        return self.columns.count(Column.ROW) == 2 and Column.SCORE in self.columns
 
 
 def read_head(table: TableReader, model: ModelCard, dimensions: int, where: str) -> HeadCard:
@@ -84,6 +91,7 @@ def read_head(table: TableReader, model: ModelCard, dimensions: int, where: str)
         channels=table.texts("channels") or declared,
         activation=table.choice("activation", Activation, Activation.NONE),
         columns=_columns(columns, dimensions, where) if finds is Finds.DETECTIONS else (),
+        most_overlap=table.optional_number("most_overlap"),
     )
     strange = [one for one in found.channels if one and one not in declared]
     if strange or not declared:
@@ -91,8 +99,8 @@ def read_head(table: TableReader, model: ModelCard, dimensions: int, where: str)
         raise CardInvalid(f"{where}: finds {finds.value}, and channels {what}: declare it in the card")
     if finds is Finds.DETECTIONS:
         _check_rows(found, model, where)
-    elif columns:
-        raise CardInvalid(f"{where}: columns are of detections; remove them")
+    elif columns or found.most_overlap is not None:
+        raise CardInvalid(f"{where}: columns and most_overlap are of detections; remove them")
     return found
 
 
@@ -134,6 +142,8 @@ def _check_rows(head: HeadCard, model: ModelCard, where: str) -> None:
         raise CardInvalid(f"{where}: a detection has one score: its activation is sigmoid or none")
     if Column.CLASS not in head.columns and len(head.channels) != 1:
         raise CardInvalid(f"{where}: columns name no class, so channels must name the one [[detection]] that is found")
+    if head.most_overlap is not None and not (head.is_of_boxes and 0 <= head.most_overlap < 1):
+        raise CardInvalid(f"{where}: most_overlap is from 0 to below 1, of boxes that have a score")
     judged = [key for key in head.channels if key and model.detection(key).threshold is not None]
     if Column.SCORE not in head.columns and judged:
         raise CardInvalid(f"{where}: columns name no score to hold against the threshold of {judged[0]!r}: remove that")

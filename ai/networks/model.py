@@ -20,8 +20,9 @@ from ai.networks.found import findings_of, findings_of_outputs, with_disagreemen
 from ai.networks.heads import Finds
 from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
+from ai.networks.parts import Part
 from ai.networks.plans import Plan, plan_files, read_plan
-from ai.networks.running import Outputs, RunningNetwork
+from ai.networks.running import RunningNetwork
 from ai.networks.saliency import check_layer, explained
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
@@ -47,8 +48,8 @@ class Said:
     """What the network said of it."""
 
     prepared: Prepared
-    values: Values | tuple[Outputs, ...]
-    """Of its one output; or of all of them, for the image or each slice of it."""
+    values: Values | tuple[Part, ...]
+    """Of its one output; or of all of them, part by part."""
     spread: Values | None = None
     maps: tuple[tuple[str, Values], ...] = ()
 

@@ -12,6 +12,7 @@ from ai.device import Device
 from ai.errors import ModelFailed, OutOfMemory
 from ai.networks.declared import NetworkCard, Precision
 from ai.networks.heads import Activation
+from ai.networks.parts import Outputs, Part, padded, parts_of
 from ai.preparation.images import Values
 from ai.window import Window, predict_in_windows
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     Mapped = Callable[[torch.Tensor, torch.Tensor, Sequence[int]], torch.Tensor]
 
 Said = TypeVar("Said")
-Outputs = tuple[Values, ...]
 CPU = Device()
 SAID_OF_EACH_SLICE = "the network says one thing of each slice, and the input has several: take one image"
 _WORDS_OF_NO_MEMORY = (
@@ -70,13 +70,15 @@ class RunningNetwork:
         """
         return self._within_memory(lambda device, batch: self._predict(images, device, batch, self._one_by_one))
 
-    def outputs(self, image: "torch.Tensor") -> tuple[Outputs, ...]:
-        """What every output says of an image that the network takes whole, or (dimensions: 2) of each of its slices.
+    def outputs(self, image: "torch.Tensor") -> tuple[Part, ...]:
+        """What every output says of each part of an image that the network is given at a time.
 
         As the network gives them, without activation: one with a batch's axis has it. Raises as a call does.
         """
-        parts = [image] if self._card.dimensions == 3 else list(image.unbind(1))
-        return tuple(self._within_memory(partial(self._every_output, one)) for one in parts)
+        return tuple(
+            Part((z.start, y.start, x.start), self._within_memory(partial(self._every_output, image[:, z, y, x])))
+            for z, y, x in parts_of((image.shape[1], image.shape[2], image.shape[3]), self._card)
+        )
 
     def with_gradients(self, image: "torch.Tensor", layer: str, channel: int, mapped: "Mapped") -> Values:
         """A map of what a layer's activations have to do with a channel of a classifier's output, before activation.
@@ -123,9 +125,10 @@ class RunningNetwork:
         with self._predicting(device):
             return _numbers(say(given.to(_torch_device(device), non_blocking=True), batch))
 
-    def _every_output(self, image: "torch.Tensor", device: Device, _batch: int) -> Outputs:
+    def _every_output(self, part: "torch.Tensor", device: Device, _batch: int) -> Outputs:
+        taken = padded(part if self._card.dimensions == 3 else part[:, 0], self._card)
         with self._predicting(device):
-            said = self._every(image[None].to(_torch_device(device), non_blocking=True))
+            said = self._every(taken[None].to(_torch_device(device), non_blocking=True))
             return tuple(_numbers(_tensor(one).float()) for one in said)
 
     @contextmanager

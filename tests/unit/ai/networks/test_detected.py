@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from ai.contract import Model
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Detection, Shape
+from ai.networks.detected import overlap
 from ai.networks.model import NetworkModel
 from ai.volume import Inputs, Volume
 from tests.makers.networks import SEGMENT, scripted, write_model
@@ -165,6 +166,73 @@ def test_what_reaches_beyond_the_images_ends_there_and_what_lies_beside_them_is_
     np.testing.assert_allclose(found.points, [[0, 4, -0.5], [5, SHAPE[1] - 0.5, 9]])
 
 
+class Seen(torch.nn.Module):
+    """The box around what is bright in what it gets, the surer the more of it there is."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        there = (x[0, 0] > 0.9).nonzero().float()
+        if there.numel() == 0:
+            return torch.zeros(1, 0, 6), torch.zeros(1, 0), torch.zeros(1, 0)
+        box = torch.cat([there.amin(0), there.amax(0)])
+        return box[None, None], torch.tensor([[there.shape[0] / 9999.0]]), torch.zeros(1, 1)
+
+
+WINDOWS = """
+finds = "detections"
+most_overlap = {}
+[network.window]
+size = [24, 24, 24]
+overlap = 0.5
+"""
+
+
+@pytest.mark.parametrize(("most", "count"), [(0.1, 1), (0.999, 2)])
+def test_what_two_windows_see_is_found_once(tmp_path: Path, most: float, count: int) -> None:
+    """A block that several windows see, whole or cut off."""
+    array = np.zeros(SHAPE, np.float32)
+    array[14:18, 26:34, 20:24] = 1.0
+    model = made(tmp_path / "m", Seen(), WINDOWS.format(most), DETECTION.replace("threshold = 0.4", ""))
+
+    found = detected(model, Inputs({"image": Volume(array, oblique(), SPACING)}, "image"))
+
+    assert len({str(one.points) for one in found}) == count
+    np.testing.assert_array_equal(found[0].points, [[14, 26, 20], [17, 33, 23]])
+
+
+def test_things_of_two_kinds_may_lie_at_one_place(tmp_path: Path) -> None:
+    box = [1.0, 2, 3, 4, 5, 6]
+    rows = Rows([*box, 0.6, 0.0], [*box, 0.8, 1.0], [*box, 0.7, 0.0])
+    both = DETECTION + DETECTION.replace('"box"', '"other"')
+
+    found = detected(made(tmp_path / "m", rows, 'finds = "detections"\nmost_overlap = 0.0\n', both), oblique_inputs())
+
+    assert [(one.key, round(one.score or 0, 6)) for one in found] == [("other", 0.8), ("box", 0.7)]
+
+
+def test_an_image_that_is_smaller_than_the_window_keeps_its_places(tmp_path: Path) -> None:
+    lines = WINDOWS.format(0.1).replace("[24, 24, 24]", "[64, 64, 64]")
+    model = made(tmp_path / "m", Seen(), lines, DETECTION.replace("threshold = 0.4", ""))
+    there = np.argwhere(ball() > 0.9)
+
+    (found,) = detected(model, oblique_inputs())
+
+    np.testing.assert_array_equal(found.points, [there.min(axis=0), there.max(axis=0)])
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        ([[0, 0, 0], [1, 1, 1]], 1.0),
+        ([[0, 0, 1], [1, 1, 2]], 1 / 3),
+        ([[0, 0, 2], [1, 1, 3]], 0.0),
+        ([[1, 1, 1], [0, 0, 0]], 1.0),
+        ([[0, 0, 0], [0, 1, 1]], 0.5),
+    ],
+)
+def test_overlap_is_intersection_over_union(other: list[list[float]], share: float) -> None:
+    assert overlap(np.array([[0.0, 0, 0], [1, 1, 1]]), np.array(other, np.float64)) == pytest.approx(share)
+
+
 def test_nothing_found_is_nothing(tmp_path: Path) -> None:
     assert detected(made(tmp_path / "m", Nothing(), f'finds = "detections"\n{BOXES}'), radiograph()) == ()
 
@@ -226,7 +294,9 @@ def test_what_a_network_gave_amiss_is_said(tmp_path: Path, network: torch.nn.Mod
         ('columns = ["slice", "row", "column"]', "no score to hold against the threshold of 'box'"),
         ('columns = ["slice", "row", "column", "score"]\nchannels = ["box", ""]', "columns name no class"),
         ('activation = "softmax"', "activation is sigmoid or none"),
-        ("[network.window]\nsize = [8, 8, 8]", "remove .network.window."),
+        ("[network.window]\nsize = [8, 8, 8]", "most_overlap, above which those of two windows are one"),
+        ("most_overlap = 1.0", "from 0 to below 1, of boxes that have a score"),
+        ('most_overlap = 0.1\ncolumns = ["slice", "row", "column", "score"]', "of boxes that have a score"),
         ('flips = ["left-right"]', "with one output, of segments or classifications"),
         ('[[network.output]]\nfinds = "detections"', "unknown key 'finds'"),
     ],
