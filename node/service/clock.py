@@ -13,28 +13,20 @@ from node.actions import keep_reports
 from node.core.clock_step import NO_STEP, StepWatch
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
-from node.core.provenance import settings_digest
 from node.errors import LedgerUnusable, SpoolFull
 from node.intake.callers import keep_ended
-from node.intake.gathering import Gathering, Rules
+from node.intake.gathering import Gathering
 from node.intake.indexer import Indexer
-from node.intake.pledging import Pledging
-from node.intake.routes import compile_route
-from node.sending.courier import Courier
-from node.sending.reporting import Reporting
-from node.sending.senders import sender_to
-from node.service.destinations import archives_of, askers_of, choosing_of, destinations_of, sources_of
-from node.service.expiring import Expiring
+from node.service.arranged import arrange
 from node.service.reconcile import reconcile
-from node.service.source_count import SourceCount
-from node.service.survey import LOOK_S, Survey
-from node.service.unannounced import Unannounced
+from node.service.survey import LOOK_S
 from node.settings import Configuration
 from node.state.associations import Associations
 from node.state.ledger import UNUSABLE, Ledger
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.retention import Periods, retain
+from node.state.rows import StudyRow
 from node.state.spool import Spool
 from node.state.wake import Wake
 
@@ -52,7 +44,6 @@ RETAIN_S = 3600
 WORKFLOWS_KEPT = timedelta(days=1)
 """The ledger has the history; what the engine still knows of finished work helps for a day, when it misbehaved."""
 CALLERS_S = 2
-SERIES_BASE = 9001
 
 
 class ServiceClock:
@@ -67,59 +58,25 @@ class ServiceClock:
         home: Path,
         models: Mapping[str, ModelFacts],
         now: Callable[[], datetime],
+        latest: Callable[[], Configuration],
     ) -> None:
-        self._configuration, self._ledger, self._queue, self._spool, self._now = (
-            configuration,
-            ledger,
-            queue,
-            spool,
-            now,
-        )
-        self._home = home
+        """latest: the configuration to work by; asked between one look and the next."""
+        self._ledger, self._queue, self._now, self._home, self._latest = ledger, queue, now, home, latest
+        self._arranged = lambda found: arrange(found, ledger, queue, spool, home, models, now)
         self._associations = Associations(home)
         self._reports = Mailbox(home, ReportLetter)
         self._wake = Wake(home)
-        routes = [(route, compile_route(route, models)) for route in configuration.routes]
-        rules = Rules(configuration, routes, models, settings_digest(series_base=SERIES_BASE))
-        self._source_count = SourceCount(ledger, sources_of(configuration), now)
+        self._by = self._arranged(configuration)
         self.gathering = Gathering(
             ledger,
             queue,
-            rules,
+            self._by.rules,
             is_pending=lambda uid: spool.holds(StudyUID(uid)),
             open_associations=self._open_associations,
             clock=now,
-            is_lacking=self._source_count.is_lacking,
+            is_lacking=self._is_lacking,
         )
         self.indexer = Indexer(ledger, spool, home=home, clock=now)
-        self.courier = Courier(
-            ledger,
-            queue,
-            sender_to,
-            home=home,
-            destinations=destinations_of(configuration),
-            settings=configuration.settings.sending,
-            clock=now,
-        )
-        self._pledging = Pledging(
-            ledger,
-            spool,
-            home,
-            {peer.name: peer.archive for peer in configuration.peers if peer.commitment},
-            now,
-        )
-        self._reporting = Reporting(
-            ledger, askers_of(configuration), archives_of(configuration), configuration.settings.sending, now
-        )
-        self._unannounced = Unannounced(
-            ledger,
-            queue,
-            frozenset(peer.name for peer in configuration.peers if peer.failures),
-            timedelta(days=configuration.settings.sending.give_up_days),
-            now,
-        )
-        self._survey = Survey(ledger, choosing_of(configuration), now)
-        self._expiring = Expiring(configuration, now)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
 
@@ -134,20 +91,18 @@ class ServiceClock:
         """Until told to stop: index what arrives, complete what is complete."""
         self.every(CALLERS_S, self._keep_callers)
         self.every(CALLERS_S, self._keep_pledges)
-        self.every(RETAIN_S, self._reporting.see)
+        self.every(RETAIN_S, self._see)
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
-        self.every(RECONCILE_S, self._unannounced.look)
-        self.every(LOOK_S, self._survey.look)
-        self.every(RETAIN_S, self._expiring.look)
-        self._scheduler.add_job(self._unless_unusable, args=(self._survey.look,))
-        self._expiring.look()
+        self.every(LOOK_S, self._survey)
+        self._begin()
         self._scheduler.start()
         self._unless_unusable(self._reconcile)
         threading.Thread(target=self._ring_when, args=(stop,), name="stop-bell", daemon=True).start()
         try:
             while not stop.is_set():
                 self._after_step(self._steps.look())
+                self._take(self._latest())
                 try:
                     is_drained = self.indexer.drain(INDEX_S)
                     until = self.gathering.look()
@@ -159,8 +114,32 @@ class ServiceClock:
                         self._wake.wait(self._pause_s(until))
         finally:
             self._scheduler.shutdown(wait=True)
-            self._source_count.close()
+            self._by.source_count.close()
             self._wake.close()
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the service works by now."""
+        return self._by.configuration
+
+    def deliver(self, delivery_id: str, attempt: int) -> None:
+        """One attempt to send or to prove, by the peers as they are when it begins."""
+        self._by.courier.deliver(delivery_id, attempt)
+
+    def _take(self, configuration: Configuration) -> None:
+        """Work by this from now on. What is being sent goes on by what it began with."""
+        if configuration is self._by.configuration:
+            return
+        before, self._by = self._by, self._arranged(configuration)
+        self.gathering.rules = self._by.rules
+        before.source_count.close()
+        self._begin()
+        log.info("configuration-taken-over")
+
+    def _begin(self) -> None:
+        """What is looked at at once where peers are new."""
+        self._scheduler.add_job(self._unless_unusable, args=(self._survey,))
+        self._by.expiring.look()
 
     def _after_step(self, step: timedelta) -> None:
         """Somebody set the clock. What was to come at a time of day would come so much later where it was set back."""
@@ -191,9 +170,21 @@ class ServiceClock:
 
     def _reconcile(self) -> None:
         reconcile(self._ledger, self._queue, self._now())
+        self._by.unannounced.look()
+
+    def _survey(self) -> None:
+        self._by.survey.look()
+
+    def _see(self) -> None:
+        """What archives hold of what is pledged, and which certificates end."""
+        self._by.expiring.look()
+        self._by.reporting.see()
+
+    def _is_lacking(self, study: StudyRow) -> bool:
+        return self._by.source_count.is_lacking(study)
 
     def _retain(self) -> None:
-        forgotten = retain(self._ledger, self._home, periods_of(self._configuration), self._now())
+        forgotten = retain(self._ledger, self._home, periods_of(self.configuration), self._now())
         workflows = self._queue.forget(self._now() - WORKFLOWS_KEPT)
         if any(vars(forgotten).values()) or workflows:
             log.info("kept-for-their-time", **vars(forgotten), workflows=workflows)
@@ -203,8 +194,8 @@ class ServiceClock:
         keep_reports(self._ledger, self._queue, self._reports, self._now())
 
     def _keep_pledges(self) -> None:
-        self._pledging.look()
-        self._reporting.report_due()
+        self._by.pledging.look()
+        self._by.reporting.report_due()
 
     def _open_associations(self) -> frozenset[str]:
         return frozenset(one.id for one in self._associations.records() if one.is_open)

@@ -70,11 +70,21 @@ def main(arguments: list[str]) -> None:
         stop.set()
 
     if role == "service":
-        follow(watch, end, stop)
         from node.service.serving import run_service
 
+        present, certificates = configuration, _certificates(role, configuration)
+
+        def take_over(found: Configuration) -> None:
+            """Peers and routes; for other models or certificates it starts again. node.toml holds until then."""
+            nonlocal present
+            if watch.are_models_replaced or _certificates(role, found) != certificates:
+                end(found)
+            else:
+                present = found.model_copy(update={"settings": configuration.settings})
+
+        follow(watch, take_over, stop)
         with socket.socket(fileno=int(arguments[3])) as listening:
-            run_service(configuration, folder, slot, listening, line.ready, stop)
+            run_service(configuration, folder, slot, listening, line.ready, stop, lambda: present)
     else:
         from node.service.working import run_model, run_worker
 

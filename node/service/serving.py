@@ -42,8 +42,12 @@ def run_service(
     listening: socket.socket,
     ready: Callable[[], None],
     stop: threading.Event,
+    latest: Callable[[], Configuration],
 ) -> None:
-    """The one process that indexes, decides over studies, and sends: ledger and engine tables are made here first."""
+    """The one process that indexes, decides over studies, and sends: ledger and engine tables are made here first.
+
+    latest: the configuration with the peers and routes as they are at present.
+    """
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
     settings = configuration.settings
     home = settings.state.home.absolute()
@@ -55,8 +59,8 @@ def run_service(
     with closing(ledger), closing(Queue(ledger.engine)) as queue:
         models = usable_models(configuration)
         facts = model_facts(models)
-        clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now)
-        work = Work(stages={}, deliver=clock.courier.deliver)
+        clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now, latest)
+        work = Work(stages={}, deliver=clock.deliver)
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
         engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s)
         engine.start()
@@ -65,13 +69,13 @@ def run_service(
         checkups = CheckUps(home, config_folder, now)
         parts = Parts(ledger, home, spool.free_mb, settings.intake.disk_reserve_mb, now)
         clock.every(LOOK_S, parts.look)
-        window = window_of(configuration, config_folder, ledger, queue, models, parts.look, checkups, now)
+        window = window_of(lambda: clock.configuration, config_folder, ledger, queue, models, parts.look, checkups, now)
         clock.every(DISK_EVERY_S, window.disk.look)
         clock.every(GPUS_EVERY_S, window.gpus.look)
         with (
             beating(ledger, executor, dead_after_s),
             closing(checkups),
-            _stow(configuration, spool, stop) as stow,
+            _stow(lambda: clock.configuration, spool, stop) as stow,
             serving_window(listening, window, stow),
         ):
             ready()
@@ -82,19 +86,24 @@ def run_service(
 
 @contextmanager
 def _stow(
-    configuration: Configuration, spool: Spool, stop: threading.Event
+    configuration: Callable[[], Configuration], spool: Spool, stop: threading.Event
 ) -> Iterator[Callable[[str, str, str], StowRequest | None] | None]:
     """What takes instances by STOW-RS until it is to stop, None where that is off."""
-    if not configuration.settings.intake.stow:
+    settings = configuration().settings
+    if not settings.intake.stow:
         yield None
         return
-    home = configuration.settings.state.home.absolute()
-    intake = configuration.settings.intake
+    home, intake = settings.state.home.absolute(), settings.intake
     wake, journal = Wake(home), Journal(home, now)
     seats = Seats(home, Caps(intake.associations, intake.associations_per_address))
     door = Door(spool, intake, wake.ring, stop)
+
+    def opened(token: str, address: str, study_uid: str) -> StowRequest | None:
+        """By the peers as they are now."""
+        return StowDoor(configuration(), door, journal, seats, now).open(token, address, study_uid)
+
     try:
-        yield StowDoor(configuration, door, journal, seats, now).open
+        yield opened
     finally:
         seats.close()
         journal.close()

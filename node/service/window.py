@@ -25,7 +25,7 @@ ANSWER_S = 5.0
 
 
 def window_of(
-    configuration: Configuration,
+    configuration: Callable[[], Configuration],
     config_folder: Path,
     ledger: Ledger,
     queue: Queue,
@@ -34,8 +34,9 @@ def window_of(
     looking: Looking,
     now: Callable[[], datetime],
 ) -> Window:
-    """The window of the node that this process serves."""
-    home = configuration.settings.state.home.absolute()
+    """The window of the node that this process serves. configuration: what it works by now."""
+    settings = configuration().settings
+    home = settings.state.home.absolute()
     judge = Judge()
     editor = Editor(config_folder, judge)
     return Window(
@@ -43,15 +44,15 @@ def window_of(
         operator=Operator(ledger, queue),
         home=home,
         config_folder=config_folder,
-        configuration=lambda: configuration,
+        configuration=configuration,
         look=health,
         models=lambda: [shown(one.card) for one in models.values()],
-        previews=Previews(ledger, home, models, decode_memory_mb=configuration.settings.jobs.decode_memory_mb),
+        previews=Previews(ledger, home, models, decode_memory_mb=settings.jobs.decode_memory_mb),
         looking=looking,
         disk=DiskRecord(
             free_mb=lambda: shutil.disk_usage(home).free >> 20,
             total_mb=lambda: shutil.disk_usage(home).total >> 20,
-            reserve_mb=configuration.settings.intake.disk_reserve_mb,
+            reserve_mb=settings.intake.disk_reserve_mb,
             now=now,
         ),
         editor=editor,

@@ -36,7 +36,9 @@ def test_what_the_node_could_not_start_with_is_not_saved(tmp_path: Path, kind: K
     with books(tmp_path) as found:
         health = Health(True, "", (), 0)
         looks = CheckUps(tmp_path, folder, found.clock)
-        window = window_of(configuration, folder, found.ledger, found.queue, models, lambda: health, looks, found.clock)
+        window = window_of(
+            lambda: configuration, folder, found.ledger, found.queue, models, lambda: health, looks, found.clock
+        )
         window.editor.add(Kind.PEER, PEER)
         window.editor.add(Kind.ROUTE, ROUTE)
 
