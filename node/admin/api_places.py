@@ -44,7 +44,7 @@ class Caller(BaseModel):
 class OnStudy(BaseModel):
     """study: its id or Study Instance UID."""
 
-    study: Name
+    study: Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
 
 
 class StackTried(BaseModel):

@@ -1,4 +1,4 @@
-"""Commands that need no running node: run a model on a folder, explain routes."""
+"""Commands that need no running node: run a model on a folder, explain routes, try them on a study."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -108,6 +108,26 @@ def explain(
         _show_notes(decision, folder.stacks)
         if decision.verdict is Verdict.TAKEN:
             _show_gate(decision, folder.stacks, installed[one.model])
+
+
+@route.command("try")
+def try_routes(
+    study: Annotated[str, typer.Argument(help="The id or Study Instance UID of a study that is here.")],
+) -> None:
+    """Say what each route would say to a study that came, without effect.
+
+    Example: isocenter route try s4mno2kv3
+    """
+    from node.intake.trial import tried_on_study
+    from node.jobs.catalogue import installed_models, model_facts
+
+    configuration = here.configuration()
+    facts = model_facts(installed_models(configuration.models))
+    with here.ledger() as ledger:
+        decisions, stacks = tried_on_study(ledger, configuration, facts, study)
+    for one in decisions:
+        print(f"route {one.route}: {one.verdict.value}\n  {one.why}")
+        _show_notes(one, stacks)
 
 
 def _decide(

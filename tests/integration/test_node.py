@@ -166,9 +166,12 @@ def test_routes_that_are_replaced_hold_within_seconds_and_broken_ones_never(tmp_
                 break
         send_study(ct_series(tmp_path / "study", slices=2), "127.0.0.1", node.port, "PACS", "ISOCENTER")
         for _ in node.until(60, "the new route was not asked"):
-            if json.loads(isocenter(node, "jobs", "--json").stdout)["items"]:
+            jobs = json.loads(isocenter(node, "jobs", "--json").stdout)["items"]
+            if jobs:
                 break
         assert pids(node) == before
+        assert "route lung-ct: taken" in isocenter(node, "route", "try", jobs[0]["study_id"]).stdout
+        assert isocenter(node, "route", "try", "nothing").returncode == 4
 
 
 def test_a_model_that_is_installed_meanwhile_works_and_changed_peers_interrupt_no_job(tmp_path: Path) -> None:
