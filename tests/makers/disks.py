@@ -7,6 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.makers.programs import tidied_up
+
+UNMOUNT = 'umount --lazy "$1"'
+
 
 @functools.cache
 def can_mount() -> bool:
@@ -24,10 +28,8 @@ def small_disk(folder: Path, size_mb: int, inodes: int = 0) -> Iterator["SmallDi
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={size_mb}m" + (f",nr_inodes={inodes}" if inodes else "")
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "isocenter-test", folder], check=True)
-    try:
+    with tidied_up(UNMOUNT, folder):
         yield SmallDisk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 class SmallDisk:
@@ -67,8 +69,6 @@ class SmallDisk:
 def read_only(folder: Path) -> Iterator[None]:
     """The folder can be read and not be written, as on a disk that the system made read-only after an error."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
-    try:
+    with tidied_up(UNMOUNT, folder):
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
         yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)

@@ -10,18 +10,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import psycopg
 
 from node.jobs.engine import prepare_engine
 from node.rehearsal.running import free_ports
 from node.state.ledger import Ledger
+from tests.makers.programs import tidied_up
 
 USER = "postgres"
 TEMPLATE = "with_tables"
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """No test turns the machine's power off."""
+REMOVE = 'rm -rf "$1" || { sleep 1; rm -rf "$1"; }'
+"""A server that was ended by our death may still write its last file."""
 START_LIMIT_S = 60.0
 _numbers = count(1)
 
@@ -75,21 +78,22 @@ def running_postgres(address: str = "127.0.0.1") -> Iterator[Postgres]:
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
     (port,) = free_ports(1)
     settings = {"port": str(port), "listen_addresses": address, "unix_socket_directories": "", **QUICK}
-    with TemporaryDirectory(prefix="isocenter-postgres-") as folder:
+    folder = Path(mkdtemp(prefix="isocenter-postgres-"))
+    with tidied_up(REMOVE, folder):
         if os.geteuid() == 0:  # the server refuses to be root, which the tests may be
             shutil.chown(folder, USER, USER)
-        cluster = Path(folder) / "cluster"
+        cluster = folder / "cluster"
         initialise = [*_as_server(), programs / "initdb", "-D", cluster, "-U", USER, "-A", "trust", "-N"]
         subprocess.run(initialise, check=True, cwd=folder, stdout=subprocess.DEVNULL)
         with (cluster / "pg_hba.conf").open("a") as rules:
             rules.write("host all all 0.0.0.0/0 trust\n")
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (Path(folder) / "log").open("wb") as log:
+        with (folder / "log").open("wb") as log:
             command = [*_as_server(), programs / "postgres", "-D", cluster, *options]
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
-            _wait_for(Postgres("127.0.0.1", port, Path(folder)), server)
-            yield Postgres(address, port, Path(folder))
+            _wait_for(Postgres("127.0.0.1", port, folder), server)
+            yield Postgres(address, port, folder)
         finally:
             server.send_signal(signal.SIGQUIT)  # at once, without tidying up
             server.wait()

@@ -1,9 +1,7 @@
 """Masks of any size, sparse or overlapping, come back from a Segmentation as another's reader reads its bytes."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import highdicom as hd
 import numpy as np
@@ -25,10 +23,15 @@ SIZES = ((1, 1, 1), (1, 3, 5), (5, 3, 3), (9, 7, 13), (4, 8, 8), (17, 5, 2))
 """Slices, rows and columns: frames of 1, 9, 10, 15, 64 and 91 pixels."""
 
 
-@cache
-def source(shape: tuple[int, int, int]) -> tuple[Made, Path]:
-    folder = Path(mkdtemp(prefix="isocenter-frames-"))
-    return make_series(folder / "source", slices=shape[0], rows=shape[1], columns=shape[2], orientation=OBLIQUE), folder
+def images(folder: Path, shape: tuple[int, int, int]) -> Made:
+    return make_series(folder / "source", slices=shape[0], rows=shape[1], columns=shape[2], orientation=OBLIQUE)
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=str)
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Made, Path]:
+    """Images of one size, and a folder of their own."""
+    folder = tmp_path_factory.mktemp("frames")
+    return images(folder, request.param), folder
 
 
 def edition(made: Made, form: SegmentationType) -> Edition:
@@ -49,14 +52,14 @@ def masks(draw: st.DrawFn, shape: tuple[int, int, int]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("form", SegmentationType)
-@pytest.mark.parametrize("shape", SIZES)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_masks_come_back_from_any_segmentation(
-    shape: tuple[int, int, int], form: SegmentationType, data: st.DataObject
+    source: tuple[Made, Path], form: SegmentationType, data: st.DataObject
 ) -> None:
     """Every voxel, by the source image that its frame names; and our own check of the bytes agrees."""
-    made, folder = source(shape)
+    made, folder = source
+    shape = made.volume.array.shape
     expected = data.draw(masks(shape))
     segments = [Segment(one.key, mask, "ct") for one, mask in zip(CARD.segments, expected, strict=True)]
     findings, run = Findings(tuple(segments)), edition(made, form)
@@ -79,9 +82,9 @@ def test_masks_come_back_from_any_segmentation(
 
 
 @pytest.mark.parametrize("form", SegmentationType)
-def test_a_pixel_too_many_is_found(form: SegmentationType) -> None:
+def test_a_pixel_too_many_is_found(form: SegmentationType, tmp_path: Path) -> None:
     """Of a frame whose bits share their bytes with the frames beside it."""
-    made, folder = source((9, 7, 13))
+    made = images(tmp_path, (9, 7, 13))
     whole = np.zeros((9, 7, 13), np.bool_)
     whole[2:6, 1:5, 2:7] = True
     findings, run = Findings((Segment(CARD.segments[0].key, whole, "ct"),)), edition(made, form)
@@ -90,8 +93,8 @@ def test_a_pixel_too_many_is_found(form: SegmentationType) -> None:
     other = whole.copy()
     other[4, 6, 12] = True
 
-    built.save_as(folder / "seg.dcm", enforce_file_format=True)
-    found = read_back(folder / "seg.dcm", built)
+    built.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    found = read_back(tmp_path / "seg.dcm", built)
 
     with pytest.raises(ResultUnsound, match="differs from slice 5"):
-        check_segmentation(folder / "seg.dcm", found, Findings((replace(findings.segments[0], mask=other),)), run)
+        check_segmentation(tmp_path / "seg.dcm", found, Findings((replace(findings.segments[0], mask=other),)), run)
