@@ -24,15 +24,17 @@ class UtcTime(sa.types.TypeDecorator[datetime]):
 
 metadata = sa.MetaData()
 Column, Text, Integer, Boolean = sa.Column, sa.Text, sa.Integer, sa.Boolean
+Sorted = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is searched by its beginning: in most languages ":" comes before "9", and a range of texts would miss."""
 
 study = sa.Table(
     "iso_study",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("study_uid", Text, nullable=False, index=True),
-    Column("patient_id", Text, nullable=False),
+    Column("study_uid", Sorted, nullable=False, index=True),
+    Column("patient_id", Sorted, nullable=False),
     Column("issuer", Text, nullable=False),
-    Column("accession", Text),
+    Column("accession", Sorted),
     Column("study_date", Text),
     Column("description", Text),
     Column("modalities", Text, nullable=False, default="", server_default=""),

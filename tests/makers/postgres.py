@@ -48,6 +48,14 @@ class Postgres:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
 
+    def new_in_english(self) -> str:
+        """The URL of a new, empty database that sorts texts as English does."""
+        name = f"test_{next(_numbers)}"
+        english = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' TEMPLATE template0"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" {english}')
+        return self.url(name)
+
     def new_in_tablespace(self, place: Path) -> str:
         """The URL of a new database whose files lie in an empty folder of their own, which is made."""
         place.mkdir()
