@@ -38,6 +38,12 @@ def fill(ledger: Ledger, studies: int, now: datetime) -> int:
     return studies * len(EVENTS)
 
 
+def is_empty(ledger: Ledger) -> bool:
+    """Whether no study is there yet."""
+    with ledger.read() as connection:
+        return connection.execute(sa.select(schema.study.c.id).limit(1)).first() is None
+
+
 def _settle(engine: sa.Engine) -> None:
     """Let the database see what it holds, as it does by itself while it is in use."""
     if engine.dialect.name == "postgresql":

@@ -21,7 +21,7 @@ from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.sessions import COOKIE, csrf_of, open_session
 from node.admin.window import Answer, Taken, Window
-from node.bench.filled import fill
+from node.bench.filled import fill, is_empty
 from node.core.checkup import CheckUp, Subject
 from node.core.preview import Preview, View
 from node.core.role import Role
@@ -123,10 +123,10 @@ def measure(folder: Path, studies: int, rounds: int, say: Callable[[str], None],
     url = database_url or f"sqlite:///{folder / 'ledger.sqlite'}"
     now = datetime.now(UTC)
     with closing(Ledger(url)) as ledger:
-        if not ledger.is_ready():
+        ledger.migrate()
+        prepare_engine(url)
+        if is_empty(ledger):
             say(f"filling a ledger with {studies} studies")
-            ledger.migrate()
-            prepare_engine(url)
             fill(ledger, studies, now)
         user = add_user(ledger, "bench", "a pass phrase for the bench", Role.ADMIN, now)
         secret = open_session(ledger, user, now)

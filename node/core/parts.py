@@ -35,8 +35,8 @@ WITHOUT: dict[Kind, str] = {
     Kind.SUPERVISOR: "a process that ends is not started again",
     Kind.RECEIVER: "no study can be sent here by DICOM",
     Kind.SERVICE: "what arrives is kept, and neither indexed nor analysed nor sent on",
-    Kind.WORKER: "studies are not read and results are not written: they wait",
-    Kind.MODEL: "nothing is analysed: studies wait",
+    Kind.WORKER: "no study is read and no result is written",
+    Kind.MODEL: "nothing is analysed",
     Kind.DISK: "whoever sends is asked to come back later",
     Kind.DATABASE: "what arrives is kept; everything else waits",
 }
