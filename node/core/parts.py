@@ -50,7 +50,7 @@ TODO: dict[Standing, str] = {
     Standing.STOPPED: "The node is being stopped. Start it again.",
     Standing.SILENT: "It gives no sign of life, and others do its work. End it: it is started again by itself.",
     Standing.ABSENT: "None runs. Start one: `isocenter serve`, on this host or on another one of the same home.",
-    Standing.FAULTY: "Mend what is said here; it goes on by itself.",
+    Standing.FAULTY: "It goes on by itself once that is mended.",
 }
 """What a person does about it."""
 
@@ -139,8 +139,10 @@ def _of_process(one: Process, silent: Mapping[str, datetime]) -> Part:
 
 
 def _of_thing(one: Thing) -> Part:
-    standing = Standing.FAULTY if one.fault else Standing.READY
-    return Part(one.kind, one.kind.value, standing, one.since, one.fault or one.words)
+    if not one.fault:
+        return Part(one.kind, one.kind.value, Standing.READY, one.since, one.words)
+    words = f"{one.fault}. {_sentence(WITHOUT[one.kind])} {TODO[Standing.FAULTY]}"
+    return Part(one.kind, one.kind.value, Standing.FAULTY, one.since, words)
 
 
 def _absent(found: Sequence[Part]) -> Iterator[Part]:

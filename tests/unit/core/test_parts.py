@@ -88,5 +88,6 @@ def test_a_disk_or_database_that_cannot_be_used_says_why_in_its_own_words(kind: 
     things = [replace(one, fault="no room") if one.kind is kind else one for one in THINGS]
     parts = parts_of(RUNNING, {}, things)
 
-    assert why_not_ready(parts) == "no room"
+    assert why_not_ready(parts).startswith("no room. ")
+    assert WITHOUT[kind][1:] in why_not_ready(parts)
     assert [(one.kind, one.needs_person) for one in parts if not one.works] == [(kind, True)]
