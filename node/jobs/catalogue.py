@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from ai.contract import Model
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, ModelUnknown
 from ai.registry import find_model, model_names
 from node.core.model import ModelFacts
 
@@ -25,6 +25,8 @@ def installed_models(
             continue
         try:
             found[name] = find_model(name, folder)
+        except ModelUnknown:
+            continue  # somebody removed it since it was named
         except CardInvalid as error:
             if unusable is None:
                 raise

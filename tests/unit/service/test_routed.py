@@ -1,5 +1,6 @@
 """One model that cannot be used keeps no other from its work."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from structlog.testing import capture_logs
 
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid
+from node.jobs.catalogue import installed_models
 from node.service.routed import Judge, usable_models
 
 ROUTE = '[[route]]\nname = "one"\nmodel = "{model}"\ndestinations = ["pacs"]\n'
@@ -29,6 +31,16 @@ def test_a_model_that_cannot_be_used_is_left_out_and_told(config: Path) -> None:
     assert "lung-ct" in found
     assert "broken" not in found
     assert [(one["event"], one["model"]) for one in told] == [("model-unusable", "broken")]
+
+
+def test_a_model_that_is_removed_while_the_others_are_read_is_no_model(config: Path) -> None:
+    """Digests of weights take seconds: long enough for somebody to remove the next model."""
+    models = config / "models"
+    shutil.copytree(models / "broken", models / "removed")
+    found = installed_models(models, unusable=lambda _name, _error: shutil.rmtree(models / "removed"))
+
+    assert "lung-ct" in found
+    assert "removed" not in found
 
 
 @pytest.mark.parametrize("model", ["broken", "absent"])
