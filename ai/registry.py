@@ -21,16 +21,20 @@ def model_names(folder: Path | None = None) -> list[str]:
 def find_model(name: str, folder: Path | None = None) -> Model:
     """The installed model of that name. Raises ModelUnknown, naming those that are installed, or CardInvalid."""
     point: EntryPoint | None = next(iter(entry_points(group=GROUP, name=name)), None)
-    place = _folders(folder).get(name)
-    if point is not None and place is not None:
-        raise CardInvalid(f"{place}: a model that ships with the product is called {name!r}, too; rename the folder")
+    places = _folders(folder).get(name, [])
+    if len(places) + (point is not None) > 1:
+        raise CardInvalid(
+            f"{places[-1]}: a model that ships with the product is called {name!r}, too; rename the folder"
+        )
     if point is not None:
         return _loaded(point)
-    if place is None:
+    if not places:
         raise ModelUnknown(f"no model is called {name!r}; installed are: {', '.join(model_names(folder)) or 'none'}")
-    found = _model_of(place)
+    found = _model_of(places[0])
     if found.card.name != name:
-        raise CardInvalid(f"{place / CARD}: name is {found.card.name!r}; a model's folder is called as the model is")
+        raise CardInvalid(
+            f"{places[0] / CARD}: name is {found.card.name!r}; a model's folder is called as the model is"
+        )
     return found
 
 
@@ -48,16 +52,14 @@ def _model_of(place: Path) -> NetworkModel | ClassicalModel:
     return ClassicalModel(place / CARD) if classical else NetworkModel(place)
 
 
-def _folders(site: Path | None) -> dict[str, Path]:
+def _folders(site: Path | None) -> dict[str, list[Path]]:
     """Folders with a model without code, by name: those that ship with the product, then those of the site."""
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for place in filter(None, (SHIPPED, site)):
         for card in sorted(place.glob(f"*/{CARD}")):
             name = card.parent.name if place == site else card.parent.name.replace("_", "-")
             if place == site or {"network", "kind"} & set(_top(card)):
-                if name in found:
-                    raise CardInvalid(f"{card.parent}: a model called {name!r} ships with the product; rename this one")
-                found[name] = card.parent
+                found.setdefault(name, []).append(card.parent)
     return found
 
 

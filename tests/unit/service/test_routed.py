@@ -33,6 +33,19 @@ def test_a_model_that_cannot_be_used_is_left_out_and_told(config: Path) -> None:
     assert [(one["event"], one["model"]) for one in told] == [("model-unusable", "broken")]
 
 
+@pytest.mark.parametrize("name", ["hippocampus", "lung-ct"])
+def test_a_folder_called_as_a_model_that_ships_is_told_and_keeps_no_other_from_its_work(
+    config: Path, name: str
+) -> None:
+    (config / "models" / "broken").rename(config / "models" / name)
+    with capture_logs() as told:
+        found = usable_models(read_configuration(config))
+
+    assert found.keys() == {"hippocampus", "lung-ct"} - {name}
+    assert [(one["event"], one["model"]) for one in told] == [("model-unusable", name)]
+    assert "rename the folder" in told[0]["why"]
+
+
 def test_a_model_that_is_removed_while_the_others_are_read_is_no_model(config: Path) -> None:
     """Digests of weights take seconds: long enough for somebody to remove the next model."""
     models = config / "models"
