@@ -1,7 +1,6 @@
 """Reads a model's card.toml into a ModelCard and computes the model's digest."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from ai.postprocessing.table import FINISHING
 from ai.preparation.table import PREPARATION
 from ai.quality import NAMES
 from ai.step import Chain, read_chain
-from ai.tables import TableReader
+from ai.tables import TableReader, read_tables
 
 CODE, CLASSICAL = KINDS = ("code", "classical")
 """A model in Python or of a network, and one whose chain of steps segments by itself."""
@@ -35,10 +34,7 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
 
     Raises CardInvalid with the file and the key where the card cannot be used.
     """
-    try:
-        top = TableReader(tomllib.loads(card.read_text(encoding="utf-8")), str(card))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error
+    top = TableReader(read_tables(card), str(card))
     inputs = tuple(_input(table) for table in top.tables("input"))
     measures = tuple(_measure(table) for table in top.tables("measure"))
     found = ModelCard(

@@ -1,6 +1,5 @@
 """Finds installed models: by entry points (group `isocenter.models`), and as folders whose card is all the code."""
 
-import tomllib
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from ai.contract import Model
 from ai.errors import CardInvalid, ModelUnknown
 from ai.models.classical import KIND, ClassicalModel
 from ai.networks.model import CARD, NetworkModel
+from ai.tables import read_tables
 
 GROUP = "isocenter.models"
 SHIPPED = Path(__file__).parent / "models"
@@ -48,7 +48,7 @@ def _loaded(point: EntryPoint) -> Model:
 
 def _model_of(place: Path) -> NetworkModel | ClassicalModel:
     """Raises CardInvalid."""
-    classical = _top(place / CARD).get("kind") == KIND
+    classical = read_tables(place / CARD).get("kind") == KIND
     return ClassicalModel(place / CARD) if classical else NetworkModel(place)
 
 
@@ -58,14 +58,6 @@ def _folders(site: Path | None) -> dict[str, list[Path]]:
     for place in filter(None, (SHIPPED, site)):
         for card in sorted(place.glob(f"*/{CARD}")):
             name = card.parent.name if place == site else card.parent.name.replace("_", "-")
-            if place == site or {"network", "kind"} & set(_top(card)):
+            if place == site or {"network", "kind"} & set(read_tables(card)):
                 found.setdefault(name, []).append(card.parent)
     return found
-
-
-def _top(card: Path) -> dict[str, object]:
-    """The card's own keys and tables. Raises CardInvalid."""
-    try:
-        return tomllib.loads(card.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CardInvalid(f"{card}: cannot be read as TOML: {error}") from error

@@ -1,7 +1,9 @@
 """Takes typed values out of a card's TOML tables, and refuses what is missing, mistyped or unknown."""
 
+import tomllib
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import TypeVar
 
 from ai.contract import Code
@@ -10,6 +12,14 @@ from ai.errors import CardInvalid
 Table = Mapping[str, object]
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+
+
+def read_tables(file: Path) -> Table:
+    """The keys and tables of a TOML file. Raises CardInvalid."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CardInvalid(f"{file}: cannot be read as TOML: {error}") from error
 
 
 class TableReader:

@@ -3,7 +3,6 @@
 The first network sees the whole images in a preparation of its own, mostly coarser; the second what lies in the box.
 """
 
-import tomllib
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -23,7 +22,7 @@ from ai.preparation.pipeline import Prepared
 from ai.preparation.placed import Placed
 from ai.preparation.table import PREPARATION
 from ai.step import Chain, read_chain
-from ai.tables import TableReader
+from ai.tables import TableReader, read_tables
 from ai.volume import Inputs
 
 
@@ -40,7 +39,7 @@ class RegionCard:
 
 def read_region(card: Path, model: ModelCard) -> RegionCard | None:
     """The [region] of a card, None where it has none. Raises CardInvalid, naming the key and the mend."""
-    top = tomllib.loads(card.read_text(encoding="utf-8"))
+    top = read_tables(card)
     if "region" not in top:
         return None
     where = f"{card} [region]"

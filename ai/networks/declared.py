@@ -1,7 +1,6 @@
 """The tables [network] of a card: which file a model's network is, how it is run, and what its channels mean."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +12,7 @@ from ai.networks.architectures import check_architecture
 from ai.networks.explaining import By, Explanation, check_explanation, read_explanation
 from ai.networks.flips import Flip, axes_of, check_sides
 from ai.networks.heads import Activation, Finds, HeadCard, read_head
-from ai.tables import TableReader
+from ai.tables import TableReader, read_tables
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -111,7 +110,7 @@ class NetworkCard:
 
 def read_network(card: Path, model: ModelCard) -> NetworkCard:
     """The [network] of a card. Raises CardInvalid, naming the key and the mend."""
-    top = tomllib.loads(card.read_text(encoding="utf-8"))
+    top = read_tables(card)
     if "network" not in top:
         raise CardInvalid(f"{card}: a model without code needs a table [network], which names its file")
     table = TableReader({"network": top["network"]}, str(card)).table("network")

@@ -80,7 +80,7 @@ def read_plan(file: Path, cases: Path | None = None) -> Plan:
     """
     try:
         plan = Plan.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PlanInvalid(f"{file}: cannot be read as TOML: {error}") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())

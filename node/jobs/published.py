@@ -1,13 +1,12 @@
 """The catalogue: a file NAME.toml for each published model, with its card, where it is had, and what is known of it."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ai.card import read_card
 from ai.contract import ModelCard
 from ai.errors import CardInvalid
-from ai.tables import TableReader
+from ai.tables import TableReader, read_tables
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,7 @@ def read_catalogue(models: Path) -> dict[str, Published]:
 
 
 def _entry(file: Path) -> Published:
-    try:
-        top = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CardInvalid(f"{file}: cannot be read as TOML: {error}") from error
+    top = read_tables(file)
     table = TableReader({"catalogue": top.get("catalogue", {})}, str(file)).table("catalogue")
     found = Published(
         file=file,

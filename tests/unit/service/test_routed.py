@@ -24,7 +24,10 @@ def config(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_model_that_cannot_be_used_is_left_out_and_told(config: Path) -> None:
+@pytest.mark.parametrize("content", [b"name = ", b"name = 'M\xfcnchen'"])
+def test_a_model_that_cannot_be_used_is_left_out_and_told(config: Path, content: bytes) -> None:
+    """Also where it was written in another encoding than UTF-8."""
+    (config / "models" / "broken" / "card.toml").write_bytes(content)
     with capture_logs() as told:
         found = usable_models(read_configuration(config))
 
