@@ -11,7 +11,7 @@ from node.cli.offline import AsJson
 from node.errors import NotFound
 
 if TYPE_CHECKING:
-    from ai.contract import ModelCard
+    from ai.contract import Model, ModelCard
     from node.jobs.installing import Offered
     from node.jobs.published import Published
     from node.jobs.trusting import Trust
@@ -62,24 +62,36 @@ def show_model(
     """
     from ai.registry import find_model, model_names
     from node.jobs.published import read_catalogue
-    from node.jobs.trusting import trust_in
 
-    entry = read_catalogue(here.models_folder()).get(name)
-    installed = name in model_names(here.models_folder())
-    offered = not installed and entry is not None and not entry.ships
-    card = entry.card if offered and entry is not None else find_model(name, here.models_folder()).card
+    entries = read_catalogue(here.models_folder())
+    entry = entries.get(name)
+    offered = entry is not None and not entry.ships and name not in model_names(here.models_folder())
+    model = None if offered else find_model(name, here.models_folder())
+    card = model.card if model is not None else entries[name].card
     print(f"{card.name} {card.version} by {card.vendor}: {card.title}\n{card.intended_use}")
     for one in card.not_validated_for:
         print(f"  not validated for {one}")
     print(f"licence  {card.licence}\nstate    {'to be fetched' if offered else 'installed'}")
     if entry is not None:
         print(f"verified {'yes' if entry.verified else 'NO: never run by us'}. {entry.read}")
-        print(
-            f"source   {entry.source or 'ships with Isocenter'}\nsha256   {entry.sha256 or 'shown when it is fetched'}"
-        )
+        print(f"source   {entry.source or 'ships with Isocenter'}")
+    if model is not None:
+        _show_installed(model)
+    elif entry is not None:
+        print(f"sha256   {entry.sha256 or 'shown when it is fetched'}")
     print("accepts  " + "; ".join(f"{one.name}: {' or '.join(one.modalities)}" for one in card.inputs))
     print("finds    " + ", ".join(_labels(card)))
-    trust = None if offered else trust_in(find_model(name, here.models_folder()))
+
+
+def _show_installed(model: "Model") -> None:
+    """What decides what it finds, and whose trust it has."""
+    from ai.networks.model import NetworkModel
+    from node.jobs.trusting import trust_in
+
+    for network in model.networks if isinstance(model, NetworkModel) else ():
+        print(f"sha256   {network.sha256} ({network.weights.name})")
+    print(f"digest   {model.card.digest} (of card, code and network)")
+    trust = trust_in(model)
     if trust is not None:
         print(f"trusted  {_trust_line(trust)}")
 

@@ -81,6 +81,14 @@ def test_what_needs_no_trust_gets_none(models: Path) -> None:
     assert "trusted" not in command("show", "bright").output
 
 
+def test_what_an_installed_model_is_made_of_is_shown(models: Path) -> None:
+    model = NetworkModel(write_bright(models / "bright"))
+    shown = command("show", "bright").output
+
+    assert f"sha256   {model.network.sha256} (model.bin)" in shown
+    assert f"digest   {model.card.digest}" in shown
+
+
 def test_a_model_that_vouches_for_itself_is_installed_without_that(models: Path, tmp_path: Path) -> None:
     source = write_bundle(tmp_path / "evil", asking(), trusted=True)
     card = tomlkit.parse((source / "card.toml").read_text())
