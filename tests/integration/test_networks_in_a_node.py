@@ -1,7 +1,9 @@
 """Models without code in a running node: what fails is said, the worker is replaced, and the next job runs."""
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,13 +39,47 @@ class Greedy(torch.nn.Module):
         return x * torch.ones(1 << 46)[0]
 
 
+CRASHING = """
+import os, resource, signal
+from contextlib import contextmanager
+from pathlib import Path
+from ai.card import read_card
+
+class Crashing:
+    def __init__(self):
+        self.card = read_card(Path(__file__).parent / "card.toml")
+
+    @contextmanager
+    def open(self, device):
+        yield self.predict
+
+    def predict(self, inputs):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+MODEL = Crashing()
+"""
+"""A model with code, as somebody else's package brings it."""
 FAILING = {"broken": NaN(), "hanging": Hanging(), "greedy": Greedy()}
 REASONS = {
     "broken": ("model-failed", "not numbers"),
     "hanging": ("timeout", "longer than 3 s"),
     "greedy": ("out-of-memory", "does not fit in the memory"),
     "changed": ("model-failed", "the card pins"),
+    "crashing": ("model-failed", "the process died 3 times in this stage"),
 }
+
+
+def write_package(folder: Path) -> None:
+    """A package that is installed beside the node, with a model that ends its process as native code may."""
+    described = folder / "crashing-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text("[isocenter.models]\ncrashing = crashing:MODEL\n")
+    (folder / "crashing.py").write_text(CRASHING)
+    page = (Path(__file__).parents[2] / "docs" / "extend" / "model-with-code.md").read_text()
+    card = page.partition("```toml\n")[2].partition("```")[0]
+    (folder / "card.toml").write_text(card.replace('name = "bone"', 'name = "crashing"'))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +93,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     card = models / "hanging" / "card.toml"
     card.write_text(card.read_text().replace("timeout_s = 60", "timeout_s = 3"))
     (write_bright(models / "changed") / "model.bin").write_bytes(b"another network")
-    routes = "".join(ROUTE.format(name) for name in ("hanging", "bright", "broken", "greedy", "changed"))
-    settings = {"gathering.quiet_s": "1", "jobs.error_attempts": "1"}
+    write_package(folder / "installed")
+    routes = "".join(ROUTE.format(name) for name in ("crashing", "hanging", "bright", "broken", "greedy", "changed"))
+    settings = {"gathering.quiet_s": "1", "jobs.error_attempts": "1", "jobs.crash_attempts": "3"}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", f"{folder / 'installed'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        yield from ran(folder, routes, settings)
+
+
+def ran(folder: Path, routes: str, settings: dict[str, str]) -> Iterator[RunningNode]:
     with running_node(folder / "node", peers=PEER, routes=routes, settings=settings) as node:
         node.wait_until_ready()
         send_study(ct_series(folder / "study", slices=8), "127.0.0.1", node.port, "PACS", "ISOCENTER")
@@ -66,7 +109,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
             for _ in node.until(LIMIT_S, "not every job ended"):
                 with ledger.read() as connection:
                     states = [row.state for row in connection.execute(schema.job.select())]
-                if len(states) == 5 and not {"queued", "prepared", "inferred"} & set(states):
+                if len(states) == 6 and not {"queued", "prepared", "inferred"} & set(states):
                     break
         yield node
 
@@ -88,7 +131,7 @@ def test_what_fails_says_why(node: RunningNode, name: str) -> None:
 def test_the_worker_is_replaced_and_the_others_run(node: RunningNode) -> None:
     assert jobs(node)["bright"].state == JobState.ENCODED.value
     died = [line for line in node.log.read_text().splitlines() if "process-died" in line]
-    assert [json.loads(line)["process"] for line in died] == ["model"]
+    assert [json.loads(line)["process"] for line in died] == ["model"] * 4
 
 
 @pytest.mark.skipif(not can_leave_network(), reason="this system lets nobody leave the network")
@@ -101,5 +144,5 @@ def test_model_workers_have_no_network(node: RunningNode) -> None:
 def test_every_opening_is_told(node: RunningNode) -> None:
     told = [json.loads(line) for line in node.log.read_text().splitlines() if '"model-' in line]
 
-    assert {one["model"] for one in told if one["event"] == "model-opened"} == {"bright", *FAILING}
+    assert {one["model"] for one in told if one["event"] == "model-opened"} == {"bright", "crashing", *FAILING}
     assert {one["model"] for one in told if one["event"] == "model-not-opened"} == {"changed"}
