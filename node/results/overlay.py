@@ -1,14 +1,16 @@
 """One picture of a run for people who have no viewer open: the findings from the front and from below."""
 
 import io
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from ai.contract import ModelCard, SegmentCard
+from ai.contract import ModelCard
 from ai.findings import Findings, Mask
 from ai.volume import Affine, Volume
+from node.results.asserted import outlines_of
 from node.results.pages import detected_masks
 from node.results.pictures import (
     DETECTION_COLOUR,
@@ -42,8 +44,8 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
     draw.text(
         (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
     )
-    has_more = bool(findings.detections or findings.maps or findings.derived)
-    _legend(draw, present_segments(findings, card), "Nothing is outlined." if has_more else "Nothing was found.")
+    has_more = bool(findings.maps or findings.derived)
+    _legend(draw, _named(findings, card), "Nothing is outlined." if has_more else "Nothing was found.")
     draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
     written = io.BytesIO()
     picture.save(written, format="PNG")
@@ -51,10 +53,7 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
 
 
 def _draw_image(picture: Image.Image, findings: Findings, card: ModelCard, volume: Volume) -> None:
-    masks = [(mask[0], colour) for mask, colour in drawn_masks(findings, card)]
-    masks += [
-        (mask, DETECTION_COLOUR) for mask in detected_masks(findings.detections, 0, volume.array.shape[1:]).values()
-    ]
+    masks = [(mask[0], colour) for mask, colour in _outlined(findings, card, volume)]
     spacing = volume.spacing_mm[1:] if volume.spacing_mm else (1.0, 1.0)
     panel = draw_plane(volume.array[0], spacing, masks, window_for(volume, card), (PANEL_PX, PANEL_PX))
     picture.paste(panel, ((WIDTH - panel.width) // 2, HEAD_PX))
@@ -63,7 +62,7 @@ def _draw_image(picture: Image.Image, findings: Findings, card: ModelCard, volum
 def _draw_planes(picture: Image.Image, findings: Findings, card: ModelCard, volume: Volume, affine_lps: Affine) -> None:
     window = window_for(volume, card)
     upright = standing(volume.array, affine_lps)
-    masks = [(standing(mask, affine_lps), colour) for mask, colour in drawn_masks(findings, card)]
+    masks = [(standing(mask, affine_lps), colour) for mask, colour in _outlined(findings, card, volume)]
     spacing = _standing_spacing(affine_lps)
     draw = ImageDraw.Draw(picture)
     for number, (name, axis) in enumerate((("coronal", 1), ("axial", 2))):
@@ -79,6 +78,27 @@ def _draw_planes(picture: Image.Image, findings: Findings, card: ModelCard, volu
         draw.text(at, name, font=font(18), fill=INK, anchor="mb", stroke_width=2, stroke_fill=(0, 0, 0))
 
 
+def _outlined(findings: Findings, card: ModelCard, volume: Volume) -> list[tuple[Mask, Colour]]:
+    """Everything that has an outline, on the voxels of the images."""
+    masks = list(drawn_masks(findings, card))
+    if findings.detections:
+        detected = np.zeros(volume.array.shape, np.bool_)
+        for index in {one.slice_index for found in findings.detections for one in outlines_of(found)}:
+            for mask in detected_masks(findings.detections, index, volume.array.shape[1:]).values():
+                detected[index] |= mask
+        masks.append((detected, DETECTION_COLOUR))
+    return masks
+
+
+def _named(findings: Findings, card: ModelCard) -> list[tuple[str, Colour]]:
+    """The names of what is outlined, with how many there are of what was detected several times."""
+    named = [(one.label, one.colour_rgb) for one in present_segments(findings, card)]
+    for key, count in Counter(one.key for one in findings.detections).items():
+        label = card.detection(key).label
+        named.append((label if count == 1 else f"{label} ({count})", DETECTION_COLOUR))
+    return named
+
+
 def _standing_spacing(affine_lps: Affine) -> tuple[float, float, float]:
     """Voxel size in mm along (left, back, head)."""
     directions = np.abs(affine_lps[:3, :3])
@@ -88,10 +108,11 @@ def _standing_spacing(affine_lps: Affine) -> tuple[float, float, float]:
 
 
 def _fullest(masks: list[Mask], axis: int, length: int) -> int:
-    """The plane across an axis that holds most voxels of all segments; the middle one where nothing was found."""
+    """The plane across an axis that holds most of what is outlined; the middle one of several that hold as much."""
     across = tuple(other for other in range(3) if other != axis)
     counts = np.sum([np.count_nonzero(mask, axis=across) for mask in masks], axis=0) if masks else None
-    return length // 2 if counts is None else int(np.argmax(counts))
+    fullest = np.flatnonzero(counts == counts.max()) if counts is not None else np.arange(length)
+    return int(fullest[len(fullest) // 2])
 
 
 def _panel(
@@ -112,11 +133,11 @@ def _cut(upright: npt.NDArray[T], axis: int, index: int) -> npt.NDArray[T]:
     return upright[:, index, ::-1].T if axis == 1 else upright[:, :, index].T
 
 
-def _legend(draw: ImageDraw.ImageDraw, segments: tuple[SegmentCard, ...], otherwise: str) -> None:
+def _legend(draw: ImageDraw.ImageDraw, named: list[tuple[str, Colour]], otherwise: str) -> None:
     x, y = GAP_PX, HEAD_PX + PANEL_PX + 22
-    for segment in segments:
-        draw.rectangle((x, y - 7, x + 14, y + 7), fill=segment.colour_rgb)
-        draw.text((x + 22, y), segment.label, font=font(18), fill=INK, anchor="lm")
-        x += 46 + int(font(18).getlength(segment.label))
-    if not segments:
+    for label, colour in named:
+        draw.rectangle((x, y - 7, x + 14, y + 7), fill=colour)
+        draw.text((x + 22, y), label, font=font(18), fill=INK, anchor="lm")
+        x += 46 + int(font(18).getlength(label))
+    if not named:
         draw.text((x, y), otherwise, font=font(18), fill=QUIET, anchor="lm")

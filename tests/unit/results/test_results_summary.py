@@ -1,6 +1,7 @@
 """The summary and the overlay: pictures that any viewer shows the right way up."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,19 @@ from ai.findings import Findings, Segment
 from ai.volume import Facts, Volume
 from node.results.encode import draw_overlay
 from node.results.keyslices import key_slices
-from node.results.pictures import LUNG_WINDOW, Window, draw_plane, standing, window_for
+from node.results.pictures import DETECTION_COLOUR, LUNG_WINDOW, Window, draw_plane, standing, window_for
 from node.results.sheet import Sheet
 from tests.unit.results.kinds import FLAT_CARD, flat_findings, make_radiograph
-from tests.unit.results.made import CARD, SAGITTAL, encoded, make_enhanced, make_findings, make_series
+from tests.unit.results.made import (
+    CARD,
+    DETECTED,
+    FINDING_CARD,
+    SAGITTAL,
+    encoded,
+    make_enhanced,
+    make_findings,
+    make_series,
+)
 
 RED = (255, 0, 0)
 
@@ -132,6 +142,21 @@ def test_the_overlay_shows_the_right_lung_on_the_left(tmp_path: Path) -> None:
     panel = picture[48:680, :650]
     right, left = (np.argwhere((panel == one.colour_rgb).all(axis=2))[:, 1].mean() for one in CARD.segments[:2])
     assert right < left
+
+
+def test_the_overlay_outlines_what_was_detected_and_names_it(tmp_path: Path) -> None:
+    """The planes are those that hold it; nothing else was found here that would choose them."""
+    made = make_series(tmp_path)
+    boxes = Findings(detections=(DETECTED[0], replace(DETECTED[0], score=0.5)))
+    with_boxes, without = (
+        np.asarray(Image.open(io.BytesIO(draw_overlay(one, FINDING_CARD, made.volume))).convert("RGB"))
+        for one in (boxes, Findings())
+    )
+
+    coloured = (with_boxes == DETECTION_COLOUR).all(axis=2)
+    assert min(coloured[48:688, 12:652].sum(), coloured[48:688, 664:1304].sum()) > 50
+    assert coloured[690:].any()
+    assert not (without == DETECTION_COLOUR).all(axis=2).any()
 
 
 def test_the_overlay_of_a_radiograph_is_the_image_itself(tmp_path: Path) -> None:
