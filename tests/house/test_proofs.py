@@ -1,4 +1,4 @@
-"""Every threat that the receiver is built against has its proof: a table of both, whose tests are there."""
+"""Every threat that receiver and models are guarded against has its proof: a table of both, whose tests are there."""
 
 import ast
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 CROWDS, HOSTILE = "integration/test_crowds.py", "integration/test_hostile_peers.py"
 INTAKE, FULL, TLS = "integration/test_intake.py", "integration/test_full_disks.py", "integration/test_intake_tls.py"
+NETWORKS = "unit/ai/networks"
 READING, SPOOL = "unit/jobs/test_reading.py", "unit/state/test_spool.py"
 
 PROOFS: dict[str, tuple[str, ...]] = {
@@ -138,8 +139,30 @@ PROOFS: dict[str, tuple[str, ...]] = {
         f"{INTAKE}::test_new_and_retired_storage_classes_are_taken",
         "unit/state/test_header.py::test_the_kind_tells_images_from_what_only_has_a_pixel_matrix",
     ),
+    # Models
+    "26 memory ends, no numbers, a hang, a crash": (
+        "integration/test_networks_in_a_node.py::test_what_fails_says_why",
+        "integration/test_networks_in_a_node.py::test_the_worker_is_replaced_and_the_others_run",
+        f"{NETWORKS}/test_memory_ends.py::test_batches_become_smaller_until_they_fit",
+        f"{NETWORKS}/test_model.py::test_values_that_are_no_numbers_become_no_result",
+    ),
+    "56 a hostile model": (
+        f"{NETWORKS}/test_archive.py::test_names_and_links_that_lead_out_are_refused",
+        f"{NETWORKS}/test_archive.py::test_a_bomb_is_refused_before_it_unfolds",
+        f"{NETWORKS}/test_archive.py::test_a_link_in_a_folder_is_refused",
+        f"{NETWORKS}/test_opening.py::test_a_pickle_is_never_read",
+        f"{NETWORKS}/test_opening.py::test_only_the_pinned_file_is_read",
+        f"{NETWORKS}/test_opening.py::test_a_file_that_is_too_large_is_not_read",
+        f"{NETWORKS}/test_checkpoint.py::test_a_pickle_that_calls_is_refused_and_calls_nothing",
+        f"{NETWORKS}/test_bundle.py::test_hostile_expressions_are_refused_unevaluated",
+        f"{NETWORKS}/test_bundle.py::test_targets_that_are_not_in_the_table_are_refused",
+        f"{NETWORKS}/test_portable.py::test_what_reaches_beyond_the_file_is_not_opened",
+        "unit/jobs/test_trusting.py::test_a_model_that_vouches_for_itself_is_installed_without_that",
+        "unit/jobs/test_audited.py::test_a_model_that_is_not_opened_says_why",
+        "integration/test_networks_in_a_node.py::test_model_workers_have_no_network",
+    ),
 }
-"""By the threat, with its number in the list of them that the receiver was designed by."""
+"""By the threat, with its number in the list of them that the node was designed by."""
 
 
 @pytest.mark.parametrize("threat", PROOFS)
