@@ -20,7 +20,6 @@ class Form(str, Enum):
     WHOLE = "whole number"
     FLAG = "true or false"
     TEXT = "text"
-    NUMBERS = "list of numbers"
     WHOLES = "list of whole numbers"
     TRIPLE = "three numbers"
     COUNTS = "three whole numbers"

@@ -6,7 +6,7 @@ from typing import Final
 
 from node.core.identity import ClassUID, InstanceUID, SeriesUID, StudyUID, is_uid
 from node.errors import DatasetMismatch, Unreadable
-from node.intake.walk import Bytes, name, walk
+from node.intake.walk import name, walk
 
 SOP_CLASS_UID: Final = 0x00080016
 SOP_INSTANCE_UID: Final = 0x00080018
@@ -72,13 +72,6 @@ class IdentityReader:
             modality=found.get(MODALITY),
             checked_to_end=self._walk.checked_to_end,
         )
-
-
-def read_identity(data_set: Bytes, transfer_syntax_uid: str) -> Identity:
-    """The identity of a data set that is there as a whole; raises as IdentityReader does."""
-    reader = IdentityReader(transfer_syntax_uid)
-    reader.feed(data_set)
-    return reader.finish(len(data_set))
 
 
 def check(identity: Identity, command_class: str, command_instance: str) -> None:

@@ -12,7 +12,6 @@ from node.intake.pdu import HEAD, Breach
 
 BUFFER_BYTES: Final = 1 << 18
 """One buffer per connection; an idle one touches little of it."""
-LARGEST_PDU_BYTES: Final = BUFFER_BYTES - HEAD.size
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 26
 SEND_TIMEOUT_S = 30.0

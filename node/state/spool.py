@@ -1,7 +1,6 @@
 """Files of received instances, durable before they are acknowledged."""
 # ruff: noqa: PTH102, PTH208
 
-import errno
 import fcntl
 import os
 import threading
@@ -211,18 +210,6 @@ class Spool:
         for path in Path(self._instances).glob("*/*.dcm"):
             with suppress(FileNotFoundError):
                 _link(str(path), f"{self._new}/{path.parent.name}+{path.stem}")
-
-    def remove_study(self, study_uid: StudyUID) -> None:
-        """Remove the files of a study; an instance that arrives meanwhile stays. Repeating it is harmless."""
-        folder = Path(self._instances, _checked(study_uid, 0x0020000D))
-        with suppress(FileNotFoundError):
-            for path in list(folder.iterdir()):
-                path.unlink(missing_ok=True)
-            try:
-                folder.rmdir()
-            except OSError as error:
-                if error.errno != errno.ENOTEMPTY:
-                    raise
 
     def free_mb(self) -> int:
         """Room that is left on the spool's disk, in MiB."""

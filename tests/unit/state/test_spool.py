@@ -138,8 +138,6 @@ def test_no_path_is_made_of_what_is_not_a_uid(home: Path, uid: str) -> None:
         publish(home, ct(), instance=uid)
     with pytest.raises(Unreadable):
         publish(home, ct(), study=uid)
-    with pytest.raises(Unreadable):
-        Spool(home).remove_study(StudyUID(uid))
     assert sorted(home.rglob("*")) == before
 
 
@@ -231,17 +229,6 @@ def test_threads_publishing_different_bytes_under_one_uid_keep_all_of_them(home:
 
     assert [data_set_of(one.path) for one in published] == data_sets
     assert sorted(one.outcome for one in published) == [Outcome.CONFLICT] * 7 + [Outcome.NEW]
-
-
-def test_removing_a_study_is_repeatable_and_leaves_others(home: Path) -> None:
-    """Retention may be interrupted and run again."""
-    publish(home, ct())
-    publish(home, ct(study="1.2.3"), study="1.2.3")
-    for _ in range(2):
-        Spool(home).remove_study(StudyUID(STUDY))
-
-    assert names(home / "spool" / "instances") == ["1.2.3"]
-    assert publish(home, ct()).outcome is Outcome.NEW
 
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "link"])
