@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.errors import IntakeError, Unreadable
-from node.intake.instance import read_identity
 from tests.makers.elements import (
     BIG_ENDIAN,
     DEFLATED,
@@ -20,6 +19,7 @@ from tests.makers.elements import (
     item,
     sequence_end,
 )
+from tests.makers.identities import read_identity
 
 syntaxes = st.sampled_from([EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
 leaf = st.builds(lambda value: element(0x00400001, "OB", value), st.binary(max_size=20))

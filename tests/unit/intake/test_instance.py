@@ -7,7 +7,7 @@ import pytest
 
 from node.errors import DatasetMismatch, TooLarge, Unreadable
 from node.intake import walk
-from node.intake.instance import Identity, IdentityReader, check
+from node.intake.instance import IdentityReader, check
 from tests.makers.elements import (
     BIG_ENDIAN,
     CT_IMAGE,
@@ -24,6 +24,7 @@ from tests.makers.elements import (
     item,
     sequence_end,
 )
+from tests.makers.identities import read_identity
 
 FRAGMENTS = element(0x7FE00010, "OB", b"", length=UNDEFINED) + item() + item(b"frame one!") + item(b"frame two!")
 
@@ -31,12 +32,6 @@ FRAGMENTS = element(0x7FE00010, "OB", b"", length=UNDEFINED) + item() + item(b"f
 def deflated(data_set: bytes) -> bytes:
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflater.compress(data_set) + deflater.flush()
-
-
-def read_identity(data_set: bytes, syntax: str) -> Identity:
-    reader = IdentityReader(syntax)
-    reader.feed(data_set)
-    return reader.finish(len(data_set))
 
 
 def sequence(content: bytes, tag: int = 0x00081140, vr: str = "SQ", syntax: str = EXPLICIT) -> bytes:
