@@ -14,6 +14,7 @@ from node.core.job import NEXT_STAGE, JobEvent, Stage
 from node.core.retry import GiveUp, TryAgain, after_stage_failed
 from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
 from node.jobs.choice import Choice
+from node.jobs.company import Company
 from node.jobs.watchdog import Watchdog
 from node.settings import JobsTable
 from node.state import work
@@ -51,6 +52,10 @@ class StageWork:
     settled: Callable[[Assignment], None] = lambda _assignment: None
 
 
+class _DiedBefore(Exception):
+    """A process died in this stage."""
+
+
 class Runner:
     """Every stage goes through here; it is one of the four edges that catch everything."""
 
@@ -70,16 +75,26 @@ class Runner:
         self._ledger, self._queue, self._home, self._executor = ledger, queue, home, executor
         self._limits, self._stages, self._clock = limits, stages, clock
         self._choice = Choice(queue)
+        self._company = Company()
         self._unanalysed = unanalysed
 
     def run(self, stage: Stage, job_id: str, run: int, turn: int) -> None:
         """Run one stage. Doing so twice has the effect of once; a stale ticket has none."""
-        started = self._start(Ticket(job_id, run, stage, turn))
+        ticket = Ticket(job_id, run, stage, turn)
+        try:
+            with self._company.beside():
+                self._run(ticket, is_alone=False)
+        except _DiedBefore:
+            with self._company.alone():
+                self._run(ticket, is_alone=True)
+
+    def _run(self, offered: Ticket, *, is_alone: bool) -> None:
+        started = self._start(offered, is_alone=is_alone)
         if started is None:
-            self._unanalysed(job_id)
+            self._unanalysed(offered.job_id)
             return
         assignment, ticket, attempt_id = started
-        with structlog.contextvars.bound_contextvars(job=ticket.job_id, stage=stage.value):
+        with structlog.contextvars.bound_contextvars(job=ticket.job_id, stage=ticket.stage.value):
             self._attempt(ticket, attempt_id, assignment)
 
     def _attempt(self, ticket: Ticket, attempt_id: int, assignment: Assignment) -> None:
@@ -110,7 +125,8 @@ class Runner:
         else:
             self._adopt(ticket, attempt_id, assignment)
 
-    def _start(self, offered: Ticket) -> tuple[Assignment, Ticket, int] | None:
+    def _start(self, offered: Ticket, *, is_alone: bool) -> tuple[Assignment, Ticket, int] | None:
+        """None where there is nothing to do. Raises _DiedBefore, and does nothing, where it must be done alone."""
         now = self._clock()
         with self._ledger.write() as connection:
             chosen = self._choice.choose(connection, offered, now)
@@ -119,6 +135,8 @@ class Runner:
             job, ticket = chosen
             attempt_id = work.start_attempt(connection, ticket, self._executor, now)
             errors, crashes = work.count_attempts(connection, ticket)
+            if crashes and not is_alone:
+                raise _DiedBefore  # of two that ran beside each other one may have ended both: now it is seen which
             verdict = self._verdict(errors, crashes) if crashes else None
             if isinstance(verdict, GiveUp):
                 work.end_attempt(connection, attempt_id, "error", now, message=verdict.why)

@@ -1,6 +1,7 @@
 """One stage of one job: adopted once, tried again, refused or given up, always with its reason."""
 
 import errno
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,10 +27,8 @@ class Bench:
         found.arrive(ct_slice(1))
         with found.ledger.write() as connection:
             (study,) = arrivals.gathering_studies(connection)
-            new = NewJob(
-                "j1", "k1", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE
-            )
-            work.add_job(connection, new, found.clock())
+        self._study = study.id
+        self.add("j1")
         stages = {stage: StageWork(self._do, lambda _job: 60.0) for stage in Stage}
         self.runner = Runner(
             found.ledger,
@@ -40,6 +39,15 @@ class Bench:
             stages=stages,
             clock=found.clock,
         )
+
+    def add(self, job_id: str) -> None:
+        with self.books.ledger.write() as connection:
+            new = NewJob(
+                *(job_id, f"key-{job_id}", self._study, f"route-{job_id}", "m", "1", "d", "i", {}, ()),
+                incomplete=False,
+                priority=Priority.ROUTINE,
+            )
+            work.add_job(connection, new, self.books.clock())
 
     def _do(self, assignment: Assignment) -> None:
         self.do(assignment)
@@ -139,6 +147,34 @@ def test_running_out_of_memory_is_told_apart(bench: Bench) -> None:
         job = bench.run(turn=turn)
 
     assert job.reason == "out-of-memory"
+
+
+def test_a_stage_whose_process_died_waits_until_it_is_alone(bench: Bench) -> None:
+    """Of two that ran beside each other one may have ended both: the other one is not to fail for that."""
+    began, go = threading.Event(), threading.Event()
+
+    def slow(assignment: Assignment) -> None:
+        if assignment.job.id == "j2":
+            began.set()
+            assert go.wait(20)
+
+    bench.do = slow
+    bench.add("j2")
+    with bench.books.ledger.write() as connection:
+        work.start_attempt(connection, Ticket("j1", 1, Stage.PREPARE, 1), "w", bench.books.clock())
+    beside = threading.Thread(target=bench.runner.run, args=(Stage.PREPARE, "j2", 1, 1))
+    beside.start()
+    assert began.wait(20)
+    suspect = threading.Thread(target=bench.run)
+    suspect.start()
+    suspect.join(0.3)
+    assert suspect.is_alive()
+    assert bench.job().state is JobState.QUEUED
+
+    go.set()
+    suspect.join(20)
+    beside.join(20)
+    assert bench.job().state is JobState.PREPARED
 
 
 def test_a_stage_whose_process_died_counts_as_a_crash_and_in_the_end_fails(bench: Bench) -> None:
