@@ -131,7 +131,8 @@ def test_what_fails_says_why(node: RunningNode, name: str) -> None:
 def test_the_worker_is_replaced_and_the_others_run(node: RunningNode) -> None:
     assert jobs(node)["bright"].state == JobState.ENCODED.value
     died = [line for line in node.log.read_text().splitlines() if "process-died" in line]
-    assert [json.loads(line)["process"] for line in died] == ["model"] * 4
+    assert {json.loads(line)["process"] for line in died} == {"model"}
+    assert len(died) in (3, 4)  # the one that hangs may end the process in which the one that crashes waits its turn
 
 
 @pytest.mark.skipif(not can_leave_network(), reason="this system lets nobody leave the network")
