@@ -1,6 +1,6 @@
 """Which job a worker takes next: urgent ones first, the oldest every third time, nothing that is paused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +22,17 @@ class Line:
     def __init__(self, found: Books) -> None:
         self.books, self.done = found, []
         found.arrive(ct_slice(1))
-        self.runner = Runner(
-            found.ledger,
-            found.queue,
-            home=found.home,
-            executor="w",
+        self.runner = self.worker("w", self._do)
+
+    def worker(self, executor: str, do: Callable[[Assignment], None]) -> Runner:
+        return Runner(
+            self.books.ledger,
+            self.books.queue,
+            home=self.books.home,
+            executor=executor,
             limits=JobsTable(),
-            stages={stage: StageWork(self._do, lambda _job: 60.0) for stage in Stage},
-            clock=found.clock,
+            stages={stage: StageWork(do, lambda _job: 60.0) for stage in Stage},
+            clock=self.books.clock,
         )
 
     def _do(self, assignment: Assignment) -> None:
@@ -46,10 +49,10 @@ class Line:
                 work.add_job(connection, new, self.books.clock())
                 self.books.queue.stage(connection, name, run=1, stage=Stage.PREPARE, turn=1, priority=priority)
 
-    def work(self, name: str) -> None:
+    def work(self, name: str, worker: Runner | None = None) -> None:
         """The queue hands this job over."""
         job = self.job(name)
-        self.runner.run(Stage.PREPARE, name, job.run, job.turn)
+        (worker or self.runner).run(Stage.PREPARE, name, job.run, job.turn)
 
     def job(self, name: str) -> JobRow:
         with self.books.ledger.read() as connection:
@@ -145,20 +148,14 @@ def test_a_worker_that_was_thought_dead_adopts_nothing(
     line.queue("one")
     if not guarded:
         monkeypatch.setattr(work, "_compare_and_set", _set)
-    thawed = []
 
     def freeze(_assignment: Assignment) -> None:
-        if thawed:
-            return
-        thawed.append(True)
         with line.books.ledger.write() as connection:
             job = work.get_job(connection, "one")
             work.next_turn(connection, job, Ticket("one", 1, Stage.PREPARE, 1), line.books.clock())
-        line.work("one")
+        line.work("one", line.worker("other", lambda _assignment: None))
 
-    line._do = freeze
-    line.runner._stages = {Stage.PREPARE: StageWork(freeze, lambda _job: 60.0)}
-    line.work("one")
+    line.work("one", line.worker("frozen", freeze))
     with line.books.ledger.read() as connection:
         outcomes = [row.outcome for row in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
 
