@@ -17,6 +17,7 @@ from tomlkit.exceptions import TOMLKitError
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid, NotFound
 from node.settings import Configuration
+from node.state.replaced import replace_text
 
 Value = str | int | float | bool | Sequence[str] | Mapping[str, Mapping[str, str | Sequence[str]]]
 Values = Mapping[str, Value | None]
@@ -132,27 +133,12 @@ class Editor:
     def _write(self, kind: Kind, head: str, blocks: Sequence[str]) -> None:
         text = self._checked(kind, head, blocks)
         file = self._folder / kind.file
-        aside = file.with_suffix(".toml.part")
         try:
             if file.exists():
                 shutil.copy2(file, file.with_suffix(".toml.old"))
-            with aside.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if file.exists():
-                shutil.copymode(file, aside)
-            aside.replace(file)
-            self._sync_folder()
+            replace_text(file, text)
         except OSError as error:
             raise ConfigurationInvalid(f"{file}: cannot be written: {error}; nothing was changed") from error
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

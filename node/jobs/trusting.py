@@ -1,6 +1,5 @@
 """The trust of a person of the site, who has read what a MONAI bundle builds and evaluates: given, and shown."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ import tomlkit
 from ai.contract import Model
 from ai.networks.model import CARD, NetworkModel
 from node.errors import ConfigurationInvalid
+from node.state.replaced import replace_text
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class Trust:
 
 def trust_in(model: Model) -> Trust | None:
     """None for a model that is no bundle. Raises CardInvalid where its configuration cannot be read."""
-    found = model.configuration if isinstance(model, NetworkModel) else None
-    if found is None or not isinstance(model, NetworkModel):
+    if not isinstance(model, NetworkModel) or (found := model.configuration) is None:
         return None
     holds = model.network.trusted == found.sha256
     return Trust(found.file, found.sha256, found.beyond, (model.network.trusted_by or "nobody named") if holds else "")
@@ -41,7 +40,7 @@ def give_trust(model: Model, by: str, now: datetime, agreed: Callable[[Trust], b
     Raises ConfigurationInvalid where there is nothing to trust.
     """
     found = trust_in(model)
-    if found is None or not isinstance(model, NetworkModel):
+    if found is None:
         raise ConfigurationInvalid(f"{model.card.name} is no MONAI bundle: nothing in it is built by a name of its own")
     if not found.beyond:
         raise ConfigurationInvalid(f"{model.card.name} needs no trust: it builds and evaluates what every bundle may")
@@ -52,7 +51,7 @@ def give_trust(model: Model, by: str, now: datetime, agreed: Callable[[Trust], b
     card = found.file.parents[1] / CARD
     content = tomlkit.parse(card.read_text(encoding="utf-8"))
     content["network"].update({"trusted": found.sha256, "trusted_by": f"{by.strip()}, {now:%Y-%m-%d}"})
-    _replace(card, tomlkit.dumps(content))
+    replace_text(card, tomlkit.dumps(content))
     return True
 
 
@@ -64,17 +63,3 @@ def without_trust(card: Path) -> None:
         for key in ("trusted", "trusted_by"):
             network.pop(key, None)
         card.write_text(tomlkit.dumps(content), encoding="utf-8")
-
-
-def _replace(card: Path, text: str) -> None:
-    aside = card.with_suffix(".toml.part")
-    with aside.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(card)
-    folder = os.open(card.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
