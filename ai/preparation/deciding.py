@@ -1,6 +1,6 @@
 """Decides between scores on another grid brick by brick: where one is highest all around, nothing is interpolated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 
 import numpy as np
@@ -33,7 +33,7 @@ def highest(scores: Array, axes: Axes) -> Labels:
             made[brick] = classes[0]
         else:
             near = [one.since(used.start) for one, used in zip(parts, around, strict=True)]
-            made[brick] = classes[_first_highest(between(corners[classes], near))]
+            made[brick] = classes[first_highest(between(corners[classes], near))]
     for axis, one in enumerate(axes.along):
         made[(slice(None),) * axis + (~one.inside,)] = 0
     return made
@@ -71,9 +71,12 @@ def _parts(along: Along) -> Iterator[slice]:
     return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
-def _first_highest(values: Values) -> npt.NDArray[np.uint8]:
-    best, found = values[0].copy(), np.zeros(values.shape[1:], dtype=np.uint8)
-    for number, one in enumerate(values[1:], 1):
+def first_highest(values: Iterable[Values]) -> Labels:
+    """At each place the number of the highest of several arrays, the first of equals."""
+    each = iter(values)
+    best = next(each).copy()
+    found = np.zeros(best.shape, dtype=np.uint8)
+    for number, one in enumerate(each, 1):
         higher = one > best
         found[higher] = number
         np.copyto(best, one, where=higher)

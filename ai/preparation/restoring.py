@@ -8,7 +8,7 @@ import numpy as np
 
 from ai.errors import ModelFailed
 from ai.findings import Mask
-from ai.preparation.deciding import Labels, highest
+from ai.preparation.deciding import Labels, first_highest, highest
 from ai.preparation.images import Array, Values
 from ai.preparation.pipeline import Prepared
 from ai.preparation.placed import Placed
@@ -54,16 +54,7 @@ def restore_argmax(prepared: Prepared, scores: Array, of: str | None = None) -> 
     axes = axes_between(whole.to_prepared, scores.shape[1:], whole.shape)
     if axes is not None:
         return highest(scores, axes)
-    made, best = (
-        np.zeros(whole.shape, dtype=np.uint8),
-        resampled(scores[0], whole.to_prepared, whole.shape, LINEAR, 0.0),
-    )
-    for number in range(1, len(scores)):
-        values = resampled(scores[number], whole.to_prepared, whole.shape, LINEAR, 0.0)
-        higher = values > best
-        made[higher] = number
-        np.copyto(best, values, where=higher)
-    return made
+    return first_highest(resampled(one, whole.to_prepared, whole.shape, LINEAR, 0.0) for one in scores)
 
 
 @dataclass(frozen=True)
