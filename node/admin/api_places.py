@@ -119,7 +119,7 @@ def _add_callers(router: APIRouter, window: Window, faults: dict[int | str, dict
     @router.get("/api/peers/unknown", responses=faults)
     def api_peers_unknown() -> list[Call]:
         """The last call of each caller that was turned away and is no peer."""
-        return turned_away(window)
+        return turned_away(window, window.editor.read())
 
     @router.post("/api/peers/accept", responses=faults)
     def api_peer_accept(caller: Caller) -> Saved:

@@ -84,7 +84,7 @@ def _add_users(router: APIRouter, window: Window, faults: dict[int | str, dict[s
         """Who may use the window."""
         with window.ledger.read() as connection:
             found = accounts.users(connection)
-        return [UserTold(**{name: getattr(one, name) for name in UserTold.model_fields}) for one in found]
+        return [UserTold.model_validate(one, from_attributes=True) for one in found]
 
     @router.post("/api/users", responses=faults)
     def api_user_add(user: NewUser) -> Code:
@@ -121,7 +121,7 @@ def _add_tokens(router: APIRouter, window: Window, faults: dict[int | str, dict[
         """Which programs may use the API."""
         with window.ledger.read() as connection:
             found = accounts.tokens(connection)
-        return [TokenTold(**{name: getattr(one, name) for name in TokenTold.model_fields}) for one in found]
+        return [TokenTold.model_validate(one, from_attributes=True) for one in found]
 
     @router.post("/api/tokens", responses=faults)
     def api_token_add(request: Request, wanted: NewToken) -> Token:

@@ -39,7 +39,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             "peers.html",
             peers=configuration.peers,
             routes=configuration.routes,
-            unknown=turned_away(window),
+            unknown=turned_away(window, configuration),
             node=node,
             host=socket.gethostname() if node.bind in EVERYWHERE else node.bind,
             kinds=KINDS,
@@ -132,9 +132,9 @@ def ends_of(files: Sequence[CertificateFile], configuration: Configuration, now:
             yield CertificateEnd(file.setting, one.subject, one.issuer, one.not_after, state, words)
 
 
-def turned_away(window: Window) -> list[Call]:
+def turned_away(window: Window, configuration: Configuration) -> list[Call]:
     """The last call of each AE title and address that was turned away and is of no peer."""
-    known = {one.ae_title for one in window.editor.read().peers}
+    known = {one.ae_title for one in configuration.peers}
     with window.ledger.read() as connection:
         lately = calls(connection, rejected=True)
     latest: dict[tuple[str, str], Call] = {}
