@@ -67,9 +67,8 @@ def read_configuration(folder: Path) -> Configuration:
 
 def judged(configuration: Configuration, network: NetworkCard) -> Mapping[str, Any]:
     """What is needed of it. Raises CardInvalid where that goes beyond the table, and the site does not trust it."""
-    if network.trusted != configuration.sha256:
-        for found in configuration.beyond:
-            raise CardInvalid(f"{found}. Who has read it can vouch for it: isocenter models trust")
+    if network.trusted != configuration.sha256 and (beyond_it := configuration.beyond):
+        raise CardInvalid(f"{beyond_it[0]}. Who has read it can vouch for it: isocenter models trust")
     return configuration.needed
 
 

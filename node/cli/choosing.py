@@ -176,7 +176,7 @@ def trust_model(
     """Let a bundle build and evaluate what its configuration names, after showing what that is.
 
     Such names can run any code: read the file first. It is trusted as it is now; once it changes, it is not. A running
-    node takes this at its next start. Exit code 1: not trusted.
+    node takes it within seconds. Exit code 1: not trusted.
 
     Example: isocenter models trust spleen --by "A. Physicist"
     """

@@ -38,8 +38,8 @@ def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Pa
     """Install a folder or zip archive; the folder it lies in then, or None where `agreed` said no.
 
     The card's pin is checked against the network's file; an empty one is filled in. What the card says of trust is left
-    out: a model cannot vouch for itself. Raises NotFound; CardInvalid for
-    what cannot be used; ConfigurationInvalid where a model of that name is there.
+    out: a model cannot vouch for itself. Raises NotFound; CardInvalid for what cannot be used; ConfigurationInvalid
+    where a model of that name is there.
     """
     if not source.exists():
         raise NotFound(f"{source}: no such file or folder")
