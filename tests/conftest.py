@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pydicom.config
 import pytest
 
+from node.bench.servers import ENVIRONMENT
 from tests.makers.disks import can_mount
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def _missing(part: str) -> str | None:
 def pytest_configure() -> None:
     """Find programs that pip installed (dcmqi) in Python's own folder, but last: pynetdicom puts an echoscu and a
     storescp there, and the tests mean those of DCMTK."""
-    own = str(Path(sys.executable).parent)
-    folders = [one for one in os.environ.get("PATH", os.defpath).split(os.pathsep) if one != own]
-    os.environ["PATH"] = os.pathsep.join([*folders, own])
+    os.environ["PATH"] = ENVIRONMENT["PATH"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -44,7 +44,7 @@ def _volumetric_group(
         finding_type=concept(segment.type),
         finding_sites=[site_of(segment)],
         algorithm_id=edition.algorithm.for_report(),
-        measurements=[number_of(one, edition) for one in _measured_in(segment, findings)],
+        measurements=_numbers_in(segment, findings, edition),
     )
     group[0].ContentSequence.append(outline_of(mask_of(findings, segment), edition.origin))
     return group
@@ -67,7 +67,7 @@ def _outlined_group(
         finding_type=concept(segment.type),
         finding_sites=[site_of(segment)],
         algorithm_id=edition.algorithm.for_report(),
-        measurements=[number_of(one, edition) for one in _measured_in(segment, findings)],
+        measurements=_numbers_in(segment, findings, edition),
     )
 
 
@@ -82,7 +82,7 @@ def _planar_group(
         finding_type=concept(segment.type),
         finding_sites=[site_of(segment)],
         algorithm_id=edition.algorithm.for_report(),
-        measurements=[number_of(one, edition) for one in _measured_in(segment, findings)],
+        measurements=_numbers_in(segment, findings, edition),
     )
     group[0].ContentSequence.extend(line_of(Outlined(0, line), edition.origin) for line in others)
     return group
@@ -96,7 +96,7 @@ def absent_group(
         finding_type=concept(segment.type),
         finding_sites=[site_of(segment)],
         algorithm_id=edition.algorithm.for_report(),
-        measurements=[number_of(one, edition) for one in _measured_in(segment, findings)],
+        measurements=_numbers_in(segment, findings, edition),
         qualitative_evaluations=[hd.sr.QualitativeEvaluation(concept(segment.type), codes.SCT.Absent)],
     )
 
@@ -121,5 +121,6 @@ def tracking_of(segment: SegmentCard, edition: Edition) -> hd.sr.TrackingIdentif
     return hd.sr.TrackingIdentifier(uid=edition.run.tracking_uid(segment.key), identifier=segment.key)
 
 
-def _measured_in(segment: SegmentCard, findings: Findings) -> list[Measurement]:
-    return [one for one in findings.measurements if one.segments == (segment.key,)]
+def _numbers_in(segment: SegmentCard, findings: Findings, edition: Edition) -> list[hd.sr.Measurement]:
+    """Of this segment alone."""
+    return [number_of(one, edition) for one in findings.measurements if one.segments == (segment.key,)]
