@@ -3,14 +3,14 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from node.bench.kills import GRID, PEERS, ROUTES, copy_study
+from node.bench.kills import GRID, PEERS, copy_study
 from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.phantom import write_study
@@ -18,11 +18,41 @@ from node.rehearsal.running import TITLE, RunningNode, running_node
 from node.service.locks import claimed
 from node.state import schema
 from tests.makers.hosts import Host, new_host
+from tests.makers.installed import installed_model
 from tests.makers.postgres import running_postgres
 
 pytestmark = [pytest.mark.real("postgresql", "namespaces"), pytest.mark.slow]
 DEAD_AFTER_S = 4.0
 LIMIT_S = 90.0
+ROUTE = '[[route]]\nname = "held"\nmodel = "held"\ndestinations = ["pacs"]\n'
+HELD = """
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from ai.card import read_card
+from ai.findings import Findings, Measurement, Segment
+
+HERE = Path(__file__).parent
+
+class Held:
+    def __init__(self):
+        self.card = read_card(HERE / "card.toml")
+
+    @contextmanager
+    def open(self, device):
+        yield self.predict
+
+    def predict(self, inputs):
+        while (HERE / "hold").exists():
+            time.sleep(0.02)
+        dense = inputs.reference_volume.array > 300
+        return Findings(
+            segments=(Segment("bone", dense, inputs.reference),), measurements=(Measurement("volume", 1.0, ("bone",)),)
+        )
+
+MODEL = Held()
+"""
+"""A model that is at work for as long as a file lies beside it, so that what befalls a host befalls it at work."""
 
 
 @dataclass
@@ -34,6 +64,8 @@ class Site:
     hosts: dict[str, Host]
     folder: Path
     template: list[Path]
+    hold: Path
+    """While it lies there, the model is at work."""
     sent: int = 0
 
     def send(self) -> str:
@@ -54,13 +86,17 @@ class Site:
             sa.select(table).select_from(joined).where(schema.study.c.study_uid == study_uid).order_by(table.c.id)
         )
 
-    def host_at_work(self, study_uid: str) -> Host:
-        """Which host computes this study at this moment; waits until one does."""
+    @contextmanager
+    def at_work(self) -> Iterator[tuple[str, Host]]:
+        """A new study and the host that computes it from entry to exit."""
+        self.hold.touch()
+        study = self.send()
         for _ in self.node.until(LIMIT_S, "nobody began to infer"):
-            for one in self.attempts(study_uid):
-                if one.stage == "infer" and one.ended_at is None:
-                    return self.hosts[one.executor.split("-")[0]]
-        raise AssertionError
+            working = [one.executor for one in self.attempts(study) if one.stage == "infer"]
+            if working:
+                break
+        yield study, self.hosts[working[0].split("-")[0]]
+        self.hold.unlink()
 
     def wait_until_delivered(self) -> None:
         """Until everything that was sent is in the PACS."""
@@ -88,6 +124,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     settings = {"gathering.quiet_s": "0.5", "jobs.dead_after_s": str(DEAD_AFTER_S), "jobs.poll_s": "0.1"}
     with ExitStack() as stack:
+        installed = stack.enter_context(installed_model(folder / "installed", "held", HELD))
         postgres = stack.enter_context(running_postgres("*"))
         local = replace(postgres, address="127.0.0.1")
         url = local.new()
@@ -96,7 +133,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             running_node(
                 folder / "node",
                 peers=PEERS.format(port=pacs.port),
-                routes=ROUTES,
+                routes=ROUTE,
                 settings={**settings, "state.database_url": url},
                 only="receiver,service",
             )
@@ -105,7 +142,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         hosts = {name: stack.enter_context(new_host(name)) for name in ("east", "west")}
         for host in hosts.values():
             stack.enter_context(host.workers(node, postgres, url.rpartition("/")[2]))
-        made = Site(node, pacs, hosts, folder, write_study(folder / "phantom", GRID))
+        made = Site(node, pacs, hosts, folder, write_study(folder / "phantom", GRID), installed / "hold")
         for _ in node.until(LIMIT_S, "the hosts did not start"):
             if len(claimed(node.home)) == 3 and len(made.rows(sa.select(schema.process))) == 5:
                 break
@@ -114,9 +151,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_a_host_that_is_frozen_and_thaws_harms_nothing(site: Site) -> None:
     """Its work was done elsewhere; what it still finishes is not adopted."""
-    study = site.send()
-    frozen = site.host_at_work(study)
-    frozen.signal(signal.SIGSTOP)
+    with site.at_work() as (study, frozen):
+        frozen.signal(signal.SIGSTOP)
     site.wait_until_delivered()
     frozen.signal(signal.SIGCONT)
     for _ in site.node.until(LIMIT_S, "the thawed host did not finish"):
@@ -129,9 +165,8 @@ def test_a_host_that_is_frozen_and_thaws_harms_nothing(site: Site) -> None:
 
 
 def test_a_host_whose_network_fails_for_a_while_harms_nothing(site: Site) -> None:
-    study = site.send()
-    alone = site.host_at_work(study)
-    alone.plug(connected=False)
+    with site.at_work() as (study, alone):
+        alone.plug(connected=False)
     site.wait_until_delivered()
     alone.plug(connected=True)
     again = site.send()
@@ -144,10 +179,9 @@ def test_a_host_whose_network_fails_for_a_while_harms_nothing(site: Site) -> Non
 
 
 def test_a_hosts_work_is_done_elsewhere_within_two_limits_of_its_death(site: Site) -> None:
-    study = site.send()
-    dead = site.host_at_work(study)
-    dead.signal(signal.SIGKILL)
-    died = time.time()
+    with site.at_work() as (study, dead):
+        dead.signal(signal.SIGKILL)
+        died = time.time()
     site.wait_until_delivered()
 
     (other,) = site.hosts.keys() - {dead.name}

@@ -1,7 +1,6 @@
 """Models without code in a running node: what fails is said, the worker is replaced, and the next job runs."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from node.rehearsal.modality import send_study
 from node.rehearsal.running import RunningNode, running_node
 from node.service.isolation import can_leave_network
 from node.state import schema
+from tests.makers.installed import installed_model
 from tests.makers.networks import scripted, write_bright, write_model
 from tests.makers.series import ct_series
 
@@ -59,7 +59,7 @@ class Crashing:
 
 MODEL = Crashing()
 """
-"""A model with code, as somebody else's package brings it."""
+"""A model with code that ends its process as native code may."""
 FAILING = {"broken": NaN(), "hanging": Hanging(), "greedy": Greedy()}
 REASONS = {
     "broken": ("model-failed", "not numbers"),
@@ -68,18 +68,6 @@ REASONS = {
     "changed": ("model-failed", "the card pins"),
     "crashing": ("model-failed", "the process died 3 times in this stage"),
 }
-
-
-def write_package(folder: Path) -> None:
-    """A package that is installed beside the node, with a model that ends its process as native code may."""
-    described = folder / "crashing-1.0.dist-info"
-    described.mkdir(parents=True)
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1.0\n")
-    (described / "entry_points.txt").write_text("[isocenter.models]\ncrashing = crashing:MODEL\n")
-    (folder / "crashing.py").write_text(CRASHING)
-    page = (Path(__file__).parents[2] / "docs" / "extend" / "model-with-code.md").read_text()
-    card = page.partition("```toml\n")[2].partition("```")[0]
-    (folder / "card.toml").write_text(card.replace('name = "bone"', 'name = "crashing"'))
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +81,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     card = models / "hanging" / "card.toml"
     card.write_text(card.read_text().replace("timeout_s = 60", "timeout_s = 3"))
     (write_bright(models / "changed") / "model.bin").write_bytes(b"another network")
-    write_package(folder / "installed")
     routes = "".join(ROUTE.format(name) for name in ("crashing", "hanging", "bright", "broken", "greedy", "changed"))
     settings = {"gathering.quiet_s": "1", "jobs.error_attempts": "1", "jobs.crash_attempts": "3"}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYTHONPATH", f"{folder / 'installed'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with installed_model(folder / "installed", "crashing", CRASHING):
         yield from ran(folder, routes, settings)
 
 
