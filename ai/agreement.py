@@ -31,6 +31,9 @@ def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
         grid = inputs.volumes.get(on_grid)
         if grid is None or grid.array.shape != shape:
             raise ModelFailed(f"{card.name}: {what} {key!r} does not lie on the grid of input {on_grid!r}")
+    for detection in findings.detections:
+        if detection.grid not in inputs.volumes:
+            raise ModelFailed(f"{card.name}: detection {detection.key!r} lies on {detection.grid!r}, which is no input")
 
 
 def _placed(findings: Findings) -> Iterator[tuple[str, str, str, tuple[int, ...]]]:

@@ -95,6 +95,10 @@ def _check_fit(findings: Findings, card: ModelCard, grid: SourceGrid, volume: Vo
                 f"results go on {card.reference!r}, {shape}"
             )
     for detection in findings.detections:
+        if detection.grid != card.reference:  # its points mean another place in these images
+            raise ResultUnsound(
+                f"detection {detection.key!r} is on {detection.grid!r}; results go on {card.reference!r}"
+            )
         check_inside(outlines_of(detection), grid)
     maps = [(card.map(one.key).key, one.grid, one.values.shape) for one in findings.maps]
     series = [(card.derived_series(one.key).key, one.grid, one.values.shape) for one in findings.derived]

@@ -9,7 +9,7 @@ from ai.agreement import check_findings
 from ai.card import read_card
 from ai.errors import CardInvalid, ModelFailed
 from ai.exchange import load_findings, save_findings
-from ai.findings import DerivedSeries, Findings, Map
+from ai.findings import DerivedSeries, Detection, Findings, Map, Shape
 from ai.volume import Inputs, Volume
 from tests.makers.models import Told
 
@@ -34,6 +34,12 @@ label = "Suspicion"
 quantity = ["130404", "DCM", "Saliency"]
 unit = ["1", "UCUM", "no units"]
 shown = [0, 1]
+
+[[detection]]
+key = "spot"
+label = "Spot"
+type = ["27925004", "SCT", "Nodule"]
+site = ["39607008", "SCT", "Lung"]
 
 [[derived]]
 key = "denoised"
@@ -90,6 +96,7 @@ def test_values_that_no_voxel_can_have_are_refused(kind: type, values: np.ndarra
         Findings(maps=(Map("suspicion", volume()[:1], "ct"),)),
         Findings(derived=(DerivedSeries("denoised", volume(), "mr"),)),
         Findings(derived=(DerivedSeries("other", volume(), "ct"),)),
+        Findings(detections=(Detection("spot", Shape.POINT, np.zeros((1, 3)), "mr"),)),
     ],
 )
 def test_a_models_slip_is_its_failure(tmp_path: Path, slip: Findings) -> None:

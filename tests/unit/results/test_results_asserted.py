@@ -88,6 +88,14 @@ def test_a_detection_outside_the_images_does_not_leave(tmp_path: Path) -> None:
         reported(tmp_path, detections=(outside,))
 
 
+def test_a_detection_on_the_grid_of_another_input_does_not_leave(tmp_path: Path) -> None:
+    """Its points would lie inside these images as well, at another place of the patient."""
+    elsewhere = Detection("nodule", Shape.POINT, np.array([[2.0, 3.0, 4.0]]), "other")
+
+    with pytest.raises(ResultUnsound, match="is on 'other'; results go on 'ct'"):
+        reported(tmp_path, detections=(elsewhere,))
+
+
 def test_findings_come_back_from_their_files(tmp_path: Path) -> None:
     save_findings(Findings(classifications=ASSERTED, detections=DETECTED), tmp_path)
     found = load_findings(tmp_path)
