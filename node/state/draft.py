@@ -10,10 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
+from node.state.direct import Bytes, DirectWriter
 from node.state.disk import disk_faults
 from node.state.file_meta import SpoolMeta, encode_meta, skip_meta
-
-Bytes = bytes | bytearray | memoryview
 
 SYNC_EVERY_BYTES = 1 << 26
 """A large instance goes to the disk on its way, so that its sender does not wait for all of it at the end."""
@@ -65,16 +64,15 @@ class Draft:
         self._aside: Aside | None = aside
         self._file = aside.file
         self.path = aside.path
-        try:
-            self._offset = self._write(encode_meta(meta))
-        except OSError:
-            self.close()
-            raise
+        head = encode_meta(meta)
+        self._offset = len(head)
+        self._writer = DirectWriter(aside.file)
+        self._writer.write(head)
 
     def write(self, chunk: Bytes) -> None:
         """Append bytes of the data set."""
         with disk_faults():
-            self._write(chunk)
+            self._writer.write(chunk)
             self.size_bytes += len(chunk)
             self._unsynced += len(chunk)
             if self._unsynced >= SYNC_EVERY_BYTES:
@@ -84,6 +82,7 @@ class Draft:
     def seal(self) -> None:
         """The data set is whole: make it durable."""
         with disk_faults():
+            self._writer.finish()
             self._sync(self._file)
 
     def is_data_set_of(self, path: Path) -> bool:
@@ -102,6 +101,7 @@ class Draft:
     def close(self) -> None:
         """What was not published is gone; harmless when done twice."""
         if self._aside is not None:
+            self._writer.close()
             self._aside.close()
             self._aside = None
 
@@ -110,10 +110,3 @@ class Draft:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _write(self, content: Bytes) -> int:
-        """Write all of it: near the end of a disk the system takes a part first, and says why the next time."""
-        written = os.write(self._file, content)
-        while written < len(content):
-            written += os.write(self._file, memoryview(content)[written:])
-        return written
