@@ -4,7 +4,7 @@ from pathlib import Path
 
 from node.core.study import InstanceFacts
 from node.state.arrivals import Conflict
-from node.state.pixel_digest import pixels_sha256
+from node.state.digests import pixels_sha256
 
 
 def compare(

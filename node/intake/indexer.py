@@ -14,10 +14,10 @@ from node.errors import Unreadable
 from node.intake.conflict import compare
 from node.state import arrivals
 from node.state.arrivals import Conflict, Received
-from node.state.file_meta import data_set_sha256
-from node.state.header import read_facts
+from node.state.digests import Digests, data_set_sha256, digests_of
+from node.state.header import TAGS, facts_of
 from node.state.ledger import Ledger
-from node.state.pixel_digest import pixels_sha256
+from node.state.part10 import opened
 from node.state.spool import Arrival, Spool, read_meta
 from node.state.suspects import Suspects
 
@@ -46,26 +46,26 @@ class Indexer:
     def _read(self, arrival: Arrival) -> Received | None:
         """What one file says; None where its study was removed meanwhile."""
         facts: InstanceFacts | None = None
-        pixels, why = None, ""
+        why = ""
         try:
             meta, size = read_meta(arrival.path), arrival.path.stat().st_size
-            sha256 = data_set_sha256(arrival.path)
         except FileNotFoundError:
             return None
         except Unreadable as error:
             return self._damaged(arrival, str(error))
         try:
-            with self._suspects.reading(arrival.name):
-                facts = read_facts(arrival.path)
-                pixels = pixels_sha256(arrival.path)
+            with self._suspects.reading(arrival.name), opened(arrival.path, TAGS) as file:
+                facts, digests = facts_of(file), digests_of(file)
+        except FileNotFoundError:
+            return None
         except Unreadable as error:
-            why = str(error)
+            why, digests = str(error), Digests(data_set_sha256(arrival.path), None)
         return Received(
             study_uid=StudyUID(arrival.path.parent.name),
             sop_uid=meta.sop_instance_uid,
             facts=facts,
             path=str(arrival.path.relative_to(self._home)),
-            sha256=sha256,
+            sha256=digests.data_set,
             size_bytes=size,
             transfer_syntax_uid=meta.transfer_syntax_uid,
             sop_class_uid=meta.sop_class_uid,
@@ -75,7 +75,7 @@ class Indexer:
             calling_ae=meta.calling_ae,
             called_ae=meta.called_ae,
             why=why,
-            pixels_sha256=pixels,
+            pixels_sha256=digests.pixels,
         )
 
     def _damaged(self, arrival: Arrival, why: str) -> Received:
@@ -101,12 +101,16 @@ class Indexer:
     def _record(self, batch: Sequence[Received]) -> None:
         now = self._clock()
         with self._ledger.write() as connection:
+            known, own = arrivals.known_of(connection, batch), arrivals.own_results_of(connection, batch)
             for one in batch:
-                if arrivals.is_known(connection, one.path):
+                if one.path in known.paths:
                     continue
-                if one.facts is not None and arrivals.is_own_result(connection, one.sop_uid):
+                if one.facts is not None and one.sop_uid in own:
                     one = replace(one, facts=replace(one.facts, kind=InstanceKind.OWN))  # noqa: PLW2901
-                first = arrivals.first_of(connection, one.study_uid, one.sop_uid)
+                first = None
+                if one.sop_uid in known.sop_uids:
+                    first = arrivals.first_of(connection, one.study_uid, one.sop_uid)
+                known.add(one)
                 if first is None:
                     arrivals.add_instance(connection, one, Conflict.NONE, now)
                     continue

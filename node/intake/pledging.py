@@ -9,7 +9,7 @@ import structlog
 from node.errors import Unreadable
 from node.state import pledges
 from node.state.associations import Associations
-from node.state.file_meta import data_set_sha256
+from node.state.digests import data_set_sha256
 from node.state.ledger import Ledger
 from node.state.mailbox import AnswerLetter, Mailbox, RequestLetter, Sender
 from node.state.pledges import Kept, Pledge

@@ -22,8 +22,7 @@ from node.jobs.inference import Inference
 from node.jobs.inputs import judged, read_inputs
 from node.jobs.quality import remarks
 from node.results.encode import MeasurementRow, RunIdentity, draw_overlay, encode, measurement_rows
-from node.state.file_meta import data_set_sha256
-from node.state.pixel_digest import pixels_sha256
+from node.state.digests import data_set_sha256, pixels_sha256
 
 SERIES_BASE = 9001
 

@@ -53,16 +53,31 @@ class Conflict(str, Enum):
 ALREADY_PURGED = "study already purged"
 
 
-def is_known(connection: sa.Connection, path: str) -> bool:
-    """Whether this file is in the ledger already: indexing the same arrival twice changes nothing."""
-    query = sa.select(schema.instance.c.id).where(schema.instance.c.path == path)
-    return connection.execute(query).first() is not None
+@dataclass(frozen=True)
+class Known:
+    """What the ledger holds of the instances of a batch; indexing the same file twice changes nothing."""
+
+    paths: set[str]
+    sop_uids: set[str]
+
+    def add(self, one: Received) -> None:
+        """This one is in the ledger from now on."""
+        self.paths.add(one.path)
+        self.sop_uids.add(one.sop_uid)
 
 
-def is_own_result(connection: sa.Connection, sop_uid: str) -> bool:
-    """Whether an instance is a result this node made, by its exact UID."""
-    query = sa.select(schema.result.c.sop_uid).where(schema.result.c.sop_uid == sop_uid)
-    return connection.execute(query).first() is not None
+def known_of(connection: sa.Connection, batch: Sequence[Received]) -> Known:
+    """What is there already of the files and SOP Instance UIDs of a batch."""
+    held = schema.instance.c
+    query = sa.select(held.path, held.sop_uid).where(held.sop_uid.in_({one.sop_uid for one in batch}))
+    rows = connection.execute(query).all()
+    return Known({row.path for row in rows}, {row.sop_uid for row in rows})
+
+
+def own_results_of(connection: sa.Connection, batch: Sequence[Received]) -> set[str]:
+    """Which instances of a batch are results that this node made, by their exact UIDs."""
+    query = sa.select(schema.result.c.sop_uid).where(schema.result.c.sop_uid.in_({one.sop_uid for one in batch}))
+    return set(connection.execute(query).scalars())
 
 
 def first_of(connection: sa.Connection, study_uid: str, sop_uid: str) -> tuple[InstanceFacts | None, str] | None:

@@ -1,29 +1,70 @@
-"""Digest of an image's pixel data as it lies in the file: the same in Implicit and Explicit VR."""
+"""SHA-256 digests of a file's data set and of its pixels."""
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from node.state.part10 import opened
+from node.state.file_meta import skip_meta
+from node.state.part10 import Part10, PixelElement, opened
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16
+"""Small enough to stay in a processor's cache between two digests of it."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """In hex. data_set: of its bytes as they lie in the file, file meta aside. pixels: of the pixel element's value as
+    it lies there, the same in Implicit and Explicit VR; None where there is none, or a deflated one is too large to be
+    had whole.
+
+    A sender may write a data set anew in another VR encoding, which changes its bytes and nothing it says: the digest
+    of the pixels stays.
+    """
+
+    data_set: str
+    pixels: str | None
+
+
+def digests_of(found: Part10) -> Digests:
+    """Both, of an open file, in one reading where it is not deflated."""
+    data_set, pixels = hashlib.sha256(), hashlib.sha256()
+    has_pixels = found.pixels is not None and found.whole
+    start = skip_meta(found.file)
+    for place, chunk in _chunks(found.file, start):
+        data_set.update(chunk)
+        if found.pixels is not None and found.stream is found.file:
+            pixels.update(_within(found.pixels, place, chunk))
+    if found.pixels is not None and has_pixels and found.stream is not found.file:
+        found.stream.seek(found.pixels.offset)
+        for place, chunk in _chunks(found.stream, found.pixels.offset):
+            pixels.update(_within(found.pixels, place, chunk))
+    return Digests(data_set.hexdigest(), pixels.hexdigest() if has_pixels else None)
 
 
 def pixels_sha256(path: Path) -> str | None:
-    """SHA-256 of the pixel element's value; None where there is none, or a deflated one is too large to be had whole.
+    """The digest of a file's pixels. Raises Unreadable as state.header does."""
+    with opened(path, []) as found:
+        return digests_of(found).pixels
 
-    A sender may write a data set anew in another VR encoding, which changes its bytes and nothing it says: this digest
-    stays. Raises Unreadable as state.header does.
-    """
-    total = hashlib.sha256()
-    with opened(path, []) as file:
-        if file.pixels is None or not file.whole:
-            return None
-        file.stream.seek(file.pixels.offset)
-        left = None if file.pixels.is_encapsulated else file.pixels.length
-        while left is None or left > 0:
-            chunk = file.stream.read(CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
-            if not chunk:
-                break
-            total.update(chunk)
-            left = None if left is None else left - len(chunk)
-    return total.hexdigest()
+
+def data_set_sha256(path: Path) -> str:
+    """The digest of the data set of a file, whatever it holds."""
+    with path.open("rb") as file:
+        skip_meta(file)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, memoryview]]:
+    """The rest of a file with the place of each piece in it; a piece is valid until the next one."""
+    view = memoryview(bytearray(CHUNK_BYTES))
+    while got := file.readinto(view):  # type: ignore[attr-defined]
+        yield place, view[:got]
+        place += got
+
+
+def _within(pixels: PixelElement, place: int, chunk: memoryview) -> memoryview:
+    """The part of a piece that belongs to the pixel element's value; an encapsulated one reaches to the end."""
+    first = max(pixels.offset - place, 0)
+    return chunk[first:] if pixels.is_encapsulated else chunk[first : max(pixels.offset + pixels.length - place, first)]

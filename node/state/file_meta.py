@@ -1,6 +1,5 @@
 """The file meta information with which instances lie in the spool."""
 
-import hashlib
 import json
 import struct
 from dataclasses import dataclass
@@ -104,15 +103,9 @@ def read_meta(path: Path) -> SpoolMeta:
         raise Unreadable(f"{path} has no file meta information of this node: it was changed on disk") from error
 
 
-def data_set_sha256(path: Path) -> str:
-    """Hex digest of the data set's bytes in a file, file meta aside."""
-    with path.open("rb") as file:
-        skip_meta(file)
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def skip_meta(file: BinaryIO) -> int:
-    """Place `file`, at its start, on the first byte of its data set and give that offset; 0 where it has no meta."""
+    """Place `file` on the first byte of its data set and give that offset; 0 where it has no file meta."""
+    file.seek(0)
     head = file.read(len(_PREAMBLE) + _GROUP_LENGTH.size)
     if len(head) < len(_PREAMBLE) + _GROUP_LENGTH.size or not head.startswith(_PREAMBLE):
         return file.seek(0)

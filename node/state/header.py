@@ -54,10 +54,15 @@ def read_facts(path: Path) -> InstanceFacts:
     without its UIDs, or made to be expensive; OSError where the file cannot be opened.
     """
     with opened(path, TAGS) as file:
-        try:
-            return _facts(file)
-        except PARSE_ERRORS as error:
-            raise Unreadable(f"the header cannot be parsed: {type(error).__name__} inside a sequence") from error
+        return facts_of(file)
+
+
+def facts_of(file: Part10) -> InstanceFacts:
+    """The same of a file that was opened for TAGS."""
+    try:
+        return _facts(file)
+    except PARSE_ERRORS as error:
+        raise Unreadable(f"the header cannot be parsed: {type(error).__name__} inside a sequence") from error
 
 
 def _facts(file: Part10) -> InstanceFacts:

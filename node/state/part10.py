@@ -61,13 +61,14 @@ class PixelElement:
 
 @dataclass(frozen=True)
 class Part10:
-    """An open file: its header, and a stream in which `pixels.offset` holds.
+    """An open file: its header, and a stream in which `pixels.offset` holds; the file itself where nothing is deflated.
 
     whole: False where a deflated data set was cut at the limit; then `stream` ends early.
     """
 
     transfer_syntax_uid: uid.UID
     header: Attributes
+    file: BinaryIO
     stream: BinaryIO
     pixels: PixelElement | None
     whole: bool
@@ -154,7 +155,7 @@ def _parsed(file: BinaryIO, size: int, tags: list[BaseTag | int], inflated_bytes
             f"{size - pixels.offset} are there",
             0x7FE00010,
         )
-    return Part10(syntax, header, source, pixels, whole)
+    return Part10(syntax, header, file, source, pixels, whole)
 
 
 def _after_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom's signature

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from node.core.identity import ClassUID, InstanceUID, StudyUID, is_uid
 from node.errors import ConflictRefused, SpoolFull, Unreadable
+from node.state.digests import data_set_sha256
 from node.state.disk import disk_faults
 from node.state.draft import Aside, Draft
-from node.state.file_meta import Origin, SpoolMeta, data_set_sha256, read_meta
+from node.state.file_meta import Origin, SpoolMeta, read_meta
 
 __all__ = ["Arrival", "Aside", "Draft", "Origin", "Outcome", "Published", "Spool", "SpoolMeta", "read_meta"]
 

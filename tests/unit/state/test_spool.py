@@ -14,7 +14,7 @@ import pytest
 
 from node.core.identity import ClassUID, InstanceUID, StudyUID
 from node.errors import ConflictRefused, SpoolFull, Unreadable
-from node.state.file_meta import data_set_sha256
+from node.state.digests import data_set_sha256
 from node.state.spool import Origin, Outcome, Published, Spool, read_meta
 from tests.makers.elements import CT_IMAGE, EXPLICIT, INSTANCE, STUDY, ct
 
