@@ -41,7 +41,7 @@ class NodeTable(Table):
     ae_titles: Annotated[tuple[AETitle, ...], Field(min_length=1)] = ("ISOCENTER",)
     bind: str = "0.0.0.0"  # noqa: S104  a DICOM node exists to be reached by other hosts
     port: Port = 11112
-    receivers: Annotated[int, Field(ge=1, le=16)] = 1
+    receivers: Annotated[int, Field(ge=1, le=16)] = 2
     cpu_workers: Annotated[int, Field(ge=1, le=64)] = 1
     model_workers: Annotated[int, Field(ge=1, le=16)] = 1
     model_device: Literal["auto", "cpu"] = "auto"

@@ -43,9 +43,15 @@ class Bench:
         ]
 
     def interleaved(self, ours: Sent, theirs: Sent) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """The times of both, in turn; the first round of each warms up."""
-        pairs = [(ours(number), theirs(number)) for number in range(self.rounds + 1)][1:]
-        return tuple(one for one, _ in pairs), tuple(other for _, other in pairs)
+        """The times of both, in turn; the first round of each warms up.
+
+        Who was first goes second in the next round: what one left to be written slows the other.
+        """
+        times: dict[Sent, list[float]] = {ours: [], theirs: []}
+        for number in range(self.rounds + 1):
+            for one in (ours, theirs) if number % 2 else (theirs, ours):
+                times[one].append(one(number))
+        return tuple(times[ours][1:]), tuple(times[theirs][1:])
 
 
 def run_receive(folder: Path, rounds: int, say: Say) -> list[Case]:
@@ -110,7 +116,7 @@ def until_indexed(bench: Bench) -> Measured:
     with ExitStack() as stack:
         node = stack.enter_context(running_node(bench.folder / "ours", peers="", routes="", settings=settings))
         node.wait_until_ready()
-        ours = Server("isocenter", __version__, "ISOCENTER", node.port, node.process.pid)
+        ours = Server("isocenter", __version__, "ISOCENTER", node.port, (node.process.pid,))
         theirs = stack.enter_context(orthanc(bench.folder / "theirs"))
         ledger = stack.enter_context(node.ledger())
 
@@ -143,9 +149,9 @@ def idle_cost(bench: Bench) -> Measured:
     with our_receiver(bench.folder / "ours") as ours, idle_associations(ours, IDLE):
 
         def used(_number: int) -> float:
-            before = usage_of(ours.pid).processor_s
+            before = usage_of(ours).processor_s
             time.sleep(IDLE_S)
-            return usage_of(ours.pid).processor_s - before
+            return usage_of(ours).processor_s - before
 
         runs = tuple(used(number) for number in range(bench.rounds))
     return "s", Side("isocenter", __version__, runs), Side("one core", "", (IDLE_S,) * bench.rounds)
@@ -168,9 +174,9 @@ def many_associations(bench: Bench) -> Measured:
     """Growth of the receiver's memory over 10,000 associations and 10,000 bare connections, beside 16 MB."""
     with our_receiver(bench.folder / "ours") as ours:
         knock(ours, 200)
-        before = usage_of(ours.pid)
+        before = usage_of(ours)
         knock(ours, 10_000)
-        after = usage_of(ours.pid)
+        after = usage_of(ours)
     if (after.threads, after.files) > (before.threads + 1, before.files + 1):
         raise BenchFailed(f"10,000 associations left {after.threads} threads and {after.files} open files")
     return "MB", Side("isocenter", __version__, (after.memory_mb - before.memory_mb,)), Side("limit", "", (16.0,))
@@ -180,9 +186,9 @@ def memory_of_a_large_object(bench: Bench) -> Measured:
     """Growth of the receiver's memory over one multi-frame object of 2 GB, beside 64 MB."""
     with our_receiver(bench.folder / "ours") as ours:
         send(ours, make_load(bench.folder / "first", f"first-{time.time_ns()}", 1, LARGE))
-        before = usage_of(ours.pid).peak_mb
+        before = usage_of(ours).peak_mb
         send(ours, make_large(bench.folder / "large.dcm", f"large-{time.time_ns()}", 2_000_000_000 // LARGE * LARGE))
-        grown = usage_of(ours.pid).peak_mb - before
+        grown = usage_of(ours).peak_mb - before
     return "MB", Side("isocenter", __version__, (grown,)), Side("limit", "", (64.0,))
 
 

@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from node import __version__
 from node.errors import IsocenterError
 from node.rehearsal.running import free_ports
+from node.settings import NodeTable
+from node.state.spool import Spool
 
 START_LIMIT_S = 60.0
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -34,24 +36,30 @@ class ServerFailed(IsocenterError):
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. pid: of the process that serves."""
+    """A running server. pids: of the processes that serve."""
 
     name: str
     version: str
     ae_title: str
     port: int
-    pid: int
+    pids: tuple[int, ...]
 
 
 @contextmanager
 def our_receiver(home: Path, *, syncs: bool = True, tls: Sequence[Path] = ()) -> Iterator[Server]:
-    """Our receiver alone. syncs: whether it waits for the disk, as the product always does. tls: key, certificate
-    and authorities, with which it takes TLS too."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
-        command = [sys.executable, "-m", "node.bench.receiver", str(home), str(listening.fileno()), str(int(syncs))]
-        with _process("isocenter", [*command, *map(str, tls)], home, listening.fileno()) as process:
-            _wait_for_port(listening.getsockname()[1], process, home)
-            yield Server("isocenter", __version__, "ISOCENTER", listening.getsockname()[1], process.pid)
+    """Our receivers alone, as many as a node has that says nothing else. syncs: whether they wait for the disk, as the
+    product always does. tls: key, certificate and authorities, with which they take TLS too."""
+    Spool(home).open()
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening, ExitStack() as stack:
+        port, handed = listening.getsockname()[1], listening.fileno()
+        command = [sys.executable, "-m", "node.bench.receiver", str(home), str(handed), str(int(syncs)), *map(str, tls)]
+        processes = [
+            stack.enter_context(_process(f"isocenter-{number}", command, home, handed))
+            for number in range(NodeTable().receivers)
+        ]
+        for process in processes:
+            _wait_for_port(port, process, home)
+        yield Server("isocenter", __version__, "ISOCENTER", port, tuple(process.pid for process in processes))
 
 
 @contextmanager
@@ -74,7 +82,7 @@ def orthanc(folder: Path) -> Iterator[Server]:
     version = _version(["Orthanc", "--version"])
     with _process("Orthanc", ["Orthanc", str(folder / "orthanc.json")], folder) as process:
         _wait_for_port(port, process, folder)
-        yield Server("Orthanc", version, "ORTHANC", port, process.pid)
+        yield Server("Orthanc", version, "ORTHANC", port, (process.pid,))
 
 
 @contextmanager
@@ -86,12 +94,12 @@ def storescp(folder: Path) -> Iterator[Server]:
     command = ["storescp", "--fork", "-pdu", "131072", "-od", str(folder / "files"), str(port)]
     with _process("storescp", command, folder) as process:
         _wait_for_port(port, process, folder)
-        yield Server("DCMTK storescp", version, "STORESCP", port, process.pid)
+        yield Server("DCMTK storescp", version, "STORESCP", port, (process.pid,))
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process uses, and used."""
+    """What processes use together, and used."""
 
     processor_s: float
     memory_mb: float
@@ -100,8 +108,13 @@ class Usage:
     files: int
 
 
-def usage_of(pid: int) -> Usage:
+def usage_of(server: Server) -> Usage:
     """As the kernel counts it (proc(5))."""
+    each = [_usage_of(pid) for pid in server.pids]
+    return Usage(*(sum(column) for column in zip(*map(astuple, each), strict=True)))
+
+
+def _usage_of(pid: int) -> Usage:
     process = Path("/proc", str(pid))
     fields = (process / "stat").read_text().rpartition(")")[2].split()
     told = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())

@@ -88,20 +88,24 @@ def journey(
 @bench.command()
 def receive(
     rounds: Annotated[int, typer.Option(min=1, help="How often each case is measured.")] = 5,
+    folder: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="Where to write: on the disk that the node's home will use."),
+    ] = Path("/var/tmp"),  # noqa: S108  not /tmp, which is memory on some systems
     as_json: AsJson = False,
 ) -> None:
     """How fast the receiver is: beside Orthanc and DCMTK where they are installed, in turn, by medians.
 
-    It takes some minutes and some gigabytes in the folder for temporary files. Exit code 1: a case is slower than it
-    should be.
+    It takes some minutes, and some gigabytes that it removes again. Exit code 1: a case is slower than it should be.
 
     Example: isocenter bench receive --rounds 3
+    Example: isocenter bench receive --folder /srv/isocenter
     """
     from node.bench.receive import run_receive
 
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="isocenter-receive-") as folder, console.status("") as shown:
-        cases = run_receive(Path(folder), rounds, shown.update)
+    with tempfile.TemporaryDirectory(prefix="isocenter-receive-", dir=folder) as place, console.status("") as shown:
+        cases = run_receive(Path(place), rounds, shown.update)
     _show(cases, as_json=as_json)
 
 
