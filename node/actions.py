@@ -7,17 +7,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
-from node.errors import IsocenterError
+from node.core.pausable import Pausable
+from node.errors import NotPossible
 from node.state import arrivals, commitments, outbox, pauses, retention, schema, work
 from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
-from node.state.pauses import Pausable
 from node.state.queue import Queue
 from node.state.work import Ticket
-
-
-class NotPossible(IsocenterError):
-    """The action does not suit the present state; the message says what does."""
 
 
 @dataclass(frozen=True)

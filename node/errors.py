@@ -134,3 +134,7 @@ class ProcessEnded(IsocenterError):
 
 class ResultUnsound(IsocenterError):
     """A result object read back from its bytes differs from findings or source; it is not sent."""
+
+
+class NotPossible(IsocenterError):
+    """The action does not suit the present state; the message says what does."""

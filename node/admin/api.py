@@ -19,10 +19,11 @@ from node.admin.security import visitor_of
 from node.admin.window import ModelShown, Window
 from node.core.job import JobState
 from node.core.outcome import Outcome
+from node.core.pausable import Pausable
 from node.state import arrivals, work
 from node.state.listings import PAGE, Call, ModelRun, OnItsWay, calls, on_their_way, runs_of
 from node.state.overview import Journey
-from node.state.pauses import Pausable, Paused, paused
+from node.state.pauses import Paused, paused
 from node.state.rows import StudyRow
 from node.state.search import Page as StudyPage
 from node.state.search import Wanted, search

@@ -5,14 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from node.actions import NotPossible
 from node.admin.pages.models import known_model
 from node.admin.pages.peers import turned_away
 from node.admin.window import Answer, Taken, Window
 from node.core.checkup import CheckUp, Subject
 from node.core.routing import Verdict
 from node.editing import Kind, Values, caller_accepted
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.settings import Peer, Route
 from node.state.listings import Call
 

@@ -7,7 +7,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from node import __version__
-from node.actions import NotPossible
 from node.admin import api, health
 from node.admin.accounts import FirstUser
 from node.admin.live import Live
@@ -29,7 +28,7 @@ from node.admin.pages import (
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
 from node.admin.window import Window
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 
 BODY_LIMIT = 1 << 20
 STATUS: tuple[tuple[type[Exception], int], ...] = (

@@ -9,7 +9,6 @@ import typer
 
 from ai.errors import CardInvalid, CasesInvalid, ModelError, ModelRefused, ModelUnknown, PlanInvalid
 from node import __version__
-from node.actions import NotPossible
 from node.cli import (
     arriving,
     benches,
@@ -24,7 +23,7 @@ from node.cli import (
     upkeep,
     users,
 )
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotRunning, Refused
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible, NotRunning, Refused
 
 EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConfigurationInvalid, 2),

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from node.cli import here
 from node.cli.peers import peers
-from node.editing import Editor, Kind, caller_accepted
 from node.errors import NotFound
 
 
@@ -68,6 +67,8 @@ def accept(
 
     Example: isocenter peers accept CT1 --address 192.0.2.10
     """
+    from node.editing import Editor, Kind, caller_accepted
+
     folder = here.config_folder()
     peer = caller_accepted(ae_title, address, name)
     Editor(folder).add(Kind.PEER, peer)

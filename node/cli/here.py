@@ -6,16 +6,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from node.actions import Operator
-from node.configuration import read_configuration
 from node.errors import NotRunning
-from node.settings import Configuration
-from node.state.ledger import Ledger
-from node.state.queue import Queue
+
+if TYPE_CHECKING:  # a command loads what it needs when it runs: others, and --help, do not wait for it
+    from node.actions import Operator
+    from node.settings import Configuration
+    from node.state.ledger import Ledger
 
 Row = Mapping[str, object]
 WIDE = 500
@@ -35,14 +36,18 @@ def models_folder() -> Path:
     return config_folder() / "models"
 
 
-def configuration() -> Configuration:
+def configuration() -> "Configuration":
     """The configuration of the folder that --config or ISOCENTER_CONFIG names, ./config otherwise."""
+    from node.configuration import read_configuration
+
     return read_configuration(config_folder())
 
 
 @contextlib.contextmanager
-def ledger() -> Iterator[Ledger]:
+def ledger() -> "Iterator[Ledger]":
     """The ledger of this home. Raises NotRunning where no node has ever run here."""
+    from node.state.ledger import Ledger
+
     state = configuration().settings.state
     if not state.database_url and not (state.home / "ledger.sqlite").exists():
         raise NotRunning(f"no node has run in {state.home.absolute()} yet; start one with `isocenter serve`")
@@ -51,8 +56,11 @@ def ledger() -> Iterator[Ledger]:
 
 
 @contextlib.contextmanager
-def operator() -> Iterator[Operator]:
+def operator() -> "Iterator[Operator]":
     """The ledger and its queue, for an action."""
+    from node.actions import Operator
+    from node.state.queue import Queue
+
     with ledger() as found, contextlib.closing(Queue(found.engine)) as queue:
         yield Operator(found, queue)
 

@@ -1,13 +1,14 @@
 """Commands that show: studies, instances, jobs, results, deliveries, associations, status."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import sqlalchemy as sa
 import typer
 
 from node.cli import here
-from node.state import arrivals, outbox, schema, work
+
+if TYPE_CHECKING:
+    from node.cli.queries import Query
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Limit = Annotated[int, typer.Option(help="How many, the newest first.", min=1)]
@@ -49,14 +50,9 @@ def studies(limit: Limit = 50, as_json: AsJson = False) -> None:
 
     Example: isocenter studies --limit 10
     """
-    table = schema.study
-    images = sa.select(sa.func.count()).where(schema.instance.c.study_id == table.c.id).scalar_subquery()
-    query = sa.select(
-        table.c.id, table.c.state, table.c.why, images.label("instances"), table.c.calling_ae, table.c.called_ae,
-        table.c.accession, table.c.first_at, table.c.last_at, table.c.completed_at, table.c.incomplete,
-        table.c.study_uid,
-    )  # fmt: skip
-    _list(query.order_by(table.c.first_at.desc()).limit(limit), as_json, "no study has arrived yet", _STUDY)
+    from node.cli import queries
+
+    _list(queries.studies(limit), as_json, "no study has arrived yet", _STUDY)
 
 
 def instances(
@@ -66,14 +62,12 @@ def instances(
 
     Example: isocenter instances s4mno2kv3
     """
-    table = schema.instance
+    from node.cli import queries
+    from node.state import arrivals
+
     with here.ledger() as ledger, ledger.read() as connection:
         found = arrivals.get_study(connection, study)
-    query = sa.select(
-        table.c.sop_uid, table.c.kind, table.c.modality, table.c.series_uid, table.c.transfer_syntax_uid,
-        table.c.size_bytes, table.c.sha256, table.c.in_force, table.c.path, table.c.why, table.c.received_at,
-    )  # fmt: skip
-    _list(query.where(table.c.study_id == found.id).order_by(table.c.id), as_json, "no instance", _INSTANCE)
+    _list(queries.instances(found.id), as_json, "no instance", _INSTANCE)
 
 
 def jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -81,12 +75,9 @@ def jobs(limit: Limit = 50, as_json: AsJson = False) -> None:
 
     Example: isocenter jobs --json
     """
-    table = schema.job
-    query = sa.select(
-        table.c.id, table.c.state, table.c.stage, table.c.run, table.c.route, table.c.model, table.c.study_id,
-        table.c.reason, table.c.message, table.c.created_at, table.c.changed_at,
-    )  # fmt: skip
-    _list(query.order_by(table.c.created_at.desc()).limit(limit), as_json, "no job yet", _JOB)
+    from node.cli import queries
+
+    _list(queries.jobs(limit), as_json, "no job yet", _JOB)
 
 
 def job(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json: AsJson = False) -> None:
@@ -94,20 +85,13 @@ def job(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json: AsJ
 
     Example: isocenter job jx5c2mzqa
     """
+    from node.cli import queries
+    from node.state import work
+
     with here.ledger() as ledger, ledger.read() as connection:
         found = work.get_job(connection, job_id)
-        table = schema.attempt
-        attempts = connection.execute(
-            sa.select(
-                table.c.run, table.c.stage, table.c.outcome, table.c.started_at, table.c.ended_at, table.c.peak_mb,
-                table.c.executor, table.c.message,
-            ).where(table.c.job_id == found.id).order_by(table.c.id)
-        ).mappings().all()  # fmt: skip
-        events = connection.execute(
-            sa.select(schema.event.c.at, schema.event.c.name, schema.event.c.message)
-            .where(schema.event.c.job_id == found.id)
-            .order_by(schema.event.c.id)
-        ).mappings().all()  # fmt: skip
+        attempts = connection.execute(queries.attempts(found.id)).mappings().all()
+        events = connection.execute(queries.events(found.id)).mappings().all()
     rows = [{**one, "seconds": here.seconds_between(one["started_at"], one["ended_at"])} for one in attempts]
     if as_json:
         head = {
@@ -132,6 +116,8 @@ def results(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json:
 
     Example: isocenter results jx5c2mzqa
     """
+    from node.state import outbox, work
+
     with here.ledger() as ledger, ledger.read() as connection:
         found = work.get_job(connection, job_id)
         rows = [vars(one) for one in outbox.results_of(connection, found.id, found.run)]
@@ -143,12 +129,9 @@ def deliveries(limit: Limit = 50, as_json: AsJson = False) -> None:
 
     Example: isocenter deliveries
     """
-    table = schema.delivery
-    query = sa.select(
-        table.c.id, table.c.state, table.c.destination, table.c.job_id, table.c.run, table.c.attempt, table.c.next_at,
-        table.c.message, table.c.changed_at,
-    )  # fmt: skip
-    _list(query.order_by(table.c.created_at.desc()).limit(limit), as_json, "no delivery yet", _DELIVERY)
+    from node.cli import queries
+
+    _list(queries.deliveries(limit), as_json, "no delivery yet", _DELIVERY)
 
 
 def associations(limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -156,15 +139,12 @@ def associations(limit: Limit = 50, as_json: AsJson = False) -> None:
 
     Example: isocenter associations --limit 20
     """
-    _list(
-        sa.select(schema.association).order_by(schema.association.c.started_at.desc()).limit(limit),
-        as_json,
-        "nobody has called yet",
-        _ASSOCIATION,
-    )
+    from node.cli import queries
+
+    _list(queries.associations(limit), as_json, "nobody has called yet", _ASSOCIATION)
 
 
-def _list(query: sa.Select[tuple[object, ...]], as_json: bool, empty: str, columns: tuple[str, ...]) -> None:
+def _list(query: "Query", as_json: bool, empty: str, columns: tuple[str, ...]) -> None:
     with here.ledger() as ledger, ledger.read() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
     here.show(rows, as_json=as_json, empty=empty, columns=columns)

@@ -13,7 +13,6 @@ from node.core import routing
 from node.core.routing import Arrival, Decision, RouteRule, Verdict
 from node.core.study import InstanceFacts, Stack
 from node.errors import ConfigurationInvalid, NotFound
-from node.settings import Route
 
 if TYPE_CHECKING:
     from ai.contract import Model
@@ -69,6 +68,7 @@ def chosen_stacks(model: "Model", path: Path) -> "tuple[Folder, Mapping[str, Sta
     from node.intake.routes import compile_route
     from node.jobs.catalogue import model_facts
     from node.jobs.folder import read_folder
+    from node.settings import Route
 
     if not path.exists():
         raise NotFound(f"{path}: no such file or folder")

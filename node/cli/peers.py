@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from node.cli import here
-from node.editing import Editor, Kind
 from node.errors import NotRunning
 
 peers = typer.Typer(help="Peers: who may send, and where results go.", no_args_is_help=True)
@@ -56,6 +55,8 @@ def add(
 
     Example: isocenter peers add ct CT1 --kind scanner --role source
     """
+    from node.editing import Editor, Kind
+
     folder = here.config_folder()
     values = {
         "name": name,
@@ -76,6 +77,8 @@ def remove(name: Name) -> None:
 
     Example: isocenter peers remove ct
     """
+    from node.editing import Editor, Kind
+
     folder = here.config_folder()
     Editor(folder).remove(Kind.PEER, name)
     print(f"{name} is no peer any more; {folder / 'peers.toml.old'} is the file as it was before")

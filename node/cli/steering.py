@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from node.cli import here
+from node.core.pausable import Pausable
 from node.errors import NotFound
-from node.state.pauses import Pausable
 
 Job = Annotated[str, typer.Argument(help="A job's id, as `isocenter jobs` shows it.")]
 

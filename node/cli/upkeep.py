@@ -1,13 +1,15 @@
 """Commands that keep a node sound: check, backup, restore."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from node.cli import here
 from node.errors import AlreadyRunning, ConfigurationInvalid
-from node.settings import StateTable
+
+if TYPE_CHECKING:
+    from node.settings import StateTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,7 +71,7 @@ def restore(folder: Annotated[Path, typer.Argument(help="A folder that `isocente
         print(f"{done.missing} images are not in the backup: their studies are held; `isocenter studies` lists them")
 
 
-def _postgres_url(state: StateTable) -> str:
+def _postgres_url(state: "StateTable") -> str:
     """Where the ledger is, empty where it is the file of the home."""
     if state.database_url and not state.database_url.startswith("postgresql"):
         raise ConfigurationInvalid(

@@ -6,7 +6,6 @@ import typer
 
 from node.cli import here
 from node.core.role import Role
-from node.state import accounts
 
 users = typer.Typer(help="Users of the operator's window.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
@@ -23,6 +22,8 @@ def list_users(as_json: AsJson = False) -> None:
 
     Example: isocenter users list
     """
+    from node.state import accounts
+
     with here.ledger() as ledger, ledger.read() as connection:
         rows = [
             {
@@ -78,6 +79,7 @@ def token(
     Example: isocenter users token dashboard --role viewer
     """
     from node.admin.accounts import new_token
+    from node.state import accounts
 
     with here.ledger() as ledger:
         if remove:

@@ -10,6 +10,7 @@ import structlog
 
 from node.core.forms import LABEL_MAP, Forms, form_to_send
 from node.core.job import DeliveryEvent, DeliveryState
+from node.core.pausable import Pausable
 from node.core.proof import FIRST_LOOK
 from node.core.retry import GiveUp
 from node.errors import LedgerUnusable
@@ -30,7 +31,6 @@ from node.sending.proof import Prover
 from node.settings import SendingTable
 from node.state import arrivals, outbox, pauses, taken, work
 from node.state.ledger import Ledger
-from node.state.pauses import Pausable
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow, ResultRow
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from node.actions import NotPossible
 from node.core.checkup import CheckUp, Seen, Subject, told
+from node.errors import NotPossible
 
 LIMIT_S: Mapping[Subject, float] = {Subject.NODE: 120.0, Subject.JOURNEY: 420.0, Subject.MODEL: 1800.0}
 """What takes longer is ended. A model's check is bounded by its time limit times what is checked, and then by this."""

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from node.core.pausable import Pausable
 from node.state import outbox, pauses, work
 from node.state.ledger import Ledger
-from node.state.pauses import Pausable
 from node.state.queue import Queue
 from node.state.work import Ticket
 

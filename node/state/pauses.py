@@ -2,21 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 import sqlalchemy as sa
 
+from node.core.pausable import Pausable
 from node.state import schema
 from node.state.ledger import note
 from node.state.rows import JobRow
-
-
-class Pausable(str, Enum):
-    """What can be paused, by its name in the configuration."""
-
-    ROUTE = "route"
-    MODEL = "model"
-    DESTINATION = "destination"
 
 
 @dataclass(frozen=True)

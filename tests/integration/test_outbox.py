@@ -10,13 +10,13 @@ import pytest
 
 from node.actions import Operator
 from node.core.job import DeliveryState, Priority
+from node.core.pausable import Pausable
 from node.jobs.engine import Engine, Work
 from node.rehearsal.conduct import TEMPORARY_CONGESTION, Breach, Conduct
 from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
 from node.state import schema
-from node.state.pauses import Pausable
 from tests.makers.ledger import START, Books, books
 from tests.makers.orthanc import Orthanc, running_orthanc
 from tests.makers.outgoing import KINDS, PATIENCE_S, Outgoing, move_study, terms

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from node.actions import NotPossible, Operator
+from node.actions import Operator
 from node.bench.kills import GRID, copy_study
 from node.core.job import JOB_ENDED, DeliveryState, JobState
+from node.core.pausable import Pausable
+from node.errors import NotPossible
 from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.phantom import write_study
@@ -20,7 +22,6 @@ from node.rehearsal.running import TITLE, RunningNode, running_node
 from node.service.executor import now
 from node.state import outbox, schema, work
 from node.state.ledger import Ledger
-from node.state.pauses import Pausable
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow, JobRow
 

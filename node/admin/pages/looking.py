@@ -6,11 +6,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
-from node.actions import NotPossible
 from node.admin.rendering import Pages
 from node.admin.window import Window
 from node.core.checkup import Subject
 from node.core.role import Role
+from node.errors import NotPossible
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from node.admin.rendering import Pages
 from node.admin.window import ModelShown, Window
 from node.core.checkup import Subject
 from node.core.job import JobState
+from node.core.pausable import Pausable
 from node.errors import NotFound
 from node.state.listings import ModelRun, runs_of
-from node.state.pauses import Pausable, is_paused
+from node.state.pauses import is_paused
 
 FAILURES = 5
 """So many are shown."""

@@ -10,8 +10,9 @@ from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages, mark_of
 from node.admin.window import Window
 from node.core.job import DeliveryState
+from node.core.pausable import Pausable
 from node.state.listings import OnItsWay, on_their_way
-from node.state.pauses import Pausable, Paused, paused
+from node.state.pauses import Paused, paused
 
 SHOWN = 50
 """Of each destination; the rest is counted."""

@@ -14,11 +14,12 @@ from starlette.datastructures import UploadFile
 from node.admin.pages.editing import SAVED, Lines, Short, each_line, fault_of
 from node.admin.rendering import Pages
 from node.admin.window import Window
+from node.core.pausable import Pausable
 from node.core.routing import Decision
 from node.core.study import Stack
 from node.editing import Kind, Values
 from node.errors import IsocenterError
-from node.state.pauses import Pausable, paused
+from node.state.pauses import paused
 
 PRIORITIES = ("stat", "urgent", "routine")
 MOST_FILES = 1000

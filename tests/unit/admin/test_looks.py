@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from node.actions import NotPossible
 from node.core.checkup import CheckUp, Subject
 from node.core.role import Role
+from node.errors import NotPossible
 from node.service import checkups
 from node.service.checkups import CheckUps
 from tests.makers.window import Opened, opened

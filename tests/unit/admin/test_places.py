@@ -9,6 +9,7 @@ import pytest
 
 from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, ClassTaken, Taken
+from node.core.pausable import Pausable
 from node.core.role import Role
 from node.editing import Editor
 from node.errors import ConfigurationInvalid
@@ -16,7 +17,7 @@ from node.intake.callers import keep_ended
 from node.settings import RENDITIONS, Configuration
 from node.state import arrivals
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
-from node.state.pauses import Pausable, is_paused
+from node.state.pauses import is_paused
 from node.state.search import Wanted, search
 from tests.makers.certificates import Authority
 from tests.makers.ledger import ct_slice

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from node.actions import NotPossible, Operator
+from node.actions import Operator
 from node.core.job import JobState, Priority, Stage
+from node.core.pausable import Pausable
+from node.errors import NotPossible
 from node.jobs.runner import Assignment, Runner, StageWork
 from node.settings import JobsTable
 from node.state import arrivals, schema, work
-from node.state.pauses import Pausable
 from node.state.rows import JobRow, NewJob
 from node.state.work import Ticket
 from tests.makers.ledger import Books, books, ct_slice

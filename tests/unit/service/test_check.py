@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from node.admin.health import Health, add_to
 from node.core.job import DeliveryState, JobState, Priority
+from node.core.pausable import Pausable
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
 from node.service import check_machine
@@ -26,7 +27,6 @@ from node.state import outbox, pauses, schema, work
 from node.state.arrivals import gathering_studies
 from node.state.database import VERSION_TABLE
 from node.state.ledger import Ledger
-from node.state.pauses import Pausable
 from node.state.rows import NewJob
 from tests.makers.certificates import Authority
 from tests.makers.disks import read_only
