@@ -21,7 +21,8 @@ from node.state.ledger import Ledger
 
 @dataclass(frozen=True)
 class ModelShown:
-    """An installed model as its card tells it. inputs: what each must be, in words."""
+    """An installed model as its card tells it. inputs: what each must be, in words. trusted: by whom a MONAI bundle is,
+    in words; empty for the others."""
 
     name: str
     version: str
@@ -34,6 +35,7 @@ class ModelShown:
     timeout_s: int
     inputs: tuple[str, ...]
     digest: str
+    trusted: str
 
 
 class Previews(Protocol):

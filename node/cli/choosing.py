@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ai.contract import Model, ModelCard
     from node.jobs.installing import Offered
     from node.jobs.published import Published
-    from node.jobs.trusting import Trust
 
 
 def add_to(_app: typer.Typer) -> None:
@@ -93,7 +92,7 @@ def _show_installed(model: "Model") -> None:
     print(f"digest   {model.card.digest} (of card, code and network)")
     trust = trust_in(model)
     if trust is not None:
-        print(f"trusted  {_trust_line(trust)}")
+        print(f"trusted  {trust.words}")
 
 
 def _labels(card: "ModelCard") -> list[str]:
@@ -193,12 +192,6 @@ def trust_model(
         print("not trusted")
         raise typer.Exit(1)
     print(f"{name} is trusted by {by}")
-
-
-def _trust_line(trust: "Trust") -> str:
-    if trust.by:
-        return f"by {trust.by}, for its configuration as it is now"
-    return f"NO, and it needs it: isocenter models trust ({trust.beyond[0]})" if trust.beyond else "not needed"
 
 
 def _tell(folder: Path | None) -> None:

@@ -25,6 +25,13 @@ class Trust:
     beyond: tuple[str, ...]
     by: str
 
+    @property
+    def words(self) -> str:
+        """Who trusts it, and what to do where nobody does and it needs it."""
+        if self.by:
+            return f"by {self.by}, for its configuration as it is now"
+        return f"NO, and it needs it: isocenter models trust ({self.beyond[0]})" if self.beyond else "not needed"
+
 
 def trust_in(model: Model) -> Trust | None:
     """None for a model that is no bundle. Raises CardInvalid where its configuration cannot be read."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ai.contract import InputCard, Model, ModelCard
+from ai.contract import InputCard, Model
+from ai.errors import CardInvalid
 from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
@@ -13,6 +14,7 @@ from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Taken, Wi
 from node.editing import Editor
 from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
+from node.jobs.trusting import trust_in
 from node.service.peers import echo_peer, probe_peer
 from node.service.routed import Judge
 from node.settings import Configuration
@@ -46,7 +48,7 @@ def window_of(
         config_folder=config_folder,
         configuration=configuration,
         look=health,
-        models=lambda: [shown(one.card) for one in models.values()],
+        models=lambda: [shown(one) for one in models.values()],
         previews=Previews(ledger, home, models, decode_memory_mb=settings.jobs.decode_memory_mb),
         looking=looking,
         disk=DiskRecord(
@@ -93,8 +95,9 @@ class _Asking:
         return Taken(classes, found.proposal.lines, found.proposal.notes)
 
 
-def shown(card: ModelCard) -> ModelShown:
-    """A model's card in words."""
+def shown(model: Model) -> ModelShown:
+    """A model's card in words, and whose trust it has."""
+    card = model.card
     return ModelShown(
         name=card.name,
         version=card.version,
@@ -107,7 +110,17 @@ def shown(card: ModelCard) -> ModelShown:
         timeout_s=card.timeout_s,
         inputs=tuple(_in_words(one) for one in card.inputs),
         digest=card.digest,
+        trusted=_trust(model),
     )
+
+
+def _trust(model: Model) -> str:
+    """As it is now: it is given, and lost by a change, while the node runs."""
+    try:
+        found = trust_in(model)
+    except CardInvalid as error:
+        return str(error)
+    return found.words if found else ""
 
 
 def _in_words(one: InputCard) -> str:

@@ -40,6 +40,7 @@ MODEL = ModelShown(
     600,
     ("CT, axial",),
     "ab" * 32,
+    "",
 )
 FACTS = {"lung-ct": ModelFacts("lung-ct", "1.0", "ab" * 32, (("ct", ("CT",)),))}
 BASE = "http://127.0.0.1"
