@@ -4,6 +4,7 @@ Decoders are native code that reads what strangers sent. One that crashes, hangs
 """
 
 import fcntl
+import gc
 import logging
 import multiprocessing
 import os
@@ -84,6 +85,7 @@ def _confined(
     sending: Connection, memory_mb: int, function: Callable[..., None], arguments: tuple[object, ...]
 ) -> None:
     """The process: bound, quiet, and gone when its worker is."""
+    gc.freeze()  # what it shares with the others stays shared: looking through it would copy it, page by page
     _end_with_worker()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
