@@ -42,7 +42,7 @@ def test_status_names_every_process(node: RunningNode) -> None:
 
     assert found["ready"] is True
     assert [(one["role"], one["state"]) for one in found["processes"]] == [
-        ("receiver", "ready"), ("service", "ready"), ("worker", "ready"), ("model", "ready"),
+        ("receiver", "ready"), ("receiver", "ready"), ("service", "ready"), ("worker", "ready"), ("model", "ready"),
     ]  # fmt: skip
     assert found["queues"] == {"prepare": 0, "infer": 0, "encode": 0, "deliver": 0}
     assert found["disk_free_mb"] > 0
@@ -72,11 +72,12 @@ def test_a_second_node_on_the_same_port_is_refused(node: RunningNode, tmp_path: 
 
 @pytest.mark.parametrize("role", ["receiver", "service", "worker", "model"])
 def test_a_process_that_is_killed_comes_back(node: RunningNode, role: str) -> None:
-    before = next(one["pid"] for one in status(node)["processes"] if one["role"] == role)
+    first = next(one for one in status(node)["processes"] if one["role"] == role)
+    before = first["pid"]
     subprocess.run(["kill", "-9", str(before)], check=True)
 
     for _ in node.until(60, f"{role} did not come back"):
-        (now,) = [one for one in status(node)["processes"] if one["role"] == role]
+        (now,) = [one for one in status(node)["processes"] if (one["role"], one["slot"]) == (role, first["slot"])]
         if now["pid"] != before and now["state"] == "ready":
             return
 
