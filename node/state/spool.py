@@ -118,7 +118,13 @@ class Spool:
         if self._failure:
             raise SpoolFull(self._failure)
         with suppress(FileNotFoundError), disk_faults():
-            return Draft(aside or Aside.make(self._aside), meta, self._sync)
+            mine = aside or Aside.make(self._aside)
+            try:
+                return Draft(mine, meta, self._sync)
+            except OSError:
+                if aside is None:
+                    mine.close()
+                raise
         raise SpoolFull(self._missing())
 
     def publish(self, draft: Draft, *, study_uid: StudyUID, refuse_conflict: bool = False) -> Published:
