@@ -118,9 +118,9 @@ class Looking(Protocol):
 class Window:
     """A node as the window sees it.
 
-    configuration: what the node runs with now. look: its health. models: what is installed. previews: pictures of
-    runs. looking: check-ups. disk: how much room there was. editor: the configuration's files. asking: peers. trying:
-    routes.
+    configuration: what the node runs with now. look: its health. models: what is installed, read anew, which takes a
+    moment. model_names: of the same models, at hand. previews: pictures of runs. looking: check-ups. disk: how much
+    room there was. editor: the configuration's files. asking: peers. trying: routes.
     """
 
     ledger: Ledger
@@ -130,6 +130,7 @@ class Window:
     configuration: Callable[[], Configuration]
     look: Callable[[], Health]
     models: Callable[[], Sequence[ModelShown]]
+    model_names: Sequence[str]
     previews: Previews
     looking: Looking
     disk: DiskRecord

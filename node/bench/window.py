@@ -214,6 +214,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         configuration=lambda: configuration,
         look=lambda: Health(True, "", (), 500_000),
         models=list,
+        model_names=(),
         previews=NoPictures(),
         looking=NothingLookedAt(),
         disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, now),

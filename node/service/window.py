@@ -49,6 +49,7 @@ def window_of(
         configuration=configuration,
         look=health,
         models=lambda: [shown(one) for one in models.values()],
+        model_names=tuple(models),
         previews=Previews(ledger, home, models, decode_memory_mb=settings.jobs.decode_memory_mb),
         looking=looking,
         disk=DiskRecord(

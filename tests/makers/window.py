@@ -137,6 +137,7 @@ def opened(
             configuration=lambda: configured,
             look=lambda: Health(True, "", (), 500_000),
             models=lambda: [MODEL],
+            model_names=[MODEL.name],
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),
             looking=looking or CheckUps(folder, folder / "config", found.clock, ("false",)),
             disk=DiskRecord(lambda: 500_000, lambda: 1_000_000, 2048, found.clock),

@@ -75,6 +75,6 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
 def known_model(window: Window, name: str) -> str:
     """The name of an installed model. Raises NotFound."""
-    if name not in {one.name for one in window.models()}:
+    if name not in window.model_names:
         raise NotFound(f"no model is called {name!r}")
     return name

@@ -93,7 +93,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             paused=stopped,
             peers=[one.name for one in configuration.peers],
             destinations=[one.name for one in configuration.peers if "destination" in one.roles],
-            models=[one.name for one in window.models()],
+            models=window.model_names,
             priorities=PRIORITIES,
             callers=[one.ae_title for one in configuration.peers],
             study=study.strip(),
