@@ -45,21 +45,13 @@ class Indexer:
 
     def _read(self, arrival: Arrival) -> Received | None:
         """What one file says; None where its study was removed meanwhile."""
-        facts: InstanceFacts | None = None
-        why = ""
         try:
             meta, size = read_meta(arrival.path), arrival.path.stat().st_size
+            facts, digests, why = self._content(arrival)
         except FileNotFoundError:
             return None
         except Unreadable as error:
             return self._damaged(arrival, str(error))
-        try:
-            with self._suspects.reading(arrival.name), opened(arrival.path, TAGS) as file:
-                facts, digests = facts_of(file), digests_of(file)
-        except FileNotFoundError:
-            return None
-        except Unreadable as error:
-            why, digests = str(error), Digests(data_set_sha256(arrival.path), None)
         return Received(
             study_uid=StudyUID(arrival.path.parent.name),
             sop_uid=meta.sop_instance_uid,
@@ -77,6 +69,14 @@ class Indexer:
             why=why,
             pixels_sha256=digests.pixels,
         )
+
+    def _content(self, arrival: Arrival) -> tuple[InstanceFacts | None, Digests, str]:
+        """Facts and digests of a file; without facts, why there are none."""
+        try:
+            with self._suspects.reading(arrival.name), opened(arrival.path, TAGS) as file:
+                return facts_of(file), digests_of(file), ""
+        except Unreadable as error:
+            return None, Digests(data_set_sha256(arrival.path), None), str(error)
 
     def _damaged(self, arrival: Arrival, why: str) -> Received:
         """A file whose file meta, which we wrote, cannot be read back: the disk changed it. Its name still tells

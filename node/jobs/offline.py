@@ -22,7 +22,8 @@ from node.jobs.inference import Inference
 from node.jobs.inputs import judged, read_inputs
 from node.jobs.quality import remarks
 from node.results.encode import MeasurementRow, RunIdentity, draw_overlay, encode, measurement_rows
-from node.state.digests import data_set_sha256, pixels_sha256
+from node.state.digests import digests_of
+from node.state.part10 import opened
 
 SERIES_BASE = 9001
 
@@ -128,7 +129,9 @@ def _encode(
 
 def _content(path: Path) -> str:
     """The digest that the ledger keeps of an instance's content."""
-    return pixels_sha256(path) or data_set_sha256(path)
+    with opened(path, []) as file:
+        digests = digests_of(file)
+    return digests.pixels or digests.data_set
 
 
 def _ended(report: Report, out: Path, outcome: str, reason: ReasonCode, message: str) -> Outcome:

@@ -30,17 +30,16 @@ class Digests:
 def digests_of(found: Part10) -> Digests:
     """Both, of an open file, in one reading where it is not deflated."""
     data_set, pixels = hashlib.sha256(), hashlib.sha256()
-    has_pixels = found.pixels is not None and found.whole
-    start = skip_meta(found.file)
-    for place, chunk in _chunks(found.file, start):
+    value = found.pixels if found.whole else None
+    is_deflated = found.stream is not found.file
+    for place, chunk in _chunks(found.file, skip_meta(found.file)):
         data_set.update(chunk)
-        if found.pixels is not None and found.stream is found.file:
-            pixels.update(_within(found.pixels, place, chunk))
-    if found.pixels is not None and has_pixels and found.stream is not found.file:
-        found.stream.seek(found.pixels.offset)
-        for place, chunk in _chunks(found.stream, found.pixels.offset):
-            pixels.update(_within(found.pixels, place, chunk))
-    return Digests(data_set.hexdigest(), pixels.hexdigest() if has_pixels else None)
+        if value and not is_deflated:
+            pixels.update(_within(value, place, chunk))
+    if value and is_deflated:
+        for place, chunk in _chunks(found.stream, found.stream.seek(value.offset)):
+            pixels.update(_within(value, place, chunk))
+    return Digests(data_set.hexdigest(), pixels.hexdigest() if value else None)
 
 
 def pixels_sha256(path: Path) -> str | None:
