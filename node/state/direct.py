@@ -4,6 +4,7 @@ import errno
 import fcntl
 import mmap
 import os
+from contextlib import suppress
 from typing import Final
 
 BLOCK_BYTES: Final = 4096
@@ -27,8 +28,7 @@ class DirectWriter:
         self._file = file
         self._buffer = _idle.pop() if _idle else mmap.mmap(-1, BUFFER_BYTES)
         self._have = 0
-        self._is_direct: bool | None = None
-        """None until the first piece is written."""
+        self._is_begun = self._is_direct = False
 
     def write(self, content: Bytes) -> None:
         """Append bytes; they may stay here until `finish`."""
@@ -39,8 +39,8 @@ class DirectWriter:
             self._have += step
             place += step
             if self._have == BUFFER_BYTES:
-                if self._is_direct is None:
-                    self._is_direct = self._turn(direct=True)
+                if not self._is_begun:
+                    self._begin_directly()
                 self._write_out(0, BUFFER_BYTES)
                 self._have = 0
 
@@ -48,8 +48,7 @@ class DirectWriter:
         """Write what is left, and let the descriptor be an ordinary one again."""
         whole = self._have // BLOCK_BYTES * BLOCK_BYTES if self._is_direct else 0
         self._write_out(0, whole)
-        if self._is_direct:
-            self._is_direct = not self._turn(direct=False)
+        self._go_on_ordinarily()
         self._write_out(whole, self._have)
         self._have = 0
 
@@ -67,15 +66,18 @@ class DirectWriter:
                 except OSError as error:
                     if not self._is_direct or error.errno != errno.EINVAL:
                         raise
-                    self._is_direct = not self._turn(direct=False)
-                if self._is_direct and start % BLOCK_BYTES:
-                    self._is_direct = not self._turn(direct=False)
+                    self._go_on_ordinarily()
+                if start % BLOCK_BYTES:
+                    self._go_on_ordinarily()
 
-    def _turn(self, *, direct: bool) -> bool:
-        """Make the descriptor write directly, or not; returns whether the file system can."""
-        flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
-        try:
-            fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_DIRECT if direct else flags & ~os.O_DIRECT)
-        except OSError:
-            return False
-        return True
+    def _begin_directly(self) -> None:
+        """Where the file system can."""
+        self._is_begun = True
+        with suppress(OSError):
+            fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) | os.O_DIRECT)
+            self._is_direct = True
+
+    def _go_on_ordinarily(self) -> None:
+        if self._is_direct:
+            fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) & ~os.O_DIRECT)
+            self._is_direct = False
