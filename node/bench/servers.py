@@ -18,7 +18,6 @@ from node import __version__
 from node.errors import IsocenterError
 from node.rehearsal.running import free_ports
 from node.settings import NodeTable
-from node.state.spool import Spool
 
 START_LIMIT_S = 60.0
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -49,7 +48,6 @@ class Server:
 def our_receiver(home: Path, *, syncs: bool = True, tls: Sequence[Path] = ()) -> Iterator[Server]:
     """Our receivers alone, as many as a node has that says nothing else. syncs: whether they wait for the disk, as the
     product always does. tls: key, certificate and authorities, with which they take TLS too."""
-    Spool(home).open()
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening, ExitStack() as stack:
         port, handed = listening.getsockname()[1], listening.fileno()
         command = [sys.executable, "-m", "node.bench.receiver", str(home), str(handed), str(int(syncs)), *map(str, tls)]

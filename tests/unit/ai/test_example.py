@@ -14,8 +14,7 @@ from ai.findings import Findings
 from ai.volume import Facts, Inputs, Volume
 from node.jobs.inference import check_findings
 from node.results.code_check import doubtful_codes
-
-PAGE = Path(__file__).parents[3] / "docs" / "extend" / "model-with-code.md"
+from tests.makers.installed import PAGE
 
 
 def test_the_example_runs_as_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
