@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ai.networks.architectures import build
 from ai.networks.declared import NetworkCard
+from ai.networks.opening import open_network, put_in
 from ai.training.augment import augmentation
 from ai.training.examples import Example
 from ai.training.plan import Plan, Schedule
@@ -39,20 +40,25 @@ class Progress:
 class Fitting:
     """A network on its way: weights, their moving average, optimiser and progress, in one checkpoint."""
 
-    def __init__(self, plan: Plan, network: NetworkCard, labels: Sequence[str], out: Path) -> None:
-        """Goes on from the checkpoint in `out`, if one is there. labels: names of the labels 1, 2, …"""
+    def __init__(
+        self, plan: Plan, network: NetworkCard, labels: Sequence[str], out: Path, start: NetworkCard | None = None
+    ) -> None:
+        """Goes on from the checkpoint in `out`, if one is there. labels: names of the labels 1, 2, … start: whose
+        weights it begins with, instead of random ones. Raises CardInvalid where they are not this network's."""
         self._how, self._seed, self._labels = plan.schedule, plan.seed, tuple(labels)
         self._file, self._log = out / CHECKPOINT, out / "progress.jsonl"
         torch.set_num_threads(plan.schedule.threads)
         set_determinism(plan.seed)
         self._network = build(network.architecture, network.parameters)
+        if start is not None:
+            put_in(self._network, open_network(start).state_dict(), start.weights.name)
         self._average = AveragedModel(self._network, multi_avg_fn=_moving(plan.schedule.average))
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), lr=plan.schedule.learning_rate, weight_decay=plan.schedule.weight_decay
         )
         self._loss = DiceCELoss(include_background=False, to_onehot_y=True, softmax=True, batch=True)
         self._window = _window(network)
-        self._change = augmentation(plan.augmentation, self._window.size)
+        self._change = augmentation(plan.augmentation, plan.schedule.window or self._window.size)
         self.progress = Progress()
         self.best: Weights = {}
         if self._file.exists():

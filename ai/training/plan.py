@@ -37,6 +37,8 @@ class Augmentation(Table):
     scale: Share
     """0.2 is from 0.8 to 1.2, for each axis on its own."""
     shift: Annotated[float, Field(ge=0)]
+    elastic: Annotated[float, Field(ge=0)] = 0.0
+    """The largest standard deviation of an elastic deformation, in voxels, along each axis."""
     flip_axes: tuple[Literal[0, 1, 2], ...]
     noise_sd: Annotated[float, Field(ge=0)]
     """The largest standard deviation, in units of the prepared image."""
@@ -45,6 +47,8 @@ class Augmentation(Table):
     contrast: Share
     """0.2 is values times 0.8 to 1.2."""
     gamma: tuple[float, float]
+    coarse: tuple[float, float] | None = None
+    """The least and the largest factor by which an image loses voxels along each axis; absent, none ever does."""
 
 
 class Schedule(Table):
@@ -54,6 +58,8 @@ class Schedule(Table):
     rising_steps: Annotated[int, Field(ge=1)]
     falling_epochs: Annotated[int, Field(ge=0)]
     batch: Annotated[int, Field(ge=1)]
+    window: tuple[int, int, int] | None = None
+    """What is seen of a case at once, in voxels of the prepared image; absent, the window of the card."""
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     average: Share

@@ -20,11 +20,12 @@ from ai.training.report import as_json, page
 Say = Callable[[int, str], None]
 
 
-def train(template: Path, plan: Plan, out: Path, say: Say) -> dict[str, Evaluation]:
+def train(template: Path, plan: Plan, out: Path, say: Say, start: Path | None = None) -> dict[str, Evaluation]:
     """Train the network of the card in `template` and write into `out`: the checkpoint, `bundle` and the reports.
 
     A training that was interrupted goes on from its checkpoint. say: told after each epoch its number and a line.
-    Raises PlanInvalid, CardInvalid and CasesInvalid.
+    start: a model's folder with the same network, whose weights it begins with; random ones otherwise. Raises
+    PlanInvalid, CardInvalid and CasesInvalid.
     """
     model = NetworkModel(template)
     _check(model)
@@ -36,7 +37,8 @@ def train(template: Path, plan: Plan, out: Path, say: Say) -> dict[str, Evaluati
     if not training or not validation or set(held_out) & set(validation):
         raise PlanInvalid("[cases]: held_out and validation must leave cases to train on, and share none")
     out.mkdir(parents=True, exist_ok=True)
-    fitting = Fitting(plan, model.network, [one.key for one in model.card.segments], out)
+    beginning = NetworkModel(start).network if start else None
+    fitting = Fitting(plan, model.network, [one.key for one in model.card.segments], out, beginning)
     weights = fitting.run(read_examples(training, model.card), read_examples(validation, model.card), say)
     write_bundle(template, model.network, weights, out / "bundle")
     trained, device = NetworkModel(out / "bundle"), Device(threads=plan.schedule.threads)

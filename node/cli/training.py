@@ -24,10 +24,15 @@ def train(
     plan: Annotated[Path, typer.Argument(help="A train.toml beside the card of the model that is to be trained.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, reports and the model's folder, `bundle`.")],
     cases: Annotated[Path | None, typer.Option(help="Folder with images/ and labels/, instead of the plan's.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A model's folder with the same network, whose weights to begin with.")
+    ] = None,
 ) -> None:
     """Train a model's network. A training that was interrupted goes on where it was: run it again.
 
     Example: isocenter train ai/models/hippocampus/train.toml --out hippocampus
+
+    Example: isocenter train my-model/train.toml --out finer --start ai/models/hippocampus
     """
     from ai.training.plan import read_plan
     from ai.training.report import page
@@ -41,7 +46,7 @@ def train(
             progress.update(task, completed=epoch)
             progress.console.print(line, highlight=False)
 
-        figures = run(plan.parent, read, out, say)
+        figures = run(plan.parent, read, out, say, start)
     print(page("Figures", figures))
     print(f"The model's folder is {out / 'bundle'}; put it into config/models under the model's name to run it.")
 

@@ -99,6 +99,21 @@ def test_a_training_gives_the_same_weights_again_also_after_an_interruption(
     assert all(torch.equal(one, weights(tmp_path)[key]) for key, one in weights(trained).items())
 
 
+def test_a_training_may_begin_with_the_weights_of_a_model(tmp_path: Path, template: Path, trained: Path) -> None:
+    """With a rate of next to nothing they come out as they went in; from random ones they could not."""
+    plan = short(template, 1)
+    plan = plan.model_copy(update={"schedule": plan.schedule.model_copy(update={"learning_rate": 1e-9})})
+
+    train(template, plan, tmp_path, lambda _epoch, _line: None, trained / "bundle")
+
+    assert all(torch.allclose(one, weights(tmp_path)[key], atol=1e-3) for key, one in weights(trained).items())
+
+
+def test_another_networks_weights_are_no_beginning(tmp_path: Path, template: Path) -> None:
+    with pytest.raises(CardInvalid, match="not those of the network"):
+        train(template, short(template, 1), tmp_path, lambda _epoch, _line: None, HIPPOCAMPUS)
+
+
 def test_the_card_pins_the_weights(tmp_path: Path, trained: Path) -> None:
     folder = shutil.copytree(trained / "bundle", tmp_path / "bundle")
     with (folder / "models" / "model.safetensors").open("ab") as file:
