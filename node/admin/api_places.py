@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from node.admin.pages.models import known_model
-from node.admin.pages.peers import turned_away
+from node.admin.known import known_model, unknown_callers
 from node.admin.window import Answer, Taken, Window
 from node.core.checkup import CheckUp, Subject
 from node.core.routing import Verdict
@@ -118,7 +117,7 @@ def _add_callers(router: APIRouter, window: Window, faults: dict[int | str, dict
     @router.get("/api/peers/unknown", responses=faults)
     def api_peers_unknown() -> list[Call]:
         """The last call of each caller that was turned away and is no peer."""
-        return turned_away(window, window.editor.read())
+        return unknown_callers(window, window.editor.read())
 
     @router.post("/api/peers/accept", responses=faults)
     def api_peer_accept(caller: Caller) -> Saved:

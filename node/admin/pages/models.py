@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
+from node.admin.known import known_model
 from node.admin.pages.looking import begun, shown
 from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages
@@ -13,7 +14,6 @@ from node.admin.window import ModelShown, Window
 from node.core.checkup import Subject
 from node.core.job import JobState
 from node.core.pausable import Pausable
-from node.errors import NotFound
 from node.state.listings import ModelRun, runs_of
 from node.state.pauses import is_paused
 
@@ -71,10 +71,3 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     @router.get("/models/{name}/check")
     def model_check_seen(request: Request, name: str) -> Response:
         return HTMLResponse(shown(request, pages, window, Subject.MODEL, known_model(window, name)))
-
-
-def known_model(window: Window, name: str) -> str:
-    """The name of an installed model. Raises NotFound."""
-    if name not in window.model_names:
-        raise NotFound(f"no model is called {name!r}")
-    return name

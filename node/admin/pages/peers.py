@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from node.admin.known import unknown_callers
 from node.admin.pages.editing import SAVED, fault_of
 from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, REACHED, ROLES, PeerForm
 from node.admin.rendering import Pages
@@ -18,7 +19,6 @@ from node.editing import Kind, caller_accepted
 from node.errors import IsocenterError
 from node.settings import RENDITIONS, Configuration
 from node.state.certificates import CertificateFile, certificates_in_use
-from node.state.listings import Call, calls
 
 KINDS = ("pacs", "scanner", "workstation")
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
@@ -39,7 +39,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             "peers.html",
             peers=configuration.peers,
             routes=configuration.routes,
-            unknown=turned_away(window, configuration),
+            unknown=unknown_callers(window, configuration),
             node=node,
             host=socket.gethostname() if node.bind in EVERYWHERE else node.bind,
             kinds=KINDS,
@@ -130,18 +130,6 @@ def ends_of(files: Sequence[CertificateFile], configuration: Configuration, now:
             words = "ended" if state == "failed" else f"{left_days} days left"
             words += "" if mark_days is None else f": then {file.what_ends}"
             yield CertificateEnd(file.setting, one.subject, one.issuer, one.not_after, state, words)
-
-
-def turned_away(window: Window, configuration: Configuration) -> list[Call]:
-    """The last call of each AE title and address that was turned away and is of no peer."""
-    known = {one.ae_title for one in configuration.peers}
-    with window.ledger.read() as connection:
-        lately = calls(connection, rejected=True)
-    latest: dict[tuple[str, str], Call] = {}
-    for call in lately:
-        if call.calling_ae not in known:
-            latest.setdefault((call.calling_ae, call.address), call)
-    return list(latest.values())
 
 
 def _saved() -> Response:
