@@ -1,9 +1,12 @@
-"""Commands about peers: list, add and remove them, ask whether one answers, and what it takes."""
+"""Commands about peers: list, add and remove them, ask whether one answers and what it takes, send files to one."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from node.cli import here
 from node.errors import NotRunning
@@ -15,6 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(peers, name="peers")
+    app.command()(send)
 
 
 @peers.command("list")
@@ -123,6 +127,36 @@ def probe(name: Name) -> None:
     print("\n".join(found.proposal.lines))
     for note in found.proposal.notes:
         print(f"\n{note}")
+
+
+def send(
+    peer: Name,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders with files in them.")],
+) -> None:
+    """Send DICOM files to a peer as they are: by C-STORE, or by STOW-RS where it has a url.
+
+    What is not taken is listed with what the peer said, and what to change. Exit code 1: there was such an instance.
+
+    Example: isocenter send pacs ~/studies/chest
+
+    Example: isocenter send workstation results/seg.dcm results/sr.dcm
+    """
+    from node.service.handing import find_instances, hand_over
+    from node.service.peers import reached
+
+    destination, found = reached(here.configuration(), peer), find_instances(paths)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        handed = list(
+            progress.track(hand_over(destination, found.parcels), len(found.parcels), description=f"sending to {peer}")
+        )
+    for path, why in found.others:
+        print(f"{path}: not sent: {why}")
+    for one in handed:
+        if one.is_to_be_told:
+            print(f"{one.path}: {one.outcome.text}" + (f" ({one.outcome.comment})" if one.outcome.comment else ""))
+    sent = sum(one.is_accepted for one in handed)
+    print(f"{sent} instances sent to {peer}, {len(handed) - sent} not; {len(found.others)} other files")
+    raise typer.Exit(0 if sent == len(handed) else 1)
 
 
 def _remember(name: str, classes: Mapping[str, bool]) -> None:

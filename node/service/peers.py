@@ -34,7 +34,7 @@ class Probed:
 
 def echo_peer(configuration: Configuration, name: str, *, timeout_s: float | None = None) -> EchoReport:
     """Ask by C-ECHO; a peer with a url by QIDO-RS. timeout_s: of every wait. Raises as `probe_peer` does."""
-    return echo(_destination(configuration, name, timeout_s))
+    return echo(reached(configuration, name, timeout_s=timeout_s))
 
 
 def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | None = None) -> Probed:
@@ -42,7 +42,7 @@ def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | No
 
     Raises NotFound; ConfigurationInvalid where it is no destination; IsocenterError where it cannot be asked.
     """
-    to = _destination(configuration, name, timeout_s)
+    to = reached(configuration, name, timeout_s=timeout_s)
     if to.web is not None:
         raise IsocenterError(f"{name} is reached by STOW-RS, which has no negotiation: ask it for an echo")
     report = DimseSender().probe(to, [one.uid for one in ASKED])
@@ -53,7 +53,8 @@ def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | No
     return Probed(classes, {uid: bool(syntaxes) for uid, syntaxes in accepted.items()}, propose(report))
 
 
-def _destination(configuration: Configuration, name: str, timeout_s: float | None) -> Destination:
+def reached(configuration: Configuration, name: str, *, timeout_s: float | None = None) -> Destination:
+    """How a peer is reached. Raises NotFound; ConfigurationInvalid where it is no destination."""
     peer = configuration.peer(name)
     if peer is None:
         raise NotFound(f"no peer {name!r} is in peers.toml; `isocenter peers list` shows them")

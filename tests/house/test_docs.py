@@ -30,6 +30,20 @@ def test_the_architectures_picture_is_the_codes() -> None:
     assert page == picture.with_parts(page)
 
 
+PROMISED = {
+    "demo", "serve", "check", "status", "studies", "instances", "jobs", "job", "results", "deliveries", "retry",
+    "again", "cancel", "resend", "complete", "associations", "peers list", "peers add", "peers remove", "peers accept",
+    "peers echo", "peers probe", "route explain", "models list", "models check", "models install", "models preview",
+    "models evaluate", "run", "send", "import", "backup", "restore", "bench receive", "bench journey", "bench encode",
+    "bench model", "bench kills",
+}  # fmt: skip
+"""Names that sites and their scripts rely on; none is renamed or dropped."""
+
+
+def test_every_promised_command_is_there() -> None:
+    assert commands() >= PROMISED
+
+
 def test_commands_in_the_documents_exist() -> None:
     known = commands()
     named = {
