@@ -18,6 +18,8 @@ MAX_DEPTH = 64
 MAX_VALUE_BYTES = 256
 MAX_INFLATED_BYTES = 1 << 29
 INFLATED_PIECE_BYTES = 1 << 18
+MAX_PADDING_BYTES = 8
+"""After the end of a deflated data set: one NUL (PS3.5 section A.5), or a checksum that some libraries add."""
 
 _HEAD_BYTES = 12
 """The longest head of an element: tag, VR, two reserved bytes, 32 bits of length (PS3.5 section 7.1.2)."""
@@ -166,16 +168,19 @@ class Walk:
 class DeflatedWalk(Walk):
     """The same over a deflated data set (PS3.5 section A.5), inflated piece by piece and dropped.
 
-    `feed` raises TooLarge where it inflates beyond MAX_INFLATED_BYTES.
+    `feed` raises TooLarge where it inflates beyond MAX_INFLATED_BYTES, Unreadable where more follows it than padding.
     """
 
     def __init__(self, wanted: Collection[int]) -> None:
         super().__init__(DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, wanted)
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._total = 0
+        self._total = self._padding = 0
 
     def feed(self, chunk: Bytes) -> None:
         piece: Bytes = chunk
+        if self._inflater.eof:
+            self._pad(len(piece))
+            return
         try:
             while len(piece) and not self._inflater.eof:
                 out = self._inflater.decompress(piece, INFLATED_PIECE_BYTES)
@@ -184,6 +189,7 @@ class DeflatedWalk(Walk):
                     raise TooLarge(f"the deflated data set holds more than {MAX_INFLATED_BYTES >> 20} MB")
                 super().feed(out)
                 piece = self._inflater.unconsumed_tail
+            self._pad(len(self._inflater.unused_data))
         except zlib.error as error:
             raise Unreadable("the deflated data set is damaged: send the instance again") from error
 
@@ -193,6 +199,11 @@ class DeflatedWalk(Walk):
         if not self._inflater.eof:
             raise Unreadable("the deflated data set is cut off: send the instance again")
         super().finish()
+
+    def _pad(self, size: int) -> None:
+        self._padding += size
+        if self._padding > MAX_PADDING_BYTES:
+            raise Unreadable("the deflated data set goes on after its end: correct it in the sender")
 
     def _more(self) -> bool:
         """Whether the inflater still held something back that it had no room for."""

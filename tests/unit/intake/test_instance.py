@@ -99,6 +99,21 @@ def test_a_deflated_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch) -> Non
         read_identity(deflated(ct(pixels=bytes(8 << 20))), DEFLATED)
 
 
+@pytest.mark.parametrize("after", [b"\0", b"checksum"])
+def test_a_few_bytes_after_a_deflated_data_set_are_padding(after: bytes) -> None:
+    """One NUL makes the length even (PS3.5 section A.5); a checksum of some library's own does no harm."""
+    assert read_identity(deflated(ct()) + after, DEFLATED).sop_instance_uid == INSTANCE
+
+
+@pytest.mark.parametrize("at_once", [0, 8])
+def test_what_follows_a_deflated_data_set_is_refused(at_once: int) -> None:
+    """Whatever it is, nobody would look at it, and it might have any size."""
+    reader = IdentityReader(DEFLATED)
+    reader.feed(deflated(ct()) + bytes(at_once))
+    with pytest.raises(Unreadable, match="goes on after its end"):
+        reader.feed(bytes(9 - at_once))
+
+
 def test_what_is_not_deflated_is_unreadable() -> None:
     """Garbage under the deflated syntax."""
     with pytest.raises(Unreadable, match="damaged"):
