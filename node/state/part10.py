@@ -23,6 +23,9 @@ HEADER_BYTES = 64 << 20
 HEADER_READS = 1_000_000
 """Read calls a header may cost: every item and element takes one or two, so this bounds time and memory."""
 
+DEFLATED_PIECE_BYTES = 1 << 20
+"""Of a deflated file as much is held at a time: it may be as large as an instance may be."""
+
 PIXEL_TAGS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 
 CHARACTER_SET: list[BaseTag | int] = [Tag("SpecificCharacterSet")]
@@ -164,9 +167,15 @@ def _after_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa
 
 def _inflated(file: BinaryIO, limit: int) -> tuple[BinaryIO, int, bool]:
     """The rest of the file inflated up to the limit: the stream, its size, and whether it is whole."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(file.read(), limit)
-    return BytesIO(data), len(data), inflater.eof
+    inflater, data = zlib.decompressobj(-zlib.MAX_WBITS), BytesIO()
+    while not inflater.eof and data.tell() < limit:
+        piece = inflater.unconsumed_tail or file.read(DEFLATED_PIECE_BYTES)
+        if not piece:
+            break
+        data.write(inflater.decompress(piece, limit - data.tell()))
+    size = data.tell()
+    data.seek(0)
+    return data, size, inflater.eof
 
 
 class _LimitedReader:

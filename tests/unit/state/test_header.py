@@ -1,7 +1,9 @@
 """Reading headers into facts."""
 
 import contextlib
+import random
 import struct
+import tracemalloc
 
 import pydicom.config
 import pytest
@@ -11,7 +13,8 @@ from pydicom.sequence import Sequence
 
 from node.core.study import InstanceKind
 from node.errors import Unreadable
-from node.state.header import read_facts
+from node.state.header import TAGS, read_facts
+from node.state.part10 import opened
 from tests.makers.images import AXIAL, ct_dataset, enhanced_mr_dataset, write
 
 
@@ -228,6 +231,18 @@ def test_a_value_that_declares_gigabytes_is_unreadable_and_nothing_is_allocated(
     path.write_bytes(whole[:at] + lie + whole[at:])
     with pytest.raises(Unreadable, match="4294967280 bytes"):
         read_facts(path)
+
+
+def test_a_deflated_file_is_not_held_as_a_whole(tmp_path):
+    """Of one that hardly shrinks only as much is read as is inflated."""
+    ds = ct_dataset()
+    ds.PixelData = random.Random(7).randbytes(1 << 24)
+    path = write(tmp_path / "a.dcm", ds, uid.DeflatedExplicitVRLittleEndian)
+    tracemalloc.start()
+    with opened(path, TAGS, inflated_bytes=1 << 20) as file:
+        assert not file.whole
+    assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    tracemalloc.stop()
 
 
 def test_a_value_of_thousands_of_bytes_is_not_interpreted(tmp_path):
