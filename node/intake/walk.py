@@ -24,6 +24,8 @@ MAX_PADDING_BYTES = 8
 _HEAD_BYTES = 12
 """The longest head of an element: tag, VR, two reserved bytes, 32 bits of length (PS3.5 section 7.1.2)."""
 _UNDEFINED = 0xFFFFFFFF
+_PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float, Double Float and Pixel Data."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 """VRs whose length has 16 bits (PS3.5 table 7.1-2); every other one, also one yet unknown, has 32."""
@@ -46,7 +48,7 @@ class Walk:
         self._length = struct.Struct(f"{order}I").unpack_from
         self._wanted = wanted
         self.found: dict[int, bytearray] = {}
-        self.checked_to_end = False
+        self.checked_to_end = self._is_past_pixels = False
         self._carry = b""  # the beginning of a head, when it came in two pieces
         self._skip = 0  # bytes of a value that are still to pass
         self._keep = 0  # how many of them are kept
@@ -106,14 +108,24 @@ class Walk:
         if not size:
             return 0
         self._tag = tag
+        self._is_past_pixels |= tag in _PIXELS
         if length == _UNDEFINED:
             self._enter(implicit)
             return size
         self._skip = length
         if tag in self._wanted:
+            self._check_place(tag)
             self._kept = self.found[tag] = bytearray()
             self._keep = min(length, MAX_VALUE_BYTES)
         return size
+
+    def _check_place(self, tag: int) -> None:
+        """Readers differ in what they make of a wanted element that is out of its place: one may believe the first of
+        two, another the last, and most stop at the pixels."""
+        if tag in self.found:
+            raise Unreadable(f"{name(tag)} stands there twice: correct it in the sender", tag)
+        if self._is_past_pixels:
+            raise Unreadable(f"{name(tag)} comes after the pixels: correct it in the sender", tag)
 
     def _nested_head(self, data: Bytes, place: int, room: int) -> int:
         """The same within a sequence of undefined length, or within encapsulated pixel data."""

@@ -158,6 +158,24 @@ def test_uids_inside_sequences_are_not_those_of_the_instance() -> None:
     assert (found.sop_instance_uid, found.study_uid, found.checked_to_end) == (INSTANCE, STUDY, True)
 
 
+@pytest.mark.parametrize("tag", [0x00080018, 0x0020000D])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_identity_that_is_said_twice_is_none(tag: int, first: bool) -> None:
+    """Readers differ in which one they believe: what is compared with the command must be what all of them see."""
+    other = element(tag, "UI", "1.2.99")
+    with pytest.raises(Unreadable, match="stands there twice") as refused:
+        read_identity(other + ct() if first else ct() + other, EXPLICIT)
+    assert refused.value.offending_tag == tag
+
+
+@pytest.mark.parametrize("pixels", [FRAGMENTS + sequence_end(), element(0x7FE00010, "OW", bytes(8))])
+def test_an_identity_after_the_pixels_is_none(pixels: bytes) -> None:
+    """Elements ascend (PS3.5 section 7.1), and who reads a header stops at the pixels."""
+    with pytest.raises(Unreadable, match="after the pixels") as refused:
+        read_identity(pixels + ct(), JPEG_LOSSLESS)
+    assert refused.value.offending_tag == 0x00080016
+
+
 def test_sequences_of_undefined_length_are_followed_in_every_encoding() -> None:
     """Items of defined and undefined length, nested, empty; UN holds Implicit VR (PS3.5 section 6.2.2)."""
     inner = sequence(item(element(0x00100020, "LO", "X"), UNDEFINED) + item())
