@@ -24,6 +24,8 @@ NAME, NAME_AND_PASSCODE = 1, 2
 """Kinds of User Identity that can be checked here; the others are tokens."""
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 """PS3.7 section A.2.1: the only one there is."""
+PADDING = " \0"
+"""Around AE titles: some devices pad them with NUL."""
 DECODING_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError, struct.error)
 """What the library raises on bytes that are no A-ASSOCIATE-RQ."""
 
@@ -45,7 +47,7 @@ class UserIdentity:
 
 @dataclass(frozen=True)
 class AssociationRequest:
-    """An A-ASSOCIATE-RQ. largest_pdu: what the peer takes, 0 for any length."""
+    """An A-ASSOCIATE-RQ. calling_ae, called_ae: without padding; largest_pdu: what the peer takes, 0 for any length."""
 
     primitive: A_ASSOCIATE
     calling_ae: str
@@ -75,8 +77,8 @@ def read_request(body: bytes) -> AssociationRequest:
             raise Breach("the request proposes no context, or one that is ambiguous", AbortReason.INVALID_PARAMETER)
         return AssociationRequest(
             primitive=primitive,
-            calling_ae=str(primitive.calling_ae_title),
-            called_ae=str(primitive.called_ae_title),
+            calling_ae=str(primitive.calling_ae_title).strip(PADDING),
+            called_ae=str(primitive.called_ae_title).strip(PADDING),
             contexts=contexts,
             largest_pdu=next(
                 (

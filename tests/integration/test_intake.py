@@ -81,6 +81,7 @@ def test_ae_titles_padded_with_nul_are_understood(door: Door) -> None:
     with socket.create_connection(("127.0.0.1", door.port)) as connection:
         connection.sendall(raw)
         assert connection.recv(1) == b"\x02"
+    wait_for(lambda: [(one.calling_ae, one.called_ae) for one in door.records()][-1:] == [("SENDER", "ISOCENTER")])
 
 
 def test_changed_peers_are_admitted_without_a_restart(door: Door) -> None:
