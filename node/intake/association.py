@@ -125,8 +125,9 @@ class Association:
         context = self._opened.contexts.get(context_id)
         if context is None:
             raise Breach("a message came on a presentation context that was not accepted", cause=Cause.NOT_SERVED)
-        self._begin(command, context)
-        if not command.has_data_set:
+        field, has_data_set = command.field, command.has_data_set  # before any of it is begun
+        self._begin(field, command, context)
+        if not has_data_set:
             self._finish(command)
 
     def _tell_meanwhile(self) -> None:
@@ -144,9 +145,8 @@ class Association:
                     self._told[len(self._told) + 1] = path
                     self._wire.send(report(letter, len(self._told), self._push_model, self._opened))
 
-    def _begin(self, command: Command, context: Context) -> None:
+    def _begin(self, field: int, command: Command, context: Context) -> None:
         """A request has come, or the answer to one of ours; perhaps its data set follows."""
-        field = command.field
         may_store = context.abstract_syntax_uid not in (VERIFICATION, PUSH_MODEL_CLASS)
         if field == CommandField.C_STORE_RQ and may_store:
             missing = command.lacks(MESSAGE_ID, AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID)

@@ -75,11 +75,13 @@ class Command:
         return self.elements.get(number, b"").decode("latin-1").strip(" \0")
 
     def lacks(self, *numbers: int) -> list[str]:
-        """Names of those of the elements that are missing or empty."""
-        present = {
-            number for number in numbers if self.elements.get(number) and (number in _BINARY or self.uid(number))
-        }
-        return [_NAMES[number] for number in numbers if number not in present]
+        """Names of those of the elements that are missing, empty, or numbers of another size."""
+        return [_NAMES[number] for number in numbers if not self._has(number)]
+
+    def _has(self, number: int) -> bool:
+        if number in _BINARY:
+            return len(self.elements.get(number, b"")) == _US.size
+        return bool(self.uid(number))
 
     def _number(self, number: int) -> int:
         content = self.elements.get(number, b"")

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,14 +174,17 @@ def test_a_request_with_everything_in_it_is_answered_at_once(door: Door) -> None
         (pdu(4, value(command()[:-3])), 0, "garbled"),
         (pdu(4, value(command()[:14])), 0, "cut off"),
         (pdu(4, value(b"")), 0, "without CommandField"),
+        (pdu(4, value(command(lacking=0x00000800))), 0, "without CommandDataSetType"),
+        (pdu(4, value(command(lacking=0x00000110) + element(0x00000110, "US", b"1234", IMPLICIT))), 0, "MessageID"),
         (pdu(4, value(bytes(60_000), control=1)) * 2, 0, "longer than"),
     ],
 )
 def test_what_breaks_the_protocol_ends_the_association(door: Door, sent: bytes, reason: int, why: str) -> None:
-    """A-ABORT with its reason, and the journal says what was wrong."""
-    with accepted(door) as one:
+    """A-ABORT with its reason, and the journal says what was wrong; the log does not take it for a fault of ours."""
+    with structlog.testing.capture_logs() as logs, accepted(door) as one:
         one.sendall(sent)
         assert one.recv(10) == ABORT + bytes([2, reason])
+    assert [one for one in logs if one["log_level"] == "error"] == []
     assert door.ended().outcome is AssociationOutcome.ABORTED
     assert why in door.ended().why
     assert door.files() == []
