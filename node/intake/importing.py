@@ -1,5 +1,6 @@
 """Takes instances from files through the same door as from associations."""
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,13 +35,23 @@ class Imported:
 def import_files(door: Door, path: Path, origin: Origin) -> Iterator[Imported]:
     """Take every instance of a file or folder, one after another; what is not taken is told with the answer that a
     sender would have got. Importing again what is there changes nothing."""
-    for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
+    closed: list[OSError] = []
+    walked = os.walk(path, onerror=closed.append) if path.is_dir() else [(path.parent, (), [path.name])]
+    for file in sorted(Path(folder) / name for folder, _, names in walked for name in names):
         try:
-            import_file(door, file, origin)
+            if file.is_file() or not path.is_dir():
+                import_file(door, file, origin)
+                yield Imported(file, STORED)
         except IntakeError as error:
             yield Imported(file, answer_to(error), str(error))
-        else:
-            yield Imported(file, STORED)
+        except OSError as error:  # of the file: what goes wrong with the spool is an IntakeError
+            yield _unread(file, error)
+    for fault in closed:
+        yield _unread(Path(fault.filename), fault)
+
+
+def _unread(path: Path, error: OSError) -> Imported:
+    return Imported(path, answer_to(Unreadable("")), f"it cannot be read: {error.strerror}")
 
 
 def import_file(door: Door, path: Path, origin: Origin) -> Taken:

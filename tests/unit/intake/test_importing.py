@@ -1,5 +1,7 @@
 """Files come in through the same door, with the same answers."""
 
+import errno
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +48,24 @@ def test_a_folder_is_taken_and_what_is_no_instance_is_told(tmp_path: Path, take:
 
     assert take(tmp_path / "in") == answers == take(tmp_path / "in")
     assert [data_set_of(path) for path in kept(tmp_path)] == [ct()]
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(
+    tmp_path: Path, take: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forbidden, gone meanwhile, or on a scratched disc: it is told, and the next one is taken."""
+    (tmp_path / "in").mkdir()
+    part10(tmp_path / "in" / "a.dcm", ct(instance="1.2.1"), instance="1.2.1")
+    part10(tmp_path / "in" / "b.dcm", ct(instance="1.2.2"), instance="1.2.2")
+    opened = Path.open
+
+    def refusing(path: Path, *how: str) -> object:
+        if path.name == "a.dcm":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *how)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    assert take(tmp_path / "in") == {"a.dcm": 0xC000, "b.dcm": 0x0000}
 
 
 @pytest.mark.parametrize("start", [b"MZ", b"\x7fELF", b"#!/bin/sh\n", b"II*\0"])
