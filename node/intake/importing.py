@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from node.errors import IntakeError, Unreadable
+from node.errors import IntakeError, NotSupported, Unreadable
 from node.intake.door import Door, Offer, Taken
-from node.intake.negotiation import STORAGE_CLASSES
+from node.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from node.intake.status import STORED, Answer, answer_to
 from node.state.spool import Origin
 
@@ -63,13 +63,16 @@ def import_file(door: Door, path: Path, origin: Origin) -> Taken:
     with path.open("rb") as file:
         meta = read_meta(file)
         sop_class_uid = meta.get(MEDIA_STORAGE_SOP_CLASS_UID, "")
+        syntax = meta.get(TRANSFER_SYNTAX_UID, "")
         if sop_class_uid not in STORAGE_CLASSES:
-            raise Unreadable(f"class {sop_class_uid[:64]!a} is not one that is stored (a DICOMDIR is none either)")
+            raise NotSupported(f"class {sop_class_uid[:64]!a} is not one that is stored (a DICOMDIR is none either)")
+        if syntax not in TRANSFER_SYNTAXES:
+            raise NotSupported(f"transfer syntax {syntax[:64]!a} is not one that is taken")
         offer = Offer(
             sop_class_uid=sop_class_uid,
             sop_instance_uid=meta.get(MEDIA_STORAGE_SOP_INSTANCE_UID, ""),
             abstract_syntax_uid=sop_class_uid,
-            transfer_syntax_uid=meta.get(TRANSFER_SYNTAX_UID, ""),
+            transfer_syntax_uid=syntax,
             origin=origin,
             refuse_conflict=False,
         )

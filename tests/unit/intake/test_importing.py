@@ -44,10 +44,19 @@ def test_a_folder_is_taken_and_what_is_no_instance_is_told(tmp_path: Path, take:
     (folder / "readme.txt").write_text("hello")
     (folder / "half.dcm").write_bytes((folder / "good.dcm").read_bytes()[:150])
     answers = {"good.dcm": 0x0000, "cut.dcm": 0xC000, "other.dcm": 0xA900, "half.dcm": 0xC000}
-    answers |= {"DICOMDIR": 0xC000, "readme.txt": 0xC000}
+    answers |= {"DICOMDIR": 0x0122, "readme.txt": 0xC000}
 
     assert take(tmp_path / "in") == answers == take(tmp_path / "in")
     assert [data_set_of(path) for path in kept(tmp_path)] == [ct()]
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.3", "", "../../x"])
+def test_a_transfer_syntax_that_senders_may_not_use_is_not_imported_either(
+    tmp_path: Path, take: Callable, syntax: str
+) -> None:
+    """Of pixels that lie elsewhere (JPIP) nothing would be here; of an unknown syntax nobody could say what it is."""
+    assert take(part10(tmp_path / "one.dcm", ct(), syntax=syntax)) == {"one.dcm": 0x0122}
+    assert kept(tmp_path) == []
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(
