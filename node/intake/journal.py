@@ -21,6 +21,9 @@ TOLD_EVERY_S = 1.0
 REJECTION_TOLD_EVERY_S = 60.0
 REJECTIONS_TOLD = 1000
 """A caller that is turned away usually comes again and again; nobody may fill the disk by asking."""
+TOLD_AGAIN_S = 5.0
+UNTOLD = 1000
+"""Of so many records at most, what could not be written is kept; of others the log alone tells."""
 TEXT_LENGTH = 64
 
 
@@ -87,12 +90,14 @@ class Entry:
 
 
 class Journal:
-    """The journal of one receiver. It never stands in the way: where it cannot be written, the log says so."""
+    """The journal of one receiver. It never stands in the way: where it cannot be written, the log says so, and it is
+    written once it can be."""
 
     def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
         self.now = now
         self._receiver: Receiver = Associations(home).serve()
         self._rejected: dict[Caller, float] = {}
+        self._untold: dict[str, AssociationRecord] = {}
         self._lock = threading.Lock()
 
     def opened(self, caller: Caller, peer: str | None) -> Entry:
@@ -110,14 +115,45 @@ class Journal:
         self.tell(replace(record, outcome=outcome, why=why, ended_at=record.started_at))
 
     def tell(self, record: AssociationRecord) -> None:
-        """Write a record for the other processes."""
+        """Write a record for the other processes, in place of an older one of the same association."""
+        with self._lock:
+            self._untold.pop(record.id, None)
+        if self._write(record):
+            return
+        with self._lock:
+            is_first = not self._untold
+            if len(self._untold) < UNTOLD:
+                self._untold[record.id] = record
+        if is_first:
+            self._tell_later()
+
+    def _write(self, record: AssociationRecord) -> bool:
         try:
             self._receiver.write(record)
         except OSError as error:
             log.warning("association-not-told", association=record.id, why=error.strerror)
+            return False
+        return True
+
+    def _tell_later(self) -> None:
+        timer = threading.Timer(TOLD_AGAIN_S, self._tell_again)
+        timer.daemon = True
+        timer.start()
+
+    def _tell_again(self) -> None:
+        with self._lock:  # nothing newer of the same association is written meanwhile
+            for record in list(self._untold.values()):
+                if not self._write(record):
+                    break
+                del self._untold[record.id]
+            is_left = bool(self._untold)
+        if is_left:
+            self._tell_later()
 
     def close(self) -> None:
-        """The receiver ends."""
+        """The receiver ends; what was not told by now is told as lost."""
+        with self._lock:
+            self._untold.clear()
         self._receiver.close()
 
     def _record(self, key: str, caller: Caller, peer: str | None) -> AssociationRecord:

@@ -120,11 +120,19 @@ class Receiver:
         fcntl.flock(self._mark, fcntl.LOCK_EX)
 
     def write(self, record: AssociationRecord) -> None:
-        """Replace what is told of an association; a reader sees the old or the new, never half of either."""
+        """Replace what is told of an association; a reader sees the old or the new, never half of either.
+
+        Raises what the operating system says; nothing half-written stays then.
+        """
         aside = self._folder / f"{record.id}.part"
-        aside.touch(0o600)
-        aside.write_bytes(_RECORD.dump_json(record))
-        aside.replace(self._folder / f"{record.id}.json")
+        try:
+            aside.touch(0o600)
+            aside.write_bytes(_RECORD.dump_json(record))
+            aside.replace(self._folder / f"{record.id}.json")
+        except OSError:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
         """Be alive no more; harmless when done twice."""

@@ -1,5 +1,7 @@
 """Who came is told to every process, and outlives the receiver."""
 
+import errno
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from node.intake import journal
 from node.intake.advice import ADVICE, Cause
 from node.intake.journal import Journal, told
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
+from tests.makers.receiver import wait_for
 
 CALLER = Caller("SENDER", "ISOCENTER", "10.0.0.7")
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -134,8 +137,40 @@ def test_a_journal_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "spool" / "associations").rmdir()
     entry = ours.opened(CALLER, None)
     entry.stored("1.2", 1)
+    ours.close()
 
     assert entry.record.stored == 1
+
+
+def test_what_could_not_be_written_is_told_once_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An association that ends while the disk is full must not stand there as open until the receiver ends."""
+    monkeypatch.setattr(journal, "TOLD_AGAIN_S", 0.05)
+    folder = tmp_path / "spool" / "associations"
+    ours = Journal(tmp_path, Clock())
+    ending, going = ours.opened(CALLER, None), ours.opened(CALLER, None)
+    replaced, is_full = Path.replace, True
+
+    def replacing(path: Path, target: Path) -> Path:
+        if is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replaced(path, target)
+
+    monkeypatch.setattr(Path, "replace", replacing)
+    ending.end(AssociationOutcome.RELEASED)
+    going.stored("1.2", 1)
+    ours.rejected(CALLER, "unknown")
+    assert list(folder.glob("*.part")) == []
+    assert [one.outcome for one in Associations(tmp_path).records()] == [AssociationOutcome.OPEN] * 2
+
+    is_full = False
+    going.end(AssociationOutcome.ABORTED)
+    wait_for(lambda: len(Associations(tmp_path).records()) == 3)
+    told = {one.id: one.outcome for one in Associations(tmp_path).records()}
+    assert (told.pop(ending.record.id), told.pop(going.record.id)) == (
+        AssociationOutcome.RELEASED,
+        AssociationOutcome.ABORTED,
+    )
+    assert list(told.values()) == [AssociationOutcome.REJECTED]
 
 
 @pytest.mark.parametrize(
