@@ -1,5 +1,6 @@
 """Tells who came: each association from its request to its end."""
 
+import re
 import secrets
 import threading
 import time
@@ -25,6 +26,10 @@ TOLD_AGAIN_S = 5.0
 UNTOLD = 1000
 """Of so many records at most, what could not be written is kept; of others the log alone tells."""
 TEXT_LENGTH = 64
+
+
+_NUMBERS = re.compile("[0-9]+")
+"""In a reason they change from one try to the next, as free room does."""
 
 
 def told(text: str) -> str:
@@ -96,7 +101,7 @@ class Journal:
     def __init__(self, home: Path, now: Callable[[], datetime]) -> None:
         self.now = now
         self._receiver: Receiver = Associations(home).serve()
-        self._rejected: dict[Caller, float] = {}
+        self._rejected: dict[tuple[Caller, str], float] = {}
         self._untold: dict[str, AssociationRecord] = {}
         self._lock = threading.Lock()
 
@@ -107,9 +112,9 @@ class Journal:
         return Entry(self, record)
 
     def rejected(self, caller: Caller, why: str, outcome: AssociationOutcome = AssociationOutcome.REJECTED) -> None:
-        """No association came about. Told once a minute for each caller, and within a bound for all of them."""
+        """No association came about. Told once a minute for each caller and reason, and within a bound for all."""
         log.warning("association-refused", **_names(caller), outcome=outcome.value, why=why)
-        if not self._may_tell(Caller(caller.calling_ae, caller.called_ae, caller.address)):
+        if not self._may_tell(Caller(caller.calling_ae, caller.called_ae, caller.address), _NUMBERS.sub("", why)):
             return
         record = self._record(f"r{secrets.token_hex(5)}", caller, None)
         self.tell(replace(record, outcome=outcome, why=why, ended_at=record.started_at))
@@ -167,12 +172,12 @@ class Journal:
             started_at=self.now(),
         )
 
-    def _may_tell(self, caller: Caller) -> bool:
-        now = time.monotonic()
+    def _may_tell(self, caller: Caller, why: str) -> bool:
+        one, now = (caller, why), time.monotonic()
         with self._lock:
-            recent = {one: at for one, at in self._rejected.items() if now - at < REJECTION_TOLD_EVERY_S}
-            may = caller not in recent and len(recent) < REJECTIONS_TOLD
-            self._rejected = {**recent, caller: now} if may else recent
+            recent = {key: at for key, at in self._rejected.items() if now - at < REJECTION_TOLD_EVERY_S}
+            may = one not in recent and len(recent) < REJECTIONS_TOLD
+            self._rejected = {**recent, one: now} if may else recent
             return may
 
 

@@ -95,6 +95,15 @@ def test_rejections_are_told_within_bounds(tmp_path: Path, monkeypatch: pytest.M
     assert {(record.outcome, record.why) for record in records} == {(AssociationOutcome.REJECTED, "unknown")}
 
 
+def test_another_reason_is_told_at_once(tmp_path: Path) -> None:
+    """Who corrects one setting and tries again sees what else is wrong; numbers alone make no other reason."""
+    ours = Journal(tmp_path, Clock())
+    for why in ("12 MB are free", "11 MB are free", "no certificate", "no certificate"):
+        ours.rejected(CALLER, why)
+
+    assert {record.why for record in Associations(tmp_path).records()} == {"12 MB are free", "no certificate"}
+
+
 def test_what_a_dead_receiver_left_open_is_lost(tmp_path: Path) -> None:
     """However it died: the kernel knows."""
     code = """if True:
