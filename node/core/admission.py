@@ -1,5 +1,6 @@
 """Decides who may open an association with the node, and what to tell whom it turns away."""
 
+import shlex
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hmac import compare_digest
@@ -197,8 +198,8 @@ def _why_unknown(caller: Caller, peers: tuple[KnownPeer, ...]) -> str:
             f"{' or '.join(names)} in peers.toml, or correct the sender's network"
         )
     return (
-        f"calling AE title {calling!a} is unknown: add it to peers.toml (`isocenter peers accept {calling!a}`), "
-        "or correct it in the sender"
+        f"calling AE title {calling!a} is unknown: add it to peers.toml "
+        f"(`isocenter peers accept {shlex.quote(calling)}`), or correct it in the sender"
     )
 
 

@@ -66,6 +66,16 @@ def test_an_unknown_caller_is_rejected(caller: Caller, what: str) -> None:
     assert what in found.why
 
 
+@pytest.mark.parametrize(
+    ("calling", "word"),
+    [("CT1", "CT1"), ("CT 7", "'CT 7'"), ("'$(reboot)", "''\"'\"'$(reboot)'"), ("`reboot`", "'`reboot`'")],
+)
+def test_the_command_that_accepts_a_caller_can_be_pasted(calling: str, word: str) -> None:
+    """A shell takes the AE title for one word, whatever a stranger called itself."""
+    why = verdict(replace(CALLER, calling_ae=calling), AdmissionRules(("ISOCENTER",))).why
+    assert f"(`isocenter peers accept {word}`)" in why
+
+
 def test_unknown_callers_may_be_accepted_by_setting() -> None:
     """As nobody's: a caller from elsewhere does not become the peer whose AE title it uses."""
     rules = replace(RULES, accept_unknown=True)
