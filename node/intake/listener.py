@@ -33,6 +33,8 @@ ABORT_S = 3.0
 LIMITS = Limits()
 FULL_TOLD_EVERY_S = 10.0
 CHANGES_EVERY_S = 1.0
+STUCK_AFTER_S = 5.0
+"""Whoever accepts comes round every second; a pause of a second or two is the machine's."""
 
 
 def now() -> datetime:
@@ -65,6 +67,7 @@ class Listener:
         self._lock = threading.Lock()
         self._bell, self._stop_bell = socket.socketpair()
         self._full_told_at = -FULL_TOLD_EVERY_S
+        self._came_round_at = time.monotonic()
         self._thread = threading.Thread(target=self._accept_all, name="accept", daemon=True)
 
     def start(self) -> None:
@@ -74,6 +77,11 @@ class Listener:
     def configure(self, configuration: Configuration) -> None:
         """Take over changed peers; associations that are open go on as they were admitted."""
         self._desk.configure(configuration)
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether connections are being accepted, or would be if some came."""
+        return self._thread.is_alive() and time.monotonic() - self._came_round_at < STUCK_AFTER_S
 
     def drain(self, timeout_s: float = DRAIN_S) -> bool:
         """Accept nothing new, and give open associations time to end; instances are answered A700 meanwhile.
@@ -112,9 +120,12 @@ class Listener:
         ready.register(self._listening, select.POLLIN)
         ready.register(self._bell, select.POLLIN)
         while True:
-            if self._bell.fileno() in dict(ready.poll()):
+            self._came_round_at = time.monotonic()
+            found = dict(ready.poll(CHANGES_EVERY_S * 1000))
+            if self._bell.fileno() in found:
                 break
-            self._accept()
+            if found:
+                self._accept()
         # No shutdown(): that would end the socket for the supervisor and the other receivers too.
         self._listening.close()
         self._bell.close()
@@ -171,10 +182,12 @@ def run_receiver(
     ready: Callable[[], None],
     spool: Spool | None = None,
     changed: Callable[[], Configuration | None] = lambda: None,
+    beat: Callable[[], None] = lambda: None,
 ) -> None:
     """A receiver process, from its start until `stop` is set; `ready` is called once it answers.
 
-    changed: asked every second for a configuration whose peers are to be taken over; None where none is new.
+    changed: asked every second for a configuration whose peers are to be taken over; None where none is new. beat:
+    called every second as long as connections are accepted.
     """
     spool = spool or Spool(home)
     configure_library()
@@ -187,6 +200,8 @@ def run_receiver(
     ready()
     log.info("receiver-ready", port=listening.getsockname()[1])
     while not stop.wait(CHANGES_EVERY_S):
+        if listener.is_accepting:
+            beat()
         found = changed()
         if found is not None:
             _take_over(listener, found)

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -31,6 +32,11 @@ class Line:
         gc.freeze()  # what was loaded stays for good: the collector need not look through it again and again
         gc.enable()
         self._socket.sendall(b"ready ")
+
+    def beat(self) -> None:
+        """It is ready still. A supervisor that does not listen keeps nobody waiting."""
+        with suppress(OSError):
+            self._socket.send(b"ready ", socket.MSG_DONTWAIT)
 
     def renewing(self) -> None:
         """It ends by itself, to be started again at once."""
@@ -127,7 +133,7 @@ def _receive(configuration: Configuration, listening: int, line: Line, stop: thr
 
     with socket.socket(fileno=listening) as listening_socket:
         home = configuration.settings.state.home.absolute()
-        run_receiver(configuration, listening_socket, home, stop, line.ready, changed=watch.changed)
+        run_receiver(configuration, listening_socket, home, stop, line.ready, changed=watch.changed, beat=line.beat)
 
 
 if __name__ == "__main__":

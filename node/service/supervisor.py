@@ -26,6 +26,10 @@ log = structlog.get_logger()
 ROLES = ("receiver", "service", "worker", "model")
 """In the order in which they are started; they are stopped in the same order, so that what arrives is finished."""
 
+BEATING = frozenset({"receiver"})
+"""Roles that say every second that they are ready; the others give their signs of life to the ledger."""
+SILENT, SILENT_AFTER_S = "silent", 15.0
+"""What a process is that stopped saying so, though it has not died."""
 RENEWING = "renewing"
 """What a process says before it ends because its configuration was replaced: that is no death."""
 DRAIN_S = 30.0
@@ -47,6 +51,8 @@ class Child:
     since: datetime = field(default_factory=now)
     deaths: int = 0
     not_before: float = 0.0
+    heard: float = 0.0
+    """When it last said something."""
 
     def turn(self, state: str) -> None:
         """Be in another state from now on."""
@@ -91,6 +97,7 @@ class Supervisor:
                     self._start_due(listening)
                     self._report(folder)
                     self._wait(signals)
+                    self._look_for_silent()
             finally:
                 self._stop(folder)
 
@@ -140,6 +147,7 @@ class Supervisor:
         if child.line is None or child.process is None:
             return
         said = child.line.recv(64)
+        child.heard = time.monotonic()
         if said:
             child.turn(said.decode("ascii").split()[-1])
             return
@@ -151,6 +159,14 @@ class Supervisor:
             self._put_off(child, code)
         child.process = child.line = None
         child.turn("waiting")
+
+    def _look_for_silent(self) -> None:
+        """A process that hangs is not dead, and does nothing: whoever watches the node should know."""
+        for child in self._children:
+            is_silent = child.role in BEATING and time.monotonic() - child.heard > SILENT_AFTER_S
+            if is_silent and child.state == "ready":
+                log.warning("process-silent", process=child.role, slot=child.slot)
+                child.turn(SILENT)
 
     @staticmethod
     def _put_off(child: Child, code: int) -> None:

@@ -1,5 +1,6 @@
 """The door as senders see it: DCMTK and hostile peers against the real receiver."""
 
+import fcntl
 import gc
 import re
 import socket
@@ -12,6 +13,7 @@ import pydicom
 import pytest
 import structlog
 
+from node.intake import listener
 from node.settings import Configuration
 from node.state.associations import AssociationOutcome
 from node.state.spool import read_meta
@@ -82,6 +84,18 @@ def test_ae_titles_padded_with_nul_are_understood(door: Door) -> None:
         connection.sendall(raw)
         assert connection.recv(1) == b"\x02"
     wait_for(lambda: [(one.calling_ae, one.called_ae) for one in door.records()][-1:] == [("SENDER", "ISOCENTER")])
+
+
+def test_a_receiver_that_cannot_accept_knows_it(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process lives, so that nobody else would notice."""
+    monkeypatch.setattr(listener, "STUCK_AFTER_S", 1.5)
+    assert door.listener.is_accepting
+    with (door.home / "run" / "seats").open("r+b") as seats:
+        fcntl.flock(seats, fcntl.LOCK_EX)
+        with socket.create_connection(("127.0.0.1", door.port)):
+            wait_for(lambda: not door.listener.is_accepting)
+            fcntl.flock(seats, fcntl.LOCK_UN)
+            wait_for(lambda: door.listener.is_accepting)
 
 
 def test_changed_peers_are_admitted_without_a_restart(door: Door) -> None:

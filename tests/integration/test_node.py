@@ -1,6 +1,7 @@
 """A node as its operator meets it: starts, says how it is, refuses a second one, comes back, stops."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -79,6 +80,25 @@ def test_a_process_that_is_killed_comes_back(node: RunningNode, role: str) -> No
     for _ in node.until(60, f"{role} did not come back"):
         (now,) = [one for one in status(node)["processes"] if (one["role"], one["slot"]) == (role, first["slot"])]
         if now["pid"] != before and now["state"] == "ready":
+            return
+
+
+def test_a_node_whose_receivers_hang_is_not_ready_until_they_go_on(node: RunningNode) -> None:
+    """They have not died, so that nobody starts them again; but no study can be sent."""
+    receivers = [one["pid"] for one in status(node)["processes"] if one["role"] == "receiver"]
+    ready = f"http://127.0.0.1:{node.admin_port}/ready"
+    try:
+        for pid in receivers:
+            os.kill(pid, signal.SIGSTOP)
+        for _ in node.until(40, "nobody noticed that the receivers hang"):
+            if httpx.get(ready).status_code == 503:
+                break
+        assert httpx.get(ready).json()["why"] == "receiver 1 is silent: no study can be sent here by DICOM"
+    finally:
+        for pid in receivers:
+            os.kill(pid, signal.SIGCONT)
+    for _ in node.until(20, "nobody noticed that they went on"):
+        if httpx.get(ready).status_code == 200:
             return
 
 
