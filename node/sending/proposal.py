@@ -1,7 +1,7 @@
 """What a destination's answers to a probe propose for its table in peers.toml."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from node.sending.destination import ProbeReport
@@ -63,8 +63,11 @@ class Proposal:
     notes: tuple[str, ...]
 
 
-def propose(report: ProbeReport) -> Proposal:
-    """The richest profile that the destination takes. It was asked for every class of ASKED."""
+def propose(report: ProbeReport, deflated: Collection[str] = ()) -> Proposal:
+    """The richest profile that the destination takes. It was asked for every class of ASKED.
+
+    deflated: SOP classes that it takes deflated, too.
+    """
     taken = {uid for uid, syntaxes in report.accepted if syntaxes}
     has_report = bool({COMPREHENSIVE.uid, COMPREHENSIVE_3D.uid} & taken)
     has_segments = bool({SEGMENTATION.uid, LABELMAP.uid} & taken)
@@ -85,10 +88,10 @@ def propose(report: ProbeReport) -> Proposal:
         lines.append('sr = "comprehensive3d"')
     if LABELMAP.uid in taken:
         lines.append(f'segmentation = "{"auto" if SEGMENTATION.uid in taken else "labelmap"}"')
-    return Proposal(tuple(lines), tuple(_notes(taken, renditions)))
+    return Proposal(tuple(lines), tuple(_notes(taken, renditions, deflated)))
 
 
-def _notes(taken: set[str], renditions: Sequence[str]) -> list[str]:
+def _notes(taken: set[str], renditions: Sequence[str], deflated: Collection[str]) -> list[str]:
     notes = []
     if not renditions:
         notes.append("It takes nothing of ours: allow storage for this node's AE title there.")
@@ -96,4 +99,9 @@ def _notes(taken: set[str], renditions: Sequence[str]) -> list[str]:
         notes.append("It takes nothing that every viewer shows: allow Basic Text SR or Secondary Capture there.")
     if LABELMAP.uid in taken:
         notes.append("An archive that takes label maps need not have viewers that show them: look before you use it.")
+    if taken.intersection(deflated):
+        notes.append(
+            'It takes segmentations deflated, which are smaller: syntaxes = ["explicit", "implicit", "deflated"]. '
+            "Its viewers need not show them: look before you use it."
+        )
     return notes

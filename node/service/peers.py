@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound
-from node.sending.destination import Destination, EchoReport
+from node.sending.destination import DEFLATED, Destination, EchoReport
 from node.sending.dimse import DimseSender
-from node.sending.proposal import ASKED, Proposal, propose
+from node.sending.proposal import ASKED, LABELMAP, SEGMENTATION, Proposal, propose
 from node.sending.senders import echo
 from node.service.destinations import destination_of
 from node.settings import Configuration
@@ -49,8 +49,14 @@ def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | No
     if not report.ok:
         raise IsocenterError(report.text)
     accepted = dict(report.accepted)
-    classes = tuple(ClassAsked(one.name, one.use, tuple(UID(s).name for s in accepted[one.uid])) for one in ASKED)
-    return Probed(classes, {uid: bool(syntaxes) for uid, syntaxes in accepted.items()}, propose(report))
+    # Nothing else is ever sent deflated; one that takes it so alone is not one that "takes" it.
+    deflated = dict(DimseSender().probe(to, [SEGMENTATION.uid, LABELMAP.uid], [DEFLATED]).accepted)
+    classes = tuple(
+        ClassAsked(one.name, one.use, tuple(UID(s).name for s in (*accepted[one.uid], *deflated.get(one.uid, ()))))
+        for one in ASKED
+    )
+    taken = {uid: bool(syntaxes) for uid, syntaxes in accepted.items()}
+    return Probed(classes, taken, propose(report, [uid for uid, syntaxes in deflated.items() if syntaxes]))
 
 
 def reached(configuration: Configuration, name: str, *, timeout_s: float | None = None) -> Destination:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +46,8 @@ def test_a_probe_shows_what_the_pacs_takes_and_proposes_it(isocenter: Ask) -> No
     proposed = '"seg", "sr", "text", "summary", "gsps", "map", "ko", "pdf", "rtstruct", "derived"'
     assert f"renditions = [{proposed}]" in told.stdout
     assert "labelmap" not in told.stdout.partition("in peers.toml")[2]
+    assert len(re.findall("Deflated Explicit VR", told.stdout)) == 1, "it is asked of segmentations alone"
+    assert '"deflated"]' in told.stdout
 
 
 def test_an_echo_says_whether_the_peer_answers(isocenter: Ask) -> None:

@@ -39,6 +39,13 @@ def test_the_proposal_is_what_the_destination_takes(taken: tuple, lines: list[st
     assert list(propose(answered(*(one.uid for one in taken))).lines) == lines
 
 
+def test_a_destination_that_takes_segmentations_deflated_is_told() -> None:
+    """Whether its viewers show them no answer says, so that a person decides."""
+    (note,) = propose(answered(SEGMENTATION.uid, TEXT.uid), {SEGMENTATION.uid}).notes
+
+    assert 'syntaxes = ["explicit", "implicit", "deflated"]' in note
+
+
 def test_a_destination_that_no_viewer_can_read_from_is_told() -> None:
     """Segments and reports alone are shown by few viewers."""
     (note,) = propose(answered(SEGMENTATION.uid, COMPREHENSIVE.uid)).notes
