@@ -26,7 +26,9 @@ APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 """PS3.7 section A.2.1: the only one there is."""
 PADDING = " \0"
 """Around AE titles: some devices pad them with NUL."""
-DECODING_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, NotImplementedError, struct.error)
+DECODING_FAULTS = (
+    ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError, NotImplementedError, struct.error,
+)  # fmt: skip
 """What the library raises on bytes that are no A-ASSOCIATE-RQ."""
 
 
@@ -73,12 +75,17 @@ def read_request(body: bytes) -> AssociationRequest:
         primitive = pdu.to_primitive()
         contexts = list(primitive.presentation_context_definition_list or ())
         ids = [context.context_id for context in contexts]
-        if not contexts or len(set(ids)) < len(ids) or not all(context.transfer_syntax for context in contexts):
+        if not contexts or len(set(ids)) < len(ids) or not all(map(_is_whole, contexts)):
             raise Breach("the request proposes no context, or one that is ambiguous", AbortReason.INVALID_PARAMETER)
+        calling, called = (
+            str(title).strip(PADDING) for title in (primitive.calling_ae_title, primitive.called_ae_title)
+        )
+        if not calling or not called:
+            raise Breach("the request lacks an AE title", AbortReason.INVALID_PARAMETER)
         return AssociationRequest(
             primitive=primitive,
-            calling_ae=str(primitive.calling_ae_title).strip(PADDING),
-            called_ae=str(primitive.called_ae_title).strip(PADDING),
+            calling_ae=calling,
+            called_ae=called,
             contexts=contexts,
             largest_pdu=next(
                 (
@@ -92,6 +99,10 @@ def read_request(body: bytes) -> AssociationRequest:
         )
     except DECODING_FAULTS as error:
         raise Breach("the association request is garbled", AbortReason.INVALID_PARAMETER) from error
+
+
+def _is_whole(context: PresentationContext) -> bool:
+    return bool(context.abstract_syntax and context.transfer_syntax)
 
 
 def negotiate(
