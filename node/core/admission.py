@@ -89,6 +89,8 @@ class RejectSource(IntEnum):
 
 
 NO_REASON_GIVEN = 1
+APPLICATION_CONTEXT_NOT_SUPPORTED = 2
+PROTOCOL_VERSION_NOT_SUPPORTED = 2
 CALLING_AE_NOT_RECOGNIZED = 3
 CALLED_AE_NOT_RECOGNIZED = 7
 TEMPORARY_CONGESTION = 1
@@ -140,6 +142,18 @@ def admit(caller: Caller, rules: AdmissionRules, *, free_mb: int, draining: bool
     if peer is None:
         return Accepted(None, may_send=True)
     return Accepted(peer.name, peer.may_send, peer.may_report, peer.may_ask)
+
+
+def understand(application_context: str, ours: str, *, has_version: bool) -> Rejected | None:
+    """Whether a caller speaks what we speak, or what it is told. ours: the one application context that DICOM has."""
+    vendor = "the sender's software does not keep to DICOM: report this line to its vendor"
+    if not has_version:
+        why = f"the sender does not offer version 1 of the protocol: {vendor}"
+        return Rejected(RejectResult.PERMANENT, RejectSource.PROVIDER_ACSE, PROTOCOL_VERSION_NOT_SUPPORTED, why)
+    if application_context != ours:
+        why = f"the application context {application_context[:64]!a} is not DICOM's: {vendor}"
+        return _never(APPLICATION_CONTEXT_NOT_SUPPORTED, why)
+    return None
 
 
 def _peer_of(caller: Caller, peers: tuple[KnownPeer, ...]) -> KnownPeer | None:

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from node.core.admission import LOCAL_LIMIT_EXCEEDED, Accepted, Caller, Rejected, RejectResult, RejectSource
+from node.core.admission import (
+    LOCAL_LIMIT_EXCEEDED,
+    Accepted,
+    Caller,
+    Rejected,
+    RejectResult,
+    RejectSource,
+    understand,
+)
 from node.core.upper_layer import PduType
 from node.intake import pdu
 from node.intake.advice import Cause, advised
@@ -12,7 +20,7 @@ from node.intake.desk import PDU_SLACK_BYTES, Desk
 from node.intake.journal import Entry
 from node.intake.negotiation import STORAGE_CLASSES, settle
 from node.intake.pdu import AbortReason, Breach
-from node.intake.request import Context, encode_acceptance, negotiate, read_request
+from node.intake.request import APPLICATION_CONTEXT_NAME, Context, encode_acceptance, negotiate, read_request
 from node.intake.tls import subject_of
 from node.intake.wire import Ended, Wire
 from node.state.seats import Seat
@@ -61,7 +69,9 @@ def open_association(wire: Wire, desk: Desk, seat: Seat, address: str) -> Opened
         user=None if identity is None else identity.user,
         passcode=b"" if identity is None else identity.passcode,
     )
-    verdict = desk.admit(caller)
+    verdict = understand(
+        request.application_context, APPLICATION_CONTEXT_NAME, has_version=request.has_version
+    ) or desk.admit(caller)
     if isinstance(verdict, Rejected):
         raise _turned_away(desk, caller, verdict)
     full = desk.seats.promote(seat)

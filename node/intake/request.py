@@ -49,7 +49,10 @@ class UserIdentity:
 
 @dataclass(frozen=True)
 class AssociationRequest:
-    """An A-ASSOCIATE-RQ. calling_ae, called_ae: without padding; largest_pdu: what the peer takes, 0 for any length."""
+    """An A-ASSOCIATE-RQ. calling_ae, called_ae: without padding; largest_pdu: what the peer takes, 0 for any length.
+
+    has_version: whether it offers the version of the protocol that there is (PS3.8 section 9.3.2).
+    """
 
     primitive: A_ASSOCIATE
     calling_ae: str
@@ -57,6 +60,8 @@ class AssociationRequest:
     contexts: list[PresentationContext]
     largest_pdu: int
     identity: UserIdentity | None
+    application_context: str
+    has_version: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ def read_request(body: bytes) -> AssociationRequest:
                 0,
             ),
             identity=_identity(primitive),
+            application_context=str(primitive.application_context_name or ""),
+            has_version=bool(pdu.protocol_version & 1),
         )
     except DECODING_FAULTS as error:
         raise Breach("the association request is garbled", AbortReason.INVALID_PARAMETER) from error

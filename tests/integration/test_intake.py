@@ -98,6 +98,19 @@ def test_a_receiver_that_cannot_accept_knows_it(door: Door, monkeypatch: pytest.
             wait_for(lambda: door.listener.is_accepting)
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (request().replace(b"1.2.840.10008.3.1.1.1", b"1.2.840.10008.3.1.1.2"), (1, 1, 2)),
+        (request()[:6] + b"\0\2" + request()[8:], (1, 2, 2)),
+    ],
+)
+def test_who_speaks_another_protocol_is_rejected(door: Door, sent: bytes, reason: tuple[int, int, int]) -> None:
+    """Another application context, or no version that we know (PS3.8 table 9-21)."""
+    assert rejection(door, sent) == reason
+    assert "vendor" in door.ended().why
+
+
 def test_changed_peers_are_admitted_without_a_restart(door: Door) -> None:
     """The next association goes by the new ones."""
     assert rejection(door, request(calling=b"LATER")) == (1, 1, 3)
