@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from node.core.identity import is_uid
-from node.core.stow import Stored, http_status
+from node.core.stow import End, Stored, http_status
 from node.errors import Busy, NodeDraining, SpoolFull
 
 PREFIX = "/dicom-web/"
@@ -51,7 +51,7 @@ class Reception(Protocol):
 
     def end(self) -> None: ...
 
-    def close(self, *, whole: bool) -> None: ...
+    def close(self, end: End) -> None: ...
 
 
 Open = Callable[[str, str, str], Reception | None]
@@ -93,16 +93,17 @@ def stow_app(open_reception: Open) -> FastAPI:
             if reception is None:
                 why = "no peer has this token, or it may not call from there"
                 return _told(401, why, {"WWW-Authenticate": "Bearer"})
-            is_whole = False
+            end = End.BROKEN_OFF
             try:
                 await _receive(request, boundary, reception)
-                is_whole = True
+                end = End.WHOLE
             except TimeoutError:
                 return _told(408, f"nothing came for {STALL_S:g} s in the middle of the request")
-            except (Malformed, ClientDisconnect):
+            except (Malformed, ClientDisconnect) as fault:
+                end = End.MALFORMED if isinstance(fault, Malformed) else End.BROKEN_OFF
                 return _told(400, "the body broke off, or is not what its Content-Type says")
             finally:
-                await run_in_threadpool(reception.close, whole=is_whole)
+                await run_in_threadpool(reception.close, end)
         return _answered(reception.stored, accept)
 
     return app

@@ -2,6 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+
+
+class End(Enum):
+    """How a request ended."""
+
+    WHOLE = "whole"
+    BROKEN_OFF = "broken-off"
+    MALFORMED = "malformed"
+    """Its body is not what its Content-Type says."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ class Cause(str, Enum):
     MAY_NOT_SEND = "may-not-send"
     NOTHING_TAKEN = "nothing-taken"
     TOO_LARGE = "too-large"
+    MESSAGE_TOO_LARGE = "message-too-large"
+    NOT_MULTIPART = "not-multipart"
     PDU_TOO_LONG = "pdu-too-long"
     IDLE = "idle"
     STALLED = "stalled"
@@ -38,6 +40,9 @@ ADVICE: dict[Cause, str] = {
     Cause.NOTHING_TAKEN: "let the sender send only the kinds of objects and transfer syntaxes that docs/conformance.md "
     "lists",
     Cause.TOO_LARGE: "raise intake.max_instance_mb in node.toml, or let the sender leave such instances out",
+    Cause.MESSAGE_TOO_LARGE: "let the sender ask for fewer instances at a time",
+    Cause.NOT_MULTIPART: "let the sender post multipart/related with the boundary that its Content-Type names, not "
+    "compressed; if it does, report this line to its vendor",
     Cause.PDU_TOO_LONG: "set the sender's PDU length to 131072 or less; if it is, report this line to its vendor",
     Cause.IDLE: "nothing is to be done where all was sent; else let the sender release its associations, or see in its "
     "log why it stopped",

@@ -169,7 +169,8 @@ class Association:
         if self._taking is not None:
             self._taking.write(fragment)
             if self._taking.is_oversize and not is_last:
-                raise Breach(self._taking.oversize_words, cause=Cause.TOO_LARGE)
+                why, cause = self._taking.oversize
+                raise Breach(why, cause=cause)
         if is_last and self._request is not None:
             self._finish(self._request)
 

@@ -7,6 +7,7 @@ import structlog
 from node.core.admission import Accepted
 from node.errors import IntakeError, NodeDraining, Unreadable
 from node.intake import pdu
+from node.intake.advice import Cause
 from node.intake.command import (
     ACTION_TYPE_ID,
     AFFECTED_SOP_CLASS_UID,
@@ -57,7 +58,7 @@ LACKS_RESOURCE = Answer(0x0213, "No room, disk fault or being stopped; send agai
 class Statement:
     """One N-EVENT-REPORT or N-ACTION, from its command to its answer."""
 
-    oversize_words = "a message of storage commitment is longer than this node takes"
+    oversize = "a message of storage commitment is longer than this node takes", Cause.MESSAGE_TOO_LARGE
 
     def __init__(self, desk: Desk, entry: Entry, command: Command, context: Context, rights: Accepted) -> None:
         self._desk, self._entry, self._command, self._context, self._rights = desk, entry, command, context, rights

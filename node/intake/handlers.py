@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from node.errors import IntakeError, Unreadable
+from node.intake.advice import Cause
 from node.intake.command import AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID, Command
 from node.intake.desk import Desk
 from node.intake.door import Offer, Passage
@@ -23,7 +24,7 @@ class StoreRequest:
     What goes wrong is answered at the end of the data set, which is read and dropped until then.
     """
 
-    oversize_words = "an instance is larger than intake.max_instance_mb and still coming"
+    oversize = "an instance is larger than intake.max_instance_mb and still coming", Cause.TOO_LARGE
 
     def __init__(self, desk: Desk, entry: Entry, command: Command, context: Context, prepared: Aside | None) -> None:
         self._entry = entry

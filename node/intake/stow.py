@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from node.core.admission import Caller, may_call_from
-from node.core.stow import Stored
+from node.core.stow import End, Stored
 from node.errors import Busy, IntakeError, NotSupported, SpoolFull, Unreadable
 from node.intake.advice import ADVICE, Cause
 from node.intake.door import Door, Offer, Passage
@@ -139,12 +139,12 @@ class StowRequest:
         self._close_passage()
         self.stored.append(Stored(*self._uids, self._failure))
 
-    def close(self, *, whole: bool) -> None:
-        """The request is over; whole: whether it came to its end. What was not ended is not taken."""
+    def close(self, end: End) -> None:
+        """The request is over. What was not ended is not taken."""
         self._close_passage()
-        if not whole:
-            self._entry.remark(ADVICE[Cause.STALLED])
-        self._entry.end(AssociationOutcome.RELEASED if whole else AssociationOutcome.ABORTED)
+        if end is not End.WHOLE:
+            self._entry.remark(ADVICE[Cause.STALLED if end is End.BROKEN_OFF else Cause.NOT_MULTIPART])
+        self._entry.end(AssociationOutcome.RELEASED if end is End.WHOLE else AssociationOutcome.ABORTED)
         self._leave()
 
     def _enter(self) -> Passage:

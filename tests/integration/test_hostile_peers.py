@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 from node.intake.command import read_command
 from node.intake.listener import raise_file_limit
 from node.state.associations import AssociationOutcome
+from node.state.transaction import PUSH_MODEL_CLASS
 from tests.makers.bare import accepted, connected, pdu, proposed, request, sub_item, value
 from tests.makers.elements import CT_IMAGE, DEFLATED, EXPLICIT, IMPLICIT, INSTANCE, UNDEFINED, ct, element, item
 from tests.makers.part10 import part10
 from tests.makers.receiver import (
+    CONFIGURATION,
     VERIFICATION,
     Door,
     association,
@@ -191,6 +193,22 @@ def test_what_breaks_the_protocol_ends_the_association(door: Door, sent: bytes, 
     assert door.ended().outcome is AssociationOutcome.ABORTED
     assert why in door.ended().why
     assert door.files() == []
+
+
+def test_a_message_of_storage_commitment_without_an_end_is_told_as_such(tmp_path: Path) -> None:
+    """Room for instances has nothing to do with it."""
+    asker = {"name": "ct1", "ae_title": "SENDER", "address": "127.0.0.1", "port": 1, "commitment": True}
+    pacs = {"name": "pacs", "ae_title": "PACS", "address": "127.0.0.1", "port": 2, "proof": "find"}
+    peers = [{**asker, "archive": "pacs"}, pacs]
+    changed = {**CONFIGURATION, "peers": peers}
+    asked = command().replace(struct.pack("<HHIH", 0, 0x0100, 2, 1), struct.pack("<HHIH", 0, 0x0100, 2, 0x0130))
+    with opened(tmp_path / "home", configuration=changed, max_identifier_bytes=1000) as door:
+        with connected(door) as one:
+            one.sendall(request(proposed(1, PUSH_MODEL_CLASS, [IMPLICIT])))
+            assert one.recv(1) == b"\x02"
+            one.sendall(pdu(4, value(asked) + value(bytes(1001), control=0)))
+            answer(one)
+        assert "ask for fewer instances" in door.ended().why
 
 
 @pytest.mark.parametrize("field", [0x0020, 0x0010, 0x0021, 0x0150, 0x0140, 0x8001, 0x1234])

@@ -236,6 +236,7 @@ def test_other_media_types_are_not_taken(service: Service, tmp_path: Path, kind:
 )
 def test_hostile_bodies_are_400_and_leave_nothing(service: Service, tmp_path: Path, sent: bytes) -> None:
     assert service.post(sent).status_code == 400
+    assert "boundary that its Content-Type names" in service.records()[-1].why
     assert service.files() == service.aside() == []
     assert service.post(body(file(tmp_path))).status_code == 200
 
@@ -260,6 +261,7 @@ def test_a_sender_that_goes_silent_is_given_up(
             connection.putheader(name, value)
         connection.endheaders(body(file(tmp_path))[:500])
         assert connection.getresponse().status == 408
+    assert "stopped in the middle" in service.records()[-1].why
     assert service.aside() == []
     (record,) = service.records()
     assert record.outcome is AssociationOutcome.ABORTED
