@@ -89,6 +89,8 @@ class Association:
                 for context_id, control, fragment in pdu.values(body):
                     self._receive(context_id, control, fragment)
             elif kind == PduType.RELEASE_RQ:
+                if self._message_context:
+                    self._entry.remark(advised("the association was released within a message", Cause.STALLED))
                 return pdu.RELEASE_RP
             elif kind == PduType.ABORT:
                 cause = ABORT_SOURCES.get(body[2] if len(body) > 2 else 0, Cause.BY_APPLICATION)

@@ -195,6 +195,21 @@ def test_what_breaks_the_protocol_ends_the_association(door: Door, sent: bytes, 
     assert door.files() == []
 
 
+@pytest.mark.parametrize("sent", [command()[:20], command() + ct()[:100]])
+def test_a_release_within_a_message_is_told(door: Door, sent: bytes) -> None:
+    """It is granted, but a part of what the sender meant to send is not here."""
+    with accepted(door) as one:
+        data_set = sent[len(command()) :]
+        one.sendall(pdu(4, value(sent[: len(command())], control=3 if data_set else 1)))
+        if data_set:
+            one.sendall(pdu(4, value(data_set, control=0)))
+        one.sendall(pdu(5, bytes(4)))
+        assert one.recv(1) == b"\x06"
+    assert door.ended().outcome is AssociationOutcome.RELEASED
+    assert "within a message" in door.ended().why
+    assert list((door.home / "spool" / "aside").iterdir()) == []
+
+
 def test_a_message_of_storage_commitment_without_an_end_is_told_as_such(tmp_path: Path) -> None:
     """Room for instances has nothing to do with it."""
     asker = {"name": "ct1", "ae_title": "SENDER", "address": "127.0.0.1", "port": 1, "commitment": True}
