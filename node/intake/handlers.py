@@ -29,6 +29,7 @@ class StoreRequest:
     def __init__(self, desk: Desk, entry: Entry, command: Command, context: Context, prepared: Aside | None) -> None:
         self._entry = entry
         self._answer: Answer | None = None
+        self._why = ""
         self._passage: Passage | None = None
         self._most = desk.door.max_instance_bytes
         self.size_bytes = 0
@@ -53,7 +54,7 @@ class StoreRequest:
             self._attempt(self._finish)
         answer = self._answer or STORED
         if answer.status != SUCCESS:
-            self._entry.refused()
+            self._entry.refused(f"{answer.status:04X}: {self._why or answer.comment}")
         return answer
 
     def close(self) -> None:
@@ -97,7 +98,7 @@ class StoreRequest:
         try:
             step()
         except IntakeError as error:
-            self._answer = answer_to(error)
+            self._answer, self._why = answer_to(error), str(error)
             log.warning(
                 "instance-refused",
                 association=record.id,

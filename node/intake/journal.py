@@ -44,7 +44,7 @@ class Entry:
         self._journal = journal
         self._record = record
         self._told_at = time.monotonic()
-        self._why = ""
+        self._why = self._refusal = ""
         self._lock = threading.Lock()
         journal.tell(record)
 
@@ -67,9 +67,10 @@ class Entry:
                 self._told_at = time.monotonic()
                 self._journal.tell(self._record)
 
-    def refused(self) -> None:
-        """An instance was answered with an error."""
+    def refused(self, why: str = "") -> None:
+        """An instance was answered with an error; why: with which, and what to do. The first one is told."""
         with self._lock:
+            self._refusal = self._refusal or why
             self._record = replace(self._record, refused=self._record.refused + 1)
 
     def remark(self, why: str) -> None:
@@ -82,6 +83,7 @@ class Entry:
             if not self._record.is_open:
                 return
             why = self._why or (ADVICE[Cause.CLOSED] if outcome is AssociationOutcome.ABORTED else "")
+            why = "; ".join(filter(None, (why, self._refused_in_words())))
             self._record = replace(self._record, outcome=outcome, why=why, ended_at=self._journal.now())
             self._journal.tell(self._record)
         log.info(
@@ -92,6 +94,13 @@ class Entry:
             refused=self._record.refused,
             why=why,
         )
+
+    def _refused_in_words(self) -> str:
+        if not self._refusal:
+            return ""
+        if self._record.refused == 1:
+            return f"1 instance was refused, with {self._refusal}"
+        return f"{self._record.refused} instances were refused, the first with {self._refusal}"
 
 
 class Journal:

@@ -160,7 +160,7 @@ class StowRequest:
 
     def _fail(self, error: IntakeError) -> None:
         self._failure = answer_to(error).status
-        self._entry.refused()
+        self._entry.refused(f"{self._failure:04X}: {error}")
         self._close_passage()
         log.warning(
             "instance-refused",

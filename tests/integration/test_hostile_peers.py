@@ -195,6 +195,14 @@ def test_what_breaks_the_protocol_ends_the_association(door: Door, sent: bytes, 
     assert door.files() == []
 
 
+def test_why_an_instance_was_refused_is_told_with_its_association(door: Door, tmp_path: Path) -> None:
+    with association(door) as sender:
+        assert code(sender.send_c_store(part10(tmp_path / "one.dcm", ct()[:-7]))) == 0xC000
+    assert door.ended().why == (
+        "1 instance was refused, with C000: the data set is cut off in (7FE0,0010): send the instance again"
+    )
+
+
 @pytest.mark.parametrize("sent", [command()[:20], command() + ct()[:100]])
 def test_a_release_within_a_message_is_told(door: Door, sent: bytes) -> None:
     """It is granted, but a part of what the sender meant to send is not here."""

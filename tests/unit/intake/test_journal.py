@@ -83,6 +83,17 @@ def test_why_an_association_was_aborted_is_told(tmp_path: Path) -> None:
     }
 
 
+def test_why_instances_were_refused_is_told_beside_how_it_ended(tmp_path: Path) -> None:
+    """The first reason; most often the others are the same."""
+    entry = Journal(tmp_path, Clock()).opened(CALLER, None)
+    entry.refused("C000: cut off")
+    entry.refused("A900: another one")
+    entry.remark("the sender aborted")
+    entry.end(AssociationOutcome.ABORTED)
+
+    assert the_record(tmp_path).why == "the sender aborted; 2 instances were refused, the first with C000: cut off"
+
+
 def test_rejections_are_told_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a minute for one caller, and nobody fills the disk with AE titles."""
     monkeypatch.setattr(journal, "REJECTIONS_TOLD", 3)
