@@ -134,14 +134,18 @@ def deliveries(limit: Limit = 50, as_json: AsJson = False) -> None:
     _list(queries.deliveries(limit), as_json, "no delivery yet", _DELIVERY)
 
 
-def associations(limit: Limit = 50, as_json: AsJson = False) -> None:
+def associations(
+    limit: Limit = 50,
+    troubled: Annotated[bool, typer.Option("--troubled", help="Only those that did not go as they should.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Who called: accepted or not, why, and what to change.
 
-    Example: isocenter associations --limit 20
+    Example: isocenter associations --troubled --limit 20
     """
     from node.cli import queries
 
-    _list(queries.associations(limit), as_json, "nobody has called yet", _ASSOCIATION)
+    _list(queries.associations(limit, troubled=troubled), as_json, "nobody has called yet", _ASSOCIATION)
 
 
 def _list(query: "Query", as_json: bool, empty: str, columns: tuple[str, ...]) -> None:

@@ -66,6 +66,8 @@ def deliveries(limit: int) -> Query:
     return query.order_by(table.c.created_at.desc()).limit(limit)
 
 
-def associations(limit: int) -> Query:
-    """The newest first."""
-    return sa.select(schema.association).order_by(schema.association.c.started_at.desc()).limit(limit)
+def associations(limit: int, *, troubled: bool = False) -> Query:
+    """The newest first. troubled: only those that there is something to say of."""
+    table = schema.association
+    query = sa.select(table).order_by(table.c.started_at.desc()).limit(limit)
+    return query.where(sa.or_(table.c.outcome != "released", table.c.why != "")) if troubled else query

@@ -1,0 +1,32 @@
+"""What the lists on the command line ask the ledger for."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from node.cli import queries
+from node.state import schema
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def test_troubled_associations_are_found_among_many_that_went_well() -> None:
+    """A busy scanner would push the one that was turned away off the list."""
+    engine = sa.create_engine("sqlite://")
+    schema.association.create(engine)
+    ends = [("a1", "released", ""), ("a2", "rejected", "unknown"), ("a3", "released", "1 instance was refused")]
+    ends += [(f"b{number}", "released", "") for number in range(5)]
+    with engine.begin() as connection:
+        for number, (key, outcome, why) in enumerate(ends):
+            at = START + timedelta(minutes=number)
+            connection.execute(
+                schema.association.insert().values(
+                    id=key, calling_ae="CT1", called_ae="ISOCENTER", address="10.0.0.7", started_at=at, ended_at=at,
+                    outcome=outcome, why=why, stored=1, refused=0,
+                )
+            )  # fmt: skip
+        troubled = connection.execute(queries.associations(3, troubled=True)).mappings().all()
+        newest = connection.execute(queries.associations(3)).mappings().all()
+
+    assert [one["id"] for one in troubled] == ["a3", "a2"]
+    assert [one["id"] for one in newest] == ["b4", "b3", "b2"]
