@@ -24,6 +24,9 @@ MAX_PADDING_BYTES = 8
 _HEAD_BYTES = 12
 """The longest head of an element: tag, VR, two reserved bytes, 32 bits of length (PS3.5 section 7.1.2)."""
 _UNDEFINED = 0xFFFFFFFF
+_FIRST: Final = 0x00080000
+"""Groups before it are those of commands, of file meta information and of a DICOMDIR (PS3.5 section 7.1). Of the
+second, whatever begins a data set looks to readers like more of what the node wrote before it."""
 _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data."""
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -108,6 +111,8 @@ class Walk:
         if not size:
             return 0
         self._tag = tag
+        if tag < _FIRST:
+            raise Unreadable(f"{name(tag)} has no place in a data set: correct it in the sender", tag)
         self._is_past_pixels |= tag in _PIXELS
         if length == _UNDEFINED:
             self._enter(implicit)

@@ -168,6 +168,16 @@ def test_an_identity_that_is_said_twice_is_none(tag: int, first: bool) -> None:
     assert refused.value.offending_tag == tag
 
 
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, DEFLATED])
+@pytest.mark.parametrize("tag", [0x00020003, 0x00020010, 0x00020018, 0x00000002])
+def test_what_belongs_before_a_data_set_has_no_place_in_it(syntax: str, tag: int) -> None:
+    """Readers of the file would take it for its file meta information: another instance, syntax or sender."""
+    data_set = element(tag, "UI", "1.2.99", syntax) + ct(syntax=syntax)
+    with pytest.raises(Unreadable, match="has no place in a data set") as refused:
+        read_identity(deflated(data_set) if syntax == DEFLATED else data_set, syntax)
+    assert refused.value.offending_tag == tag
+
+
 @pytest.mark.parametrize("pixels", [FRAGMENTS + sequence_end(), element(0x7FE00010, "OW", bytes(8))])
 def test_an_identity_after_the_pixels_is_none(pixels: bytes) -> None:
     """Elements ascend (PS3.5 section 7.1), and who reads a header stops at the pixels."""
