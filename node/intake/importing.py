@@ -35,19 +35,26 @@ class Imported:
 def import_files(door: Door, path: Path, origin: Origin) -> Iterator[Imported]:
     """Take every instance of a file or folder, one after another; what is not taken is told with the answer that a
     sender would have got. Importing again what is there changes nothing."""
-    closed: list[OSError] = []
-    walked = os.walk(path, onerror=closed.append) if path.is_dir() else [(path.parent, (), [path.name])]
-    for file in sorted(Path(folder) / name for folder, _, names in walked for name in names):
+    files, closed = files_below(path)
+    for file in files:
         try:
-            if file.is_file() or not path.is_dir():
-                import_file(door, file, origin)
-                yield Imported(file, STORED)
+            import_file(door, file, origin)
+            yield Imported(file, STORED)
         except IntakeError as error:
             yield Imported(file, answer_to(error), str(error))
         except OSError as error:  # of the file: what goes wrong with the spool is an IntakeError
             yield _unread(file, error)
     for fault in closed:
         yield _unread(Path(fault.filename), fault)
+
+
+def files_below(path: Path) -> tuple[list[Path], list[OSError]]:
+    """Every file of a folder and of those in it, in order, or the one file; and which folders could not be read."""
+    if not path.is_dir():
+        return [path], []
+    closed: list[OSError] = []
+    found = (Path(folder) / name for folder, _, names in os.walk(path, onerror=closed.append) for name in names)
+    return sorted(one for one in found if one.is_file()), closed
 
 
 def _unread(path: Path, error: OSError) -> Imported:

@@ -121,10 +121,11 @@ class Journal:
         return Entry(self, record)
 
     def rejected(self, caller: Caller, why: str, outcome: AssociationOutcome = AssociationOutcome.REJECTED) -> None:
-        """No association came about. Told once a minute for each caller and reason, and within a bound for all."""
-        log.warning("association-refused", **_names(caller), outcome=outcome.value, why=why)
+        """No association came about. Told once a minute for each caller and reason, and within a bound for all; the
+        log has no more, since a caller that knocks all day would fill the disk with it."""
         if not self._may_tell(Caller(caller.calling_ae, caller.called_ae, caller.address), _NUMBERS.sub("", why)):
             return
+        log.warning("association-refused", **_names(caller), outcome=outcome.value, why=why)
         record = self._record(f"r{secrets.token_hex(5)}", caller, None)
         self.tell(replace(record, outcome=outcome, why=why, ended_at=record.started_at))
 

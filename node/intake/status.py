@@ -21,7 +21,7 @@ COMMENT_LENGTH = 64
 STATUS: dict[type[IntakeError], tuple[int, str]] = {
     SpoolFull: (0xA700, "Out of resources: no room or disk fault; send again later"),
     NodeDraining: (0xA700, "Out of resources: node is being stopped; send again later"),
-    TooLarge: (0xC000, "Larger than this node takes (intake.max_instance_mb)"),
+    TooLarge: (0xC000, "Larger than this node takes, as it came or once inflated"),
     DatasetMismatch: (0xA900, "Data set does not match SOP Class or Instance of the command"),
     Unreadable: (0xC000, "Data set is unreadable, truncated or empty, or a UID is no UID"),
     NotSupported: (0x0122, "SOP class or transfer syntax is not taken"),

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NotFound, Unreadable
-from node.intake.importing import MEDIA_STORAGE_SOP_CLASS_UID, MEDIA_STORAGE_SOP_INSTANCE_UID, TRANSFER_SYNTAX_UID
+from node.intake.importing import (
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    MEDIA_STORAGE_SOP_INSTANCE_UID,
+    TRANSFER_SYNTAX_UID,
+    files_below,
+)
 from node.intake.importing import read_meta as read_identity
 from node.sending.destination import Destination, ObjectOutcome, Parcel, SendOutcome
 from node.sending.parcel import outcome_of
@@ -48,13 +53,15 @@ def find_instances(paths: Sequence[Path]) -> Found:
     for path in paths:
         if not path.exists():
             raise NotFound(f"{path}: no such file or folder")
-        for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
+        files, closed = files_below(path)
+        for file in files:
             try:
                 parcels.append(_parcel(file))
             except Unreadable as error:
                 others.append((file, str(error)))
             except OSError as error:
-                others.append((file, f"it cannot be read: {error.strerror}"))
+                closed.append(error)
+        others += [(Path(one.filename), f"it cannot be read: {one.strerror}") for one in closed]
     if not parcels:
         raise NotFound(f"{', '.join(map(str, paths))}: no DICOM instance was found there ({len(others)} other files)")
     return Found(tuple(parcels), tuple(others))
