@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ai.errors import CardInvalid
 from ai.networks.archive import read_checked
+from ai.networks.scripted import REACHING
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +27,8 @@ MEMBERS = re.compile(
 )
 """Weights and constants as raw bytes, graphs and sizes as JSON; no compiled code, custom class or extra file."""
 TARGETS = re.compile(
-    r"torch\.ops\.aten\.\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|getitem|eq|ne|lt|le|gt|ge|neg)|torch\.sym_\w+"
+    rf"torch\.ops\.aten\.(?!(?:{'|'.join(REACHING)})\.)\w+\.\w+"
+    r"|_operator\.(add|sub|mul|floordiv|mod|getitem|eq|ne|lt|le|gt|ge|neg)|torch\.sym_\w+"
 )
 # fmt: off
 WORDS = frozenset({

@@ -10,10 +10,19 @@ from ai.networks.archive import read_checked
 if TYPE_CHECKING:
     from torch import nn
 
-NAMESPACES = frozenset({"prim", "quantized", "aten"})
+NAMESPACES = ("prim", "quantized", "aten")
 """Operations outside torch itself are called as ops.NAMESPACE.name."""
-_OPS = re.compile(r"\bops\.(\w+)\.")
-_FILES = re.compile(r"\btorch\.(from_file|save|load|_load\w*)\b|\bprim\.PythonOp\b")
+REACHING = ("from_file", "save")
+"""Operations of torch itself that read or write a file they are given by name."""
+
+# Torch reads a name with blanks around its dots, under another name, or as the text of a getattr: judged are words.
+_TEXT = re.compile(r"""(?P<long>\"{3}|'{3})|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
+_PLAIN = re.compile(r"""["']\w+["']""")
+_FILES = re.compile(rf"\b(?:{'|'.join(REACHING)}|rpc_\w+|PythonOp)\b")
+_OURS = re.compile(rf"""\bops(?:\.(?:{"|".join(NAMESPACES)})\.\w| [:=] )|\(ops\)\.\w+\(|getattr\(ops, "\d+"\)""")
+"""Operations that may be called, and a network's own module that is called ops."""
+_OPS = re.compile(r"(?<![\w.])ops\b[\w.]*")
+_GETATTR = re.compile(r"""\bgetattr\b(?!\([\w.]+, "\w+"\))""")
 
 
 def open_scripted(content: bytes, name: str) -> "nn.Module":
@@ -28,7 +37,7 @@ def open_scripted(content: bytes, name: str) -> "nn.Module":
     try:
         archive, files = read_checked(content, name)
         for member, code in files.items():
-            if member.endswith(".py"):
+            if member.lower().endswith(".py"):  # torch finds files in whatever case
                 _check(code.decode("utf-8"), f"{name}: {member}")
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -41,11 +50,19 @@ def open_scripted(content: bytes, name: str) -> "nn.Module":
 
 
 def _check(code: str, where: str) -> None:
-    files = _FILES.search(code)
+    shown = _TEXT.sub(_without_text, code)
+    files = _FILES.search(shown)
     if files:
-        raise CardInvalid(f"{where}: calls {files.group(0)}, which reaches beyond tensors; it is not opened")
-    strange = set(_OPS.findall(code)) - NAMESPACES
+        raise CardInvalid(f"{where}: calls {files.group()}, which reaches beyond tensors; it is not opened")
+    strange = _OPS.search(_OURS.sub("", shown))
     if strange:
-        raise CardInvalid(
-            f"{where}: calls operations of {min(strange)!r}, which are not part of torch; it is not opened"
-        )
+        raise CardInvalid(f"{where}: calls {strange.group()!r}, which is not part of torch; it is not opened")
+    if "..." in shown or _GETATTR.search(shown):
+        raise CardInvalid(f"{where}: is not written as torch writes it, and may hide what it calls; it is not opened")
+
+
+def _without_text(found: "re.Match[str]") -> str:
+    """What is judged of a text in the code: a plain word, which a getattr may name, and no other."""
+    if found["long"]:
+        return "..."
+    return found.group() if _PLAIN.fullmatch(found.group()) else '""'

@@ -144,6 +144,74 @@ def test_torchscript_that_reads_files_is_refused() -> None:
         open_scripted(made.getvalue(), "a.ts")
 
 
+FILE = '"/etc/hostname"'
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"y = ops.aten.from_file({FILE}, False, 1)",
+        f"y = torch . from_file({FILE}, False, 1)",
+        f"t = torch; y = t.from_file({FILE}, False, 1)",
+        f"o = ops; y = o.aten.from_file({FILE}, False, 1)",
+        f'y = getattr(torch, "from_file")({FILE}, False, 1)',
+        f'y = getattr(torch, "from_" "file")({FILE}, False, 1)',
+        f'y = getattr(torch, "from\\137file")({FILE}, False, 1)',
+        f"y = (torch.\\\n  from_file)({FILE}, False, 1)",
+        f'# """\n    y = torch.from_file({FILE}, False, 1)  # """',
+        'ops.aten.save(x, "/nowhere/here")',
+        'ops.image.read_file("/etc/hostname")',
+    ],
+)
+def test_torchscript_that_reaches_files_is_refused_however_it_is_written(call: str) -> None:
+    calls = "".join(f"{line}\n    " for line in call.split("; "))
+
+    def rewritten(name: str, content: bytes) -> bytes:
+        return content.replace(b"return ", calls.encode() + b"return ", 1) if name.endswith(".py") else content
+
+    with pytest.raises(CardInvalid, match="is not opened"):
+        open_scripted(changed(scripted(torch.nn.ReLU()), rewritten), "a.ts")
+
+
+def test_torchscript_is_judged_whatever_the_case_of_its_files_names() -> None:
+    content, made = scripted(torch.nn.ReLU()), io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            reading = b'y = torch.from_file("/etc/hostname", False, 1)\n    return '
+            new.writestr(name.replace(".py", ".PY"), old.read(name).replace(b"return ", reading))
+
+    with pytest.raises(CardInvalid, match="from_file"):
+        open_scripted(made.getvalue(), "a.ts")
+
+
+class Words(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops = torch.nn.Sequential(torch.nn.ReLU())
+
+    def forward(self, x: torch.Tensor, mode: str = "it's") -> torch.Tensor:
+        if mode == "\n":
+            raise ValueError('cannot save "x": torch.save is no "operation"')
+        return torch.as_tensor(self.ops(x))
+
+
+def test_torchscript_may_say_in_words_what_it_does_not_do() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = io.BytesIO()
+        torch.jit.save(torch.jit.script(Words()), made)
+
+    assert torch.equal(open_scripted(made.getvalue(), "a.ts")(torch.ones(2)), torch.ones(2))
+
+
+def test_an_export_that_reads_files_is_refused() -> None:
+    def reading(_name: str, content: bytes) -> bytes:
+        return content.replace(b"torch.ops.aten.relu.default", b"torch.ops.aten.from_file.default")
+
+    with pytest.raises(CardInvalid, match="from_file"):
+        open_exported(changed(exported(torch.nn.ReLU()), reading), "a.pt2")
+
+
 def test_an_export_with_compiled_code_is_refused() -> None:
     content = changed(exported(network()), same, ("data/aotinductor/model/code.so", b"\x7fELF"))
 
