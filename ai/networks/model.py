@@ -127,7 +127,7 @@ def _said(
     if explanation is None or answer.values.shape != (len(network.channels),):  # which becomes no finding
         return Said(prepared, answer.values, answer.spread)
     placed = prepared.placed[prepared.reference]
-    maps = explained(running, image, placed.spacing_mm, explanation, network.channels)
+    maps = explained(running, image, placed, explanation, network.channels)
     return Said(prepared, answer.values, answer.spread, maps)
 
 

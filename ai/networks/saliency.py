@@ -10,6 +10,7 @@ from ai.errors import CardInvalid, ModelFailed
 from ai.networks.explaining import By, Explanation
 from ai.networks.running import RunningNetwork
 from ai.preparation.images import Spacing, Values
+from ai.preparation.placed import Placed
 
 if TYPE_CHECKING:
     import torch
@@ -25,14 +26,17 @@ Place = tuple[slice, slice, slice]
 def explained(
     running: RunningNetwork,
     image: "torch.Tensor",
-    spacing_mm: Spacing,
+    placed: Placed,
     explanation: Explanation,
     channels: Sequence[str],
 ) -> tuple[tuple[str, Values], ...]:
-    """Maps by their keys, float32 (slices, rows, columns), on the grid of the image: (channels, …), as the network."""
+    """Maps by their keys, float32 (slices, rows, columns), on the grid of the image: (channels, …), as the network.
+
+    placed: the image before it was the network's. Raises ModelRefused where boxes in mm have no size in it.
+    """
     numbers = [channels.index(key) for key, _ in explanation.maps]
     if explanation.by is By.OCCLUSION:
-        found = falls_where_hidden(running, image, spacing_mm, explanation)[numbers]
+        found = falls_where_hidden(running, image, placed.spacing_mm, explanation)[numbers]
     else:
         found = np.stack([running.with_gradients(image, explanation.layer, one, activation_map) for one in numbers])
     return tuple((name, one) for (_, name), one in zip(explanation.maps, found, strict=True))

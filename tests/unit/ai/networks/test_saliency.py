@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from ai.contract import Predict
 from ai.device import Device
-from ai.errors import CardInvalid, ModelFailed
+from ai.errors import CardInvalid, ModelFailed, ModelRefused
 from ai.findings import Findings
 from ai.networks.architectures import build
 from ai.networks.model import NetworkModel
@@ -99,18 +99,20 @@ def densenet_of_brightness() -> bytes:
     return safetensors.torch.save(state)
 
 
-def grad_cam(folder: Path, layer: str, threshold: float = 0.5) -> Path:
+def grad_cam(folder: Path, layer: str, threshold: float = 0.5, chains: str = RESAMPLED) -> Path:
     parameters = "".join(f"{key} = {value}\n" for key, value in DENSENET.items())
     lines = 'kind = "safetensors"\narchitecture = "densenet"\nfinds = "classifications"\nactivation = "sigmoid"\n'
     lines += f'{TABLE}by = "grad-cam"\nlayer = "{layer}"\n[network.parameters]\n{parameters}'
     findings = FINDINGS.format(threshold=threshold, **CAM)
-    return write_model(folder, densenet_of_brightness(), lines, findings=findings, chains=RESAMPLED)
+    return write_model(folder, densenet_of_brightness(), lines, findings=findings, chains=chains)
 
 
-def occlusion(folder: Path, network: torch.nn.Module, explain: str = OCCLUSION, **findings: str) -> Path:
+def occlusion(
+    folder: Path, network: torch.nn.Module, explain: str = OCCLUSION, chains: str = RESAMPLED, **findings: str
+) -> Path:
     lines = f'kind = "torchscript"\nfinds = "classifications"\n{explain}'
     described = FINDINGS.format(**{"threshold": "0.5", **SALIENCY, **findings})
-    return write_model(folder, scripted(network), lines, findings=described, chains=RESAMPLED)
+    return write_model(folder, scripted(network), lines, findings=described, chains=chains)
 
 
 def predicted(folder: Path, inputs: Inputs) -> Findings:
@@ -172,6 +174,18 @@ def test_activations_that_speak_for_the_answer_lie_where_it_comes_from(tmp_path:
     assert 0.5 < values.max() <= 1
     assert values.min() >= 0
     assert centroid(values) == pytest.approx(CENTRE, abs=2.0)
+
+
+def test_activations_need_no_millimetres_and_boxes_do(tmp_path: Path) -> None:
+    """Radiographs often have no calibration."""
+    array = spotted().reference_volume.array
+    uncalibrated = Inputs({"image": Volume(array, None, None)}, "image")
+
+    found = predicted(grad_cam(tmp_path / "cam", "features", chains=""), uncalibrated)
+
+    assert centroid(found.maps[0].values) == pytest.approx(CENTRE, abs=4.0)
+    with pytest.raises(ModelRefused, match="no calibration"):
+        predicted(occlusion(tmp_path / "boxes", Brightness(), chains=""), uncalibrated)
 
 
 def test_what_speaks_for_nothing_is_zero(tmp_path: Path) -> None:
