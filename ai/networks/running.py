@@ -97,7 +97,7 @@ class RunningNetwork:
                 said = compute(device, batch)
             except (RuntimeError, MemoryError, torch.jit.Error) as error:
                 if not is_want_of_memory(error):
-                    raise ModelFailed(f"the network failed: {_first_line(error)}") from error
+                    raise ModelFailed(f"the network failed: {_reason(error)}") from error
             else:
                 if device == self._device:
                     self._batch = batch
@@ -294,5 +294,7 @@ def _give_back(device: Device) -> None:
         torch.cuda.empty_cache()
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _reason(error: BaseException) -> str:
+    """The line that says why: the first, or of TorchScript the last, after a traceback of its own."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]
