@@ -121,6 +121,13 @@ class Bundle:
     def _segments(self, found: Values) -> tuple[Segment, ...]:
         """found: (1, slices, rows, columns) labels, or (channels, slices, rows, columns) masks."""
         count = len(self._card.segments)
+        highest = count if len(found) == 1 else 1
+        if not np.array_equal(found, np.rint(found).clip(0, highest)):
+            raise ModelFailed(
+                f"the bundle gave values from {found.min():g} to {found.max():g}, and not whole numbers from 0 to "
+                f"{highest}: its postprocessing must end by deciding (AsDiscreted), and the card must declare a "
+                "[[segment]] for each label"
+            )
         if len(found) == 1:
             masks = [found[0] == number for number in range(1, count + 1)]
         elif len(found) == count:

@@ -19,6 +19,7 @@ from ai.networks.expressions import TARGETS, beyond
 from ai.networks.model import NetworkModel
 from ai.volume import Inputs, Volume
 from tests.makers.bundles import configuration, network, write_bundle
+from tests.makers.networks import SEGMENT
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")
 SHAPE, SPACING = (14, 40, 36), (5.0, 1.5, 1.5)
@@ -211,6 +212,28 @@ def test_a_result_on_another_grid_is_no_result(tmp_path: Path) -> None:
 
     with pytest.raises(ModelFailed, match="must invert its preprocessing"):
         predicted(write_bundle(tmp_path / "spleen", content))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_was_not_decided_is_no_result(tmp_path: Path, channels: int) -> None:
+    """Of probabilities, none is label 1, which would read as a negative, and all are above 0."""
+    content = configuration()
+    content["network_def"]["out_channels"] = channels
+    content["postprocessing"]["transforms"].pop(2)
+    content["postprocessing"]["transforms"][0] = {"_target_": "Activationsd", "keys": "pred", "sigmoid": True}
+    findings = SEGMENT if channels == 1 else SEGMENT + SEGMENT.replace('key = "bright"', 'key = "dark"')
+    folder = write_bundle(tmp_path / "m", content, findings=findings, definition=content["network_def"])
+
+    with pytest.raises(ModelFailed, match="AsDiscreted"):
+        predicted(folder)
+
+
+def test_a_label_without_a_segment_is_no_result(tmp_path: Path) -> None:
+    content = configuration()
+    content["network_def"]["out_channels"] = 3
+
+    with pytest.raises(ModelFailed, match="for each label"):
+        predicted(write_bundle(tmp_path / "m", content, definition=content["network_def"]))
 
 
 def test_every_target_of_the_table_is_monais() -> None:
