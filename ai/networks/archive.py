@@ -4,7 +4,9 @@ import io
 import shutil
 import stat
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ai.errors import CardInvalid
@@ -13,18 +15,25 @@ MOST_MEMBERS = 10_000
 MOST_BYTES = 16 << 30
 BOMB_RATIO = 200
 """Weights hardly shrink; text shrinks tenfold. What unfolds further than this is made to fill a disk."""
+LONGEST_NAME = 255
+"""Bytes of one part of a path, on every file system in use."""
 SMALL_BYTES = 1 << 20
 """Members below this may unfold as they like: a file of zeros is no attack."""
 
 
 def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
-    """The files of an archive. Raises CardInvalid for names that leave the folder, links, doubles and bombs."""
+    """The files of an archive. Raises CardInvalid for names that leave the folder or no file can have, links, doubles,
+    bombs and what is not packed as zip archives are.
+    """
     members = [one for one in archive.infolist() if not one.is_dir()]
     if len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > MOST_BYTES:
         raise CardInvalid(f"{name}: unfolds to more than {MOST_MEMBERS} files or {MOST_BYTES >> 30} GiB")
     seen: set[str] = set()
+    folders = {outer.as_posix().casefold() for one in members for outer in PurePosixPath(one.filename).parents}
     for one in members:
         path = PurePosixPath(one.filename)
+        if not path.parts or max(len(part.encode()) for part in path.parts) > LONGEST_NAME:
+            raise CardInvalid(f"{name}: holds {one.filename!r}, which no file can be called")
         if path.is_absolute() or ".." in path.parts or "\\" in one.filename or ":" in path.parts[0]:
             raise CardInvalid(f"{name}: holds {one.filename!r}, a name that leads out of its folder")
         kind = stat.S_IFMT(one.external_attr >> 16)
@@ -32,9 +41,11 @@ def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo
             raise CardInvalid(f"{name}: {one.filename!r} is a link or a device, not a file")
         if one.flag_bits & 0x1:
             raise CardInvalid(f"{name}: {one.filename!r} is encrypted")
+        if one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise CardInvalid(f"{name}: {one.filename!r} is packed in a way other than deflate; pack it anew")
         if one.file_size > max(SMALL_BYTES, one.compress_size * BOMB_RATIO):
             raise CardInvalid(f"{name}: {one.filename!r} unfolds more than {BOMB_RATIO} times")
-        if path.as_posix().casefold() in seen:
+        if path.as_posix().casefold() in seen or path.as_posix().casefold() in folders:
             raise CardInvalid(f"{name}: holds {one.filename!r} twice")
         seen.add(path.as_posix().casefold())
     return members
@@ -46,7 +57,11 @@ def read_checked(content: bytes, name: str) -> tuple[io.BytesIO, dict[str, bytes
     Whoever opens it next reads what was judged: two readers of one archive can be made to see different files in it.
     """
     clean, files = io.BytesIO(), {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(clean, "w", zipfile.ZIP_STORED) as copy:
+    with (
+        _whole(name),
+        zipfile.ZipFile(io.BytesIO(content)) as archive,
+        zipfile.ZipFile(clean, "w", zipfile.ZIP_STORED) as copy,
+    ):
         for one in checked_members(archive, name):
             files[one.filename] = archive.read(one)
             copy.writestr(one.filename, files[one.filename])
@@ -56,15 +71,21 @@ def read_checked(content: bytes, name: str) -> tuple[io.BytesIO, dict[str, bytes
 
 def unpack(source: Path, folder: Path) -> None:
     """Unpack a zip archive into an empty folder. Raises CardInvalid as checked_members does."""
+    with _whole(source.name), zipfile.ZipFile(source) as archive:
+        for one in checked_members(archive, source.name):
+            target = folder / one.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(one) as content, target.open("xb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+
+
+@contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """Raises CardInvalid where an archive that is read inside is cut off or damaged."""
     try:
-        with zipfile.ZipFile(source) as archive:
-            for one in checked_members(archive, source.name):
-                target = folder / one.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(one) as content, target.open("xb") as file:
-                    shutil.copyfileobj(content, file, 1 << 20)
-    except zipfile.BadZipFile as error:
-        raise CardInvalid(f"{source.name}: is not a whole zip archive: {error}") from error
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise CardInvalid(f"{name}: is not a whole zip archive: {error}") from error
 
 
 def copy_folder(source: Path, folder: Path) -> None:

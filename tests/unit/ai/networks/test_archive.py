@@ -75,6 +75,26 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
         unpack(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", [".", "x" * 256, "a/b"])
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path, name: str) -> None:
+    """The last one is a file in what is a file itself."""
+    with pytest.raises(CardInvalid, match=r"no file can be called|twice"):
+        unpack(zipped(tmp_path / "a.zip", ("a", b"1"), (name, b"2")), tmp_path / "out")
+
+
+def test_what_is_packed_otherwise_or_damaged_is_refused(tmp_path: Path) -> None:
+    content = bytearray(zipped(tmp_path / "a.zip", ("a", bytes(range(256)) * 20)).read_bytes())
+    content[40:60] = b"\xff" * 20
+    (tmp_path / "a.zip").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_LZMA) as other:
+        other.writestr("a", b"1")
+
+    with pytest.raises(CardInvalid, match="not a whole zip"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    with pytest.raises(CardInvalid, match="other than deflate"):
+        unpack(tmp_path / "b.zip", tmp_path / "out")
+
+
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\3\4 not really")
 
