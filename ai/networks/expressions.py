@@ -111,4 +111,7 @@ def _is_harmless(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         called = isinstance(node.func, ast.Name) and node.func.id in CALLS and not node.keywords
         return called and all(_is_harmless(one) for one in node.args)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+        # MONAI puts text with quotes in place of a reference, which would end the string: what follows would be code.
+        return not any(word in str(node.value) for word in ("@", "_reference"))
     return isinstance(node, NODES) and all(_is_harmless(one) for one in ast.iter_child_nodes(node))

@@ -161,6 +161,17 @@ def test_hostile_expressions_are_refused_unevaluated(tmp_path: Path, place: str,
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("quote", ["'", "b'"])
+def test_a_reference_in_a_text_cannot_end_it(tmp_path: Path, quote: str) -> None:
+    """MONAI writes __local_refs['f'] in its place: that ends the text, and begins another, of which it makes code."""
+    evil = f"""$len({quote}@f {{__import__("pathlib").Path("{tmp_path / "ran"}").touch()}} @f')"""
+    content = hide(lambda all_: all_["preprocessing"]["transforms"][4].update(b_min=evil))
+
+    with pytest.raises(CardInvalid, match="is not allowed"):
+        predicted(write_bundle(tmp_path / "evil", {**content, "f": 1}))
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "subprocess.run", "builtins.eval", "monai.bundle.run", "torch.load", "Lambdad", "$eval", 7]
 )
