@@ -75,10 +75,13 @@ def _check_graph(graph: Any, name: str) -> None:
     for node in graph.node:
         if node.domain not in DOMAINS:
             raise CardInvalid(f"{name}: calls {node.domain}.{node.op_type}, no operation of ONNX; it is not opened")
-    sparse = [tensor for one in graph.sparse_initializer for tensor in (one.values, one.indices)]
-    constants = [one.t for node in graph.node for one in node.attribute if one.HasField("t")]
-    several = [tensor for node in graph.node for one in node.attribute for tensor in one.tensors]
-    for tensor in (*graph.initializer, *sparse, *constants, *several):
+    attributes = [one for node in graph.node for one in node.attribute]
+    sparse = [*graph.sparse_initializer]
+    for one in attributes:
+        sparse += [one.sparse_tensor, *one.sparse_tensors]
+    parts = [tensor for one in sparse for tensor in (one.values, one.indices)]
+    dense = [tensor for one in attributes for tensor in (one.t, *one.tensors)]
+    for tensor in (*graph.initializer, *parts, *dense):
         if tensor.external_data or tensor.data_location != 0:
             raise CardInvalid(
                 f"{name}: keeps the tensor {tensor.name!r} in another file, which its digest does not cover. Save it "

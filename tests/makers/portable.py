@@ -55,6 +55,14 @@ def _external_constant() -> onnx.ModelProto:
     return model([constant, helper.make_node("Add", ["image", "zero"], ["said"])])
 
 
+def _external_sparse() -> onnx.ModelProto:
+    where = numpy_helper.from_array(np.zeros(1, np.int64), "where")
+    constant = helper.make_node(
+        "Constant", [], ["zero"], sparse_value=helper.make_sparse_tensor(_outside(), where, [1])
+    )
+    return model([constant, helper.make_node("Add", ["image", "zero"], ["said"])])
+
+
 def _external_within() -> onnx.ModelProto:
     inner = helper.make_graph(
         [helper.make_node("Constant", [], ["inner"], value=_outside())],
@@ -84,6 +92,7 @@ def _functions() -> onnx.ModelProto:
 HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "external": (_external, "in another file"),
     "external-constant": (_external_constant, "in another file"),
+    "external-sparse": (_external_sparse, "in another file"),
     "external-within": (_external_within, "in another file"),
     "custom": (_custom, "operations of 'com.evil'"),
     "custom-undeclared": (_custom_undeclared, r"calls com\.evil\.Evil"),
