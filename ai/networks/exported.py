@@ -37,6 +37,8 @@ WORDS = frozenset({
 })
 # fmt: on
 """What an expression of sizes may consist of, beside symbols (s0, u3), names of inputs in quotes, and numbers."""
+SPECS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
+"""What a network may take and give its tensors in; torch imports what others name."""
 TEXT = re.compile(r"'\w+'")
 WORD = re.compile(r"[A-Za-z_]\w*")
 SYMBOL = re.compile(r"[su]\d+")
@@ -52,7 +54,15 @@ def open_exported(content: bytes, name: str) -> "nn.Module":
         network: nn.Module = torch.export.load(archive).module()
     except CardInvalid:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, AssertionError, TypeError) as error:
+    except (
+        zipfile.BadZipFile,
+        LookupError,
+        ValueError,
+        RuntimeError,
+        AssertionError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise CardInvalid(f"{name}: is no archive that this torch can open: {error}") from error
     return network
 
@@ -99,9 +109,22 @@ def _fault(key: str, value: object) -> str | None:
         case "guards_code":
             lines = value if isinstance(value, list) else [value]
             return next(filter(None, map(_expression_fault, lines)), None)
+        case "in_spec" | "out_spec":
+            return _spec_fault(value)
         case "as_custom_obj" | "as_operator" | "as_graph":
             return f"holds a {key}, which is not opened"
     return None
+
+
+def _spec_fault(value: object) -> str | None:
+    try:
+        kinds = [inner for key, inner in _pairs(json.loads(str(value))) if key == "type"]
+    except ValueError:
+        return f"takes or gives {value!r}"
+    strange = [one for one in kinds if one not in SPECS]
+    return (
+        f"takes or gives a {strange[0]!r}; export it with tensors, tuples, lists and dicts alone" if strange else None
+    )
 
 
 def _expression_fault(value: object) -> str | None:

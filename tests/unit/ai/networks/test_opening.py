@@ -257,6 +257,24 @@ def test_an_export_with_a_hostile_expression_is_refused(expression: str) -> None
         open_exported(changed(exported(network()), with_expression), "a.pt2")
 
 
+def test_an_export_that_has_a_module_imported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "evil_on_import.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    context = {"default_factory_module": "evil_on_import", "default_factory_name": "int", "dict_context": []}
+    spec = json.dumps([1, {"type": "collections.defaultdict", "context": context, "children_spec": []}])
+
+    def with_spec(name: str, content: bytes) -> bytes:
+        if "/models/" not in name:
+            return content
+        program = json.loads(content)
+        program["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = spec
+        return json.dumps(program).encode()
+
+    with pytest.raises(CardInvalid, match="defaultdict"):
+        open_exported(changed(exported(network()), with_spec), "a.pt2")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_export_that_calls_other_functions_is_refused() -> None:
     def calling(name: str, content: bytes) -> bytes:
         return content.replace(b"torch.ops.aten.prelu.default", b"torch.hub.load") if "/models/" in name else content
