@@ -74,7 +74,7 @@ def run_model(
         return _ended(report, out, "refused", refused.reason, str(refused))
     except ModelRefused as refused:
         return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, str(refused))
-    except OutOfMemory as failed:
+    except (OutOfMemory, MemoryError) as failed:
         return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, str(failed))
     except ModelFailed as failed:
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
