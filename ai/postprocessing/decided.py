@@ -12,6 +12,9 @@ from ai.preparation.images import Array, Spacing
 
 Labels = npt.NDArray[np.uint8]
 
+ROUNDING = 1e-3
+"""Beyond 0 and 1, sums of half precision are still probabilities."""
+
 
 @dataclass(frozen=True)
 class Decided:
@@ -80,6 +83,12 @@ def reaching(scores: Array, at_least: float, spacing_mm: Spacing | None) -> Deci
     """Label n where channel n - 1 reaches a score, each for itself."""
     if len(scores) > 255:
         raise ModelFailed(f"at most 255 regions may overlap; the model gave {len(scores)}")
+    low, high = float(scores.min()), float(scores.max())
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise ModelFailed(
+            f"`threshold` decides from probabilities, and the model gave {low:g} to {high:g}: set the activation that "
+            "makes them, or a threshold would find less than there is"
+        )
     numbers = np.arange(1, len(scores) + 1, dtype=np.uint8)
     labels = np.where(scores >= at_least, numbers[:, None, None, None], np.uint8(0))
     return Decided(labels, labels, scores, at_least, spacing_mm, np.arange(len(scores) + 1, dtype=np.uint8))

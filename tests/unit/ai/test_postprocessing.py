@@ -153,6 +153,16 @@ def test_thresholded_regions_may_overlap_and_are_cleaned_each_for_itself() -> No
     assert np.array_equal(merged, [SPECKLED.astype(np.uint8)])
 
 
+@pytest.mark.parametrize("factor", [-4.0, 4.0])
+def test_a_threshold_of_what_is_no_probability_decides_nothing(factor: float) -> None:
+    """Of scores before their activation, 0.5 finds less, or nothing: that would read as a negative."""
+    ready = prepared()
+    scores = np.full((1, *ready.reference_volume.array.shape), factor, np.float32)
+
+    with pytest.raises(ModelFailed, match="set the activation"):
+        finish(ready, scores, chain({"step": "threshold"}))
+
+
 def test_labels_are_the_cards_segments_in_their_order(tmp_path: Path) -> None:
     file = tmp_path / "card.toml"
     file.write_text(CARD + SEGMENT.format("first") + SEGMENT.format("second") + '[[finish]]\nstep = "argmax"\n')
