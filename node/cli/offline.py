@@ -17,6 +17,7 @@ from node.errors import ConfigurationInvalid, NotFound
 if TYPE_CHECKING:
     from ai.contract import Model
     from node.jobs.folder import Folder
+    from node.jobs.offline import Report
 
 route = typer.Typer(help="Routes: which study goes to which model.", no_args_is_help=True)
 models = typer.Typer(help="Models that are installed.", no_args_is_help=True)
@@ -51,9 +52,17 @@ def run(
     console = Console(stderr=True)
     out.mkdir(parents=True, exist_ok=True)
     with console.status("") as shown:
-        outcome = run_model(found, folder, chosen, out, here.now(), say=lambda stage: shown.update(f"{stage} …"))
+        outcome = run_model(
+            found,
+            folder,
+            chosen,
+            out,
+            here.now(),
+            say=lambda stage: shown.update(f"{stage} …"),
+            too_late=_tell,
+        )
     if outcome.report.outcome != "done":
-        print(f"{outcome.report.outcome}: {outcome.report.reason_code}: {outcome.report.reason}")
+        _tell(outcome.report)
         raise typer.Exit(3 if outcome.report.outcome == "refused" else 1)
     rows = [{**vars(row), "unit": UNIT_WORDS.get(row.unit, row.unit)} for row in outcome.rows]
     here.show(rows, as_json=False, empty="nothing was measured", columns=("segment", "name", "value", "unit"))
@@ -61,6 +70,11 @@ def run(
         print(line)
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.report.stages.items())
     print(f"\nResults are in {out} ({stages}). Not for diagnostic use.")
+
+
+def _tell(report: "Report") -> None:
+    """Why there are no results."""
+    print(f"{report.outcome}: {report.reason_code}: {report.reason}", flush=True)
 
 
 def chosen_stacks(model: "Model", path: Path) -> "tuple[Folder, Mapping[str, Stack]]":

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from node.jobs.folder import Folder
 from node.jobs.inference import Inference
 from node.jobs.inputs import judged, read_inputs
 from node.jobs.quality import remarks
+from node.jobs.watchdog import Watchdog
 from node.results.encode import MeasurementRow, RunIdentity, draw_overlay, encode, measurement_rows
 from node.state.digests import digests_of
 from node.state.part10 import opened
@@ -61,15 +63,22 @@ def run_model(
     started_at: datetime,
     *,
     say: Callable[[str], None] = lambda _stage: None,
+    too_late: Callable[[Report], None] = lambda _report: None,
 ) -> Outcome:
     """Run the model on the chosen stacks and write the result objects into `out`, which exists and is empty.
 
-    A refusal or failure writes report.json alone. Raises nothing for these: the outcome says so.
+    A refusal or failure writes report.json alone. Raises nothing for these: the outcome says so. A model that takes
+    longer than its card allows ends the process, with exit code 1, after the report was written and `too_late` called.
     """
     card = model.card
     report = Report(model=f"{card.name} {card.version}", series_uid=chosen[card.reference].series_uid)
+
+    def end(timeout_s: float) -> None:
+        late = f"the model took longer than the {timeout_s:.0f} s that its card allows"
+        too_late(_ended(report, out, "failed", ReasonCode.TIMEOUT, late).report)
+
     try:
-        inputs, grid, findings = _predict(model, folder, chosen, report, say)
+        inputs, grid, findings = _predict(model, folder, chosen, report, say, end)
     except Refused as refused:
         return _ended(report, out, "refused", refused.reason, str(refused))
     except ModelRefused as refused:
@@ -78,6 +87,8 @@ def run_model(
         return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, str(failed))
     except ModelFailed as failed:
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
+    except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner: models raise whatever they like
+        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, f"{type(failed).__name__}: {_where(failed)}")
     with _timed(report, "encode", say):
         _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
         rows = tuple(measurement_rows(findings, card))
@@ -88,7 +99,12 @@ def run_model(
 
 
 def _predict(
-    model: Model, folder: Folder, chosen: Mapping[str, Stack], report: Report, say: Callable[[str], None]
+    model: Model,
+    folder: Folder,
+    chosen: Mapping[str, Stack],
+    report: Report,
+    say: Callable[[str], None],
+    too_late: Callable[[float], None],
 ) -> tuple[Inputs, SourceGrid, Findings]:
     with _timed(report, "prepare", say):
         siblings = {
@@ -98,7 +114,7 @@ def _predict(
         report.quality = {name: one.scores for name, one in judged(inputs, model.card).items()}
     with _timed(report, "infer", say):
         inference = Inference({model.card.name: model}, Device(threads=os.cpu_count() or 1))
-        with closing(inference):
+        with closing(inference), Watchdog(model.card.timeout_s, too_late, exit_code=1):
             findings = inference.predict(model.card.name, inputs)
     findings = replace(findings, summary=(*remarks(report.quality), *findings.summary))
     return inputs, grid, findings
@@ -138,6 +154,12 @@ def _ended(report: Report, out: Path, outcome: str, reason: ReasonCode, message:
     report.outcome, report.reason_code, report.reason = outcome, reason.value, message
     report.write(out)
     return Outcome(report)
+
+
+def _where(error: Exception) -> str:
+    """What an error says, and where it was raised: whoever wrote the model looks there first."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{error} ({Path(last.filename).name}, line {last.lineno})"
 
 
 @contextmanager

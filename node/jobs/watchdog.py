@@ -10,10 +10,10 @@ EXIT_CODE = 70
 
 
 class Watchdog:
-    """Runs `record` and ends the process unless the block is left within `timeout_s`."""
+    """Runs `record` and ends the process with `exit_code` unless the block is left within `timeout_s`."""
 
-    def __init__(self, timeout_s: float, record: Callable[[float], None]) -> None:
-        self._timer = threading.Timer(timeout_s, self._bite, (timeout_s, record))
+    def __init__(self, timeout_s: float, record: Callable[[float], None], exit_code: int = EXIT_CODE) -> None:
+        self._timer = threading.Timer(timeout_s, self._bite, (timeout_s, record, exit_code))
         self._timer.daemon = True
 
     def __enter__(self) -> None:
@@ -25,8 +25,8 @@ class Watchdog:
         self._timer.cancel()
 
     @staticmethod
-    def _bite(timeout_s: float, record: Callable[[float], None]) -> None:
+    def _bite(timeout_s: float, record: Callable[[float], None], exit_code: int) -> None:
         try:
             record(timeout_s)
         finally:
-            os._exit(EXIT_CODE)
+            os._exit(exit_code)

@@ -1,0 +1,65 @@
+"""`isocenter run` ends with a report of what happened, whatever a model does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.makers.installed import installed_model
+from tests.makers.series import ct_series
+
+MODEL = """
+import time
+from contextlib import contextmanager
+from pathlib import Path
+import numpy as np
+from ai.card import read_card
+
+class Strange:
+    def __init__(self):
+        self.card = read_card(Path(__file__).parent / "card.toml")
+
+    @contextmanager
+    def open(self, device):
+        yield self.predict
+
+    def predict(self, inputs):
+        {does}
+
+MODEL = Strange()
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "reason", "words"),
+    [
+        ("time.sleep(600)", "timeout", "longer than the 2 s that its card allows"),
+        ("return np.ones((1 << 15, 1 << 15, 1 << 15))", "out-of-memory", "allocate"),
+        ("raise ValueError('no such layer')", "model-failed", "ValueError: no such layer (strange.py, line 17)"),
+    ],
+)
+def test_a_model_that_does_not_come_to_an_end_is_reported(tmp_path: Path, does: str, reason: str, words: str) -> None:
+    ct_series(tmp_path / "study", slices=12)
+    with installed_model(tmp_path / "installed", "strange", MODEL.format(does=does)) as installed:
+        card = installed / "card.toml"
+        card.write_text(card.read_text().replace("timeout_s = 60", "timeout_s = 2"))
+        command = [
+            sys.executable,
+            "-m",
+            "node",
+            "run",
+            "strange",
+            str(tmp_path / "study"),
+            "--out",
+            str(tmp_path / "out"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert done.returncode == 1, done.stderr
+    assert (report["outcome"], report["reason_code"]) == ("failed", reason)
+    assert words in report["reason"]
+    assert f"failed: {reason}: " in done.stdout
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["report.json"]
