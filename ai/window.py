@@ -18,7 +18,8 @@ LEAST_WEIGHT = 1e-3
 
 @dataclass(frozen=True)
 class Window:
-    """How a volume is cut: sizes in voxels, overlap as a share of the window, gaussian or constant weights."""
+    """How a volume is cut: sizes in voxels (0: the whole axis), overlap as a share of the window, gaussian or constant
+    weights."""
 
     size: tuple[int, ...]
     overlap: float
@@ -55,21 +56,22 @@ def predict_in_windows(
     """The network's output over a whole image: float32 (channels, *image's spatial size), on the image's device.
 
     image: (channels, …), smaller than the window along some axes at most, where zeros are put around it. The network
-    takes (batch, channels, *window.size) and gives as many voxels.
+    takes (batch, channels, *the window's size) and gives as many voxels.
     """
     import torch
     from torch.nn import functional
 
     wanted = tuple(image.shape[1:])
-    missing = [max(one - whole, 0) for one, whole in zip(window.size, wanted, strict=True)]
+    part = tuple(one or whole for one, whole in zip(window.size, wanted, strict=True))
+    missing = [max(one - whole, 0) for one, whole in zip(part, wanted, strict=True)]
     if any(missing):
         around = [half for lack in reversed(missing) for half in (lack // 2, lack - lack // 2)]
         image = functional.pad(image, around)
     size = tuple(image.shape[1:])
-    weight = weights(window.size, window.blend, image.device)
+    weight = weights(part, window.blend, image.device)
     total: torch.Tensor | None = None
     count = torch.zeros(size, device=image.device)
-    where = places(size, window.size, window.overlap)
+    where = places(size, part, window.overlap)
     for first in range(0, len(where), window.batch):
         group = where[first : first + window.batch]
         windows = torch.stack([image[(slice(None), *place)] for place in group])

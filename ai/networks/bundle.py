@@ -63,7 +63,7 @@ class Bundle:
         self._key, self._before = _image_key(parser), parser.get_parsed_content("preprocessing")
         self._after = parser.get_parsed_content("postprocessing") if "postprocessing" in parser else None
         inferer = {key: parser.get_parsed_content(f"inferer::{key}") for key in parser.get("inferer")}
-        self._network = replace(network, window=_window(inferer))
+        self._network = replace(network, window=_window(inferer, network.dimensions))
         self._running = RunningNetwork(_opened(network, parser), self._network, device)
 
     def load(self, inputs: Inputs) -> Placed:
@@ -170,14 +170,15 @@ def _image_key(parser: Any) -> str:
     return str(resolved[0] if isinstance(resolved, list | tuple) else resolved)
 
 
-def _window(inferer: Mapping[str, Any]) -> WindowCard | None:
-    """The windows of the bundle's inferer; our own windows equal MONAI's."""
+def _window(inferer: Mapping[str, Any], dimensions: int) -> WindowCard | None:
+    """The windows of the bundle's inferer; our own windows equal MONAI's, to which -1 is the whole axis."""
     if str(inferer.get("_target_", "")).endswith("SimpleInferer"):
         return None
     strange = set(inferer) - INFERER_KEYS
     if strange or inferer.get("padding_mode", "constant") != "constant":
         raise CardInvalid(f"the bundle's inferer sets {min(strange or {'padding_mode'})!r}, which is not supported")
-    size = tuple(int(one) for one in inferer["roi_size"])
+    sizes = inferer["roi_size"]
+    size = tuple(max(int(one), 0) for one in (sizes if isinstance(sizes, list | tuple) else [sizes] * dimensions))
     blend = str(inferer.get("mode", "constant"))
     return WindowCard(size, float(inferer.get("overlap", 0.25)), blend, int(inferer.get("sw_batch_size", 1)))
 

@@ -49,7 +49,10 @@ class Precision(str, Enum):
 
 @dataclass(frozen=True)
 class WindowCard:
-    """[network.window]: voxels along (slices, rows, columns), or (rows, columns). overlap: from 0 to below 1."""
+    """[network.window]: voxels along (slices, rows, columns), or (rows, columns). overlap: from 0 to below 1.
+
+    size: of a bundle's window, 0 where it takes the whole axis.
+    """
 
     size: tuple[int, ...]
     overlap: float

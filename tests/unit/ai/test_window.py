@@ -28,6 +28,19 @@ def test_output_equals_monai(network: torch.nn.Module, shape: tuple[int, ...], o
     torch.testing.assert_close(ours, theirs[0], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(16, 0, 16), (0, 0, 0), (0, 40, 8)])
+def test_a_whole_axis_equals_monai(network: torch.nn.Module, size: tuple[int, ...]) -> None:
+    """There it is written as -1."""
+    image = torch.randn(2, 24, 31, 40)
+    theirs = tuple(one or -1 for one in size)
+
+    with torch.inference_mode():
+        ours = predict_in_windows(network, image, Window(size, 0.5, "gaussian", 3))
+        expected = sliding_window_inference(image[None], theirs, 3, network, overlap=0.5, mode="gaussian")
+
+    torch.testing.assert_close(ours, expected[0], rtol=1e-5, atol=1e-5)
+
+
 def test_two_dimensions_equal_monai() -> None:
     network = torch.nn.Conv2d(1, 2, 3, padding=1).eval()
     image = torch.randn(1, 50, 33)

@@ -36,7 +36,7 @@ def predicted(folder: Path) -> np.ndarray:
         return predict(inputs()).segments[0].mask
 
 
-def by_monai() -> np.ndarray:
+def by_monai(roi_size: object = (16, 16, 16)) -> np.ndarray:
     """The same configuration run by MONAI alone, on the same image as its own reader would give it."""
     content = configuration()
     content["preprocessing"]["transforms"].pop(0)
@@ -52,8 +52,19 @@ def by_monai() -> np.ndarray:
     )
     items = parser.get_parsed_content("preprocessing")({"image": image})
     with torch.inference_mode():
-        items["pred"] = SlidingWindowInferer((16, 16, 16), 4, 0.5)(items["image"][None], network())[0]
+        items["pred"] = SlidingWindowInferer(roi_size, 4, 0.5)(items["image"][None], network())[0]
     return parser.get_parsed_content("postprocessing")(items)["pred"][0].numpy().transpose(2, 1, 0) == 1
+
+
+@pytest.mark.parametrize("roi_size", [16, [16, -1, 16]])
+def test_windows_are_written_in_each_of_monais_ways(tmp_path: Path, roi_size: object) -> None:
+    content = configuration()
+    content["inferer"]["roi_size"] = roi_size
+
+    found, expected = predicted(write_bundle(tmp_path / "spleen", content)), by_monai(roi_size)
+
+    assert expected.any()
+    assert (found != expected).mean() < 1e-4
 
 
 def test_a_bundle_finds_what_monai_finds(tmp_path: Path) -> None:
