@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ai.contract import ModelCard
+from ai.contract import ClassificationCard, ModelCard, SegmentCard
 from ai.errors import CardInvalid
 from ai.preparation.images import Values
 from ai.step import Chain
@@ -73,13 +73,19 @@ def axes_of(flips: Sequence[Flip], steps: Chain) -> tuple[int, ...]:
 
 def check_sides(flips: Sequence[Flip], card: ModelCard, where: str) -> None:
     """Raises CardInvalid where what the model finds has a side, which a mirror image exchanges."""
-    found = [(one.key, one.label, one.laterality) for one in card.segments]
-    found += [(one.key, one.label, one.laterality) for one in card.classifications]
-    sided = [key for key, label, side in found if side is not None or SIDES & set(_words(key, label))]
+    found = [(one.key, one.laterality, (one.label, *_meanings(one))) for one in card.segments]
+    found += [(one.key, one.laterality, (one.label, *_meanings(one))) for one in card.classifications]
+    sided = [key for key, side, texts in found if side is not None or SIDES & set(_words(key, *texts))]
     if Flip.LEFT_RIGHT in flips and sided:
         raise CardInvalid(
             f"{where}: flips left-right, and {sided[0]!r} has a side, the other one in the mirror: leave it out"
         )
+
+
+def _meanings(one: SegmentCard | ClassificationCard) -> list[str]:
+    """What its codes say in words."""
+    codes = (one.type, one.modifier, one.site) if isinstance(one, SegmentCard) else (one.finding, one.site)
+    return [code.meaning for code in codes if code is not None]
 
 
 def _words(*texts: str) -> list[str]:

@@ -215,7 +215,8 @@ INTENSITY = (
         "clahe",
         Family.INTENSITY,
         of_values(intensity.clahe),
-        "adaptive equalisation (Stark 2000, DOI 10.1109/83.841534) in a window of 2·radius + 1; v is mapped to 0…1",
+        "adaptive equalisation (Stark 2000, DOI 10.1109/83.841534) in a window of 2·radius + 1, computed on v mapped "
+        "to 0…1; the result is in v's own range",
         (
             Parameter("radius", Form.COUNTS, "of the window", VOXELS, default=(5, 5, 5), low=0),
             Parameter("alpha", Form.NUMBER, "0: classical equalisation, 1: unsharp mask", default=0.3, low=0, high=1),

@@ -66,6 +66,12 @@ def test_every_combination_of_axes_is_asked_once() -> None:
     ("lines", "findings", "chains", "words"),
     [
         (LINES, SEGMENT.replace('"Bright"', '"Left lung"') + MAP, ORIENT, "has a side"),
+        (
+            LINES,
+            SEGMENT.replace("site = ", 'modifier = ["7771000", "SCT", "Left"]\nsite = ') + MAP,
+            ORIENT,
+            "has a side",
+        ),
         (LINES.replace("left-right", "sideways"), SEGMENT + MAP, ORIENT, "flips are of left-right"),
         (LINES.replace('"doubt"', '"other"'), SEGMENT + MAP, ORIENT, "no map 'other'"),
         (LINES.replace('flips = ["left-right"]', ""), SEGMENT + MAP, ORIENT, "there are none"),
