@@ -9,11 +9,21 @@ from pathlib import Path
 from node.intake.listener import run_receiver
 from node.logs import configure_logs
 from node.settings import Configuration
+from node.state.direct import DirectWriter
 from node.state.spool import Spool
+
+
+class CachedWriter(DirectWriter):
+    """Writes into the system's cache alone: a direct write waits until the disk has it."""
+
+    def _begin_directly(self) -> None:
+        self._is_begun = True
 
 
 class UnsyncedSpool(Spool):
     """A spool that does not wait for the disk, to compare with servers that never do. The product has no such thing."""
+
+    _writer = CachedWriter
 
     def _sync(self, descriptor: int) -> None:
         """Nothing."""

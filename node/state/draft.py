@@ -56,7 +56,13 @@ class Draft:
     Use it from one thread. `write` and `seal` raise SpoolFull where there is no room or the disk fails.
     """
 
-    def __init__(self, aside: Aside, meta: SpoolMeta, sync: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        aside: Aside,
+        meta: SpoolMeta,
+        sync: Callable[[int], None],
+        writer: Callable[[int], DirectWriter] = DirectWriter,
+    ) -> None:
         self.meta = meta
         self.size_bytes = 0
         self._sync = sync
@@ -66,7 +72,7 @@ class Draft:
         self.path = aside.path
         head = encode_meta(meta)
         self._offset = len(head)
-        self._writer = DirectWriter(aside.file)
+        self._writer = writer(aside.file)
         self._writer.write(head)
 
     def write(self, chunk: Bytes) -> None:

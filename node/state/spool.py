@@ -14,6 +14,7 @@ from pathlib import Path
 from node.core.identity import ClassUID, InstanceUID, StudyUID, is_uid
 from node.errors import ConflictRefused, SpoolFull, Unreadable
 from node.state.digests import data_set_sha256
+from node.state.direct import DirectWriter
 from node.state.disk import disk_faults
 from node.state.draft import Aside, Draft
 from node.state.file_meta import Origin, SpoolMeta, read_meta
@@ -58,6 +59,8 @@ class Spool:
 
     Any number of threads and processes may publish at the same time.
     """
+
+    _writer: type[DirectWriter] = DirectWriter
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "spool"
@@ -120,7 +123,7 @@ class Spool:
         with suppress(FileNotFoundError), disk_faults():
             mine = aside or Aside.make(self._aside)
             try:
-                return Draft(mine, meta, self._sync)
+                return Draft(mine, meta, self._sync, self._writer)
             except OSError:
                 if aside is None:
                     mine.close()
