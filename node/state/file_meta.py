@@ -4,11 +4,13 @@ import json
 import struct
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset
 
 from node import __version__
 from node.core.identity import ClassUID, InstanceUID, derived_uid
@@ -19,6 +21,8 @@ IMPLEMENTATION_VERSION_NAME = f"ISOCENTER_{__version__}"[:16]
 ORIGIN_UID = derived_uid("private-information", "origin")
 """Private Information Creator UID (0002,0100): says that (0002,0102) holds the rest of an Origin as JSON."""
 
+MOST_BYTES = 1 << 16
+"""Far more than what `encode_meta` writes."""
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHI")
 
@@ -86,7 +90,7 @@ def read_meta(path: Path) -> SpoolMeta:
     Raises Unreadable where the file was not written by this node or is damaged, FileNotFoundError where it is gone.
     """
     try:
-        found = read_file_meta_info(path)
+        found = _own_elements(path)
         rest = json.loads(bytes(found[0x0002, 0x0102].value).rstrip(b"\0"))
         return SpoolMeta(
             calling_ae=str(found.SendingApplicationEntityTitle),
@@ -101,6 +105,17 @@ def read_meta(path: Path) -> SpoolMeta:
         )
     except (InvalidDicomError, AttributeError, KeyError, ValueError, TypeError, EOFError, struct.error) as error:
         raise Unreadable(f"{path} has no file meta information of this node: it was changed on disk") from error
+
+
+def _own_elements(path: Path) -> Dataset:
+    """What lies within the declared length: elements that a data set begins with would be taken for more of it."""
+    with path.open("rb") as file:
+        end = skip_meta(file)
+        if not end or end > MOST_BYTES:
+            raise InvalidDicomError
+        first = len(_PREAMBLE) + _GROUP_LENGTH.size
+        file.seek(first)
+        return read_dataset(BytesIO(file.read(end - first)), is_implicit_VR=False, is_little_endian=True)
 
 
 def skip_meta(file: BinaryIO) -> int:

@@ -15,6 +15,7 @@ import pytest
 from node.core.identity import ClassUID, InstanceUID, StudyUID
 from node.errors import ConflictRefused, SpoolFull, Unreadable
 from node.state.digests import data_set_sha256
+from node.state.file_meta import _element
 from node.state.spool import Origin, Outcome, Published, Spool, read_meta
 from tests.makers.elements import CT_IMAGE, EXPLICIT, INSTANCE, STUDY, ct
 
@@ -72,6 +73,17 @@ def test_file_meta_tells_how_the_instance_came(home: Path) -> None:
 
     assert Origin(*(getattr(meta, name) for name in vars(ORIGIN))) == ORIGIN
     assert (meta.sop_class_uid, meta.sop_instance_uid, meta.transfer_syntax_uid) == (CT_IMAGE, INSTANCE, EXPLICIT)
+
+
+def test_a_data_set_says_nothing_of_how_it_came(home: Path) -> None:
+    """Elements of the file meta at its beginning are read as more of the file meta by whoever ignores its length."""
+    forged = b"".join(_element(tag, vr, value) for tag, vr, value in (
+        (0x0003, b"UI", "1.2.3.4"), (0x0016, b"AE", "FORGED"), (0x0018, b"AE", "FORGED"),
+    ))  # fmt: skip
+
+    meta = read_meta(publish(home, forged + ct()).path)
+
+    assert (meta.calling_ae, meta.called_ae, meta.sop_instance_uid) == (ORIGIN.calling_ae, ORIGIN.called_ae, INSTANCE)
 
 
 def test_a_file_of_someone_else_has_no_origin(home: Path) -> None:
