@@ -13,7 +13,15 @@ from node.results.evidence import Evidence, study_item
 from node.results.result import ResultObject
 from node.results.stamp import Edition, new_object, put_predecessors, stamp
 from node.results.uids import RenditionKind
-from node.results.wording import DISCLAIMER, absence, absent_segments, assertions, cautions, numbers_by_region
+from node.results.wording import (
+    DISCLAIMER,
+    DOCUMENT_UNITS,
+    absence,
+    absent_segments,
+    assertions,
+    cautions,
+    numbers_by_region,
+)
 
 TITLE = Code("18748-4", "LN", "Diagnostic Imaging Report")
 """Not (126000, DCM): viewers that find it open a pane for drawn measurements, which stays empty here."""
@@ -67,7 +75,7 @@ def _finding_lines(findings: Findings, edition: Edition) -> list[str]:
     card = edition.card
     lines = [
         f"{region}: {', '.join(f'{label} {value}' for label, value in numbers.items())}."
-        for region, numbers in numbers_by_region(findings, card).items()
+        for region, numbers in numbers_by_region(findings, card, DOCUMENT_UNITS).items()
     ]
     lines += assertions(findings, card)
     lines += [absence(segment) for segment in absent_segments(findings, card)]

@@ -1,6 +1,6 @@
 """The words and rounded numbers in which every rendition of a run states the same findings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,11 @@ from node.errors import ResultUnsound
 
 DISCLAIMER = "AI result, not reviewed by a physician. Not for diagnostic use."
 STUDY = "study"
-UNIT_WORDS = {"[hnsf'U]": "HU", "1": "", "mm2": "mm²", "mm3": "mm³", "cm3": "cm³", "Cel": "°C", "ug": "µg"}
-"""How people write those units whose UCUM code (PS3.16 CID 82) is not read at once."""
+DOCUMENT_UNITS = {"[hnsf'U]": "HU", "1": ""}
+"""How a document writes those units whose UCUM code (PS3.16 CID 82) is not read at once: every character set, which is
+the source's, holds these words and the codes themselves."""
+UNIT_WORDS = DOCUMENT_UNITS | {"mm2": "mm²", "mm3": "mm³", "cm3": "cm³", "Cel": "°C", "ug": "µg"}
+"""How people write units where no character set limits them: in pictures and on the command line."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ def rounded(measurement: Measurement, card: MeasurementCard) -> float:
     return round(float(measurement.value), card.digits) + 0.0
 
 
-def written(measurement: Measurement, card: MeasurementCard) -> str:
+def written(measurement: Measurement, card: MeasurementCard, units: Mapping[str, str] = UNIT_WORDS) -> str:
     """The value with its unit, as people read it."""
-    unit = UNIT_WORDS.get(card.unit.value, card.unit.value)
+    unit = units.get(card.unit.value, card.unit.value)
     return f"{rounded(measurement, card):.{max(card.digits, 0)}f} {unit}".strip()
 
 
@@ -66,9 +69,12 @@ def region_label(measurement: Measurement, card: ModelCard) -> str:
     return " + ".join(one.label for one in segments)
 
 
-def numbers_by_region(findings: Findings, card: ModelCard) -> dict[str, dict[str, str]]:
+def numbers_by_region(
+    findings: Findings, card: ModelCard, units: Mapping[str, str] = UNIT_WORDS
+) -> dict[str, dict[str, str]]:
     """What was measured where, as people read it: label and value under each region, in the model's order.
 
+    units: DOCUMENT_UNITS for text whose character set is the source's.
     Raises ResultUnsound where two numbers of a region would bear the same label.
     """
     numbers: dict[str, dict[str, str]] = {}
@@ -77,7 +83,7 @@ def numbers_by_region(findings: Findings, card: ModelCard) -> dict[str, dict[str
         of_region = numbers.setdefault(capitalised(region_label(one, card)), {})
         if declared.label in of_region:
             raise ResultUnsound(f"{card.name}: {region_label(one, card)} has two numbers labelled {declared.label!r}")
-        of_region[declared.label] = written(one, declared)
+        of_region[declared.label] = written(one, declared, units)
     return numbers
 
 
@@ -142,7 +148,7 @@ def assertions(findings: Findings, card: ModelCard) -> list[str]:
 
 def _map_sentence(one: Map, card: MapCard) -> str:
     """Its range, and where it is highest, counted from 1 as in detections."""
-    unit = UNIT_WORDS.get(card.unit.value, card.unit.value)
+    unit = DOCUMENT_UNITS.get(card.unit.value, card.unit.value)
     highest = np.unravel_index(int(np.argmax(one.values)), one.values.shape)
     place = ", ".join(str(int(value) + 1) for value in highest)
     low, high = float(one.values.min()), float(one.values.max())

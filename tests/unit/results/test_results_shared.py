@@ -10,6 +10,7 @@ from highdicom._standard_utils import get_module_attribute_map
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from ai.contract import Code
 from node.results.carried import SHARED
 from node.results.encode import Predecessor, Profile, RenditionKind, RunIdentity, encode
 from tests.unit.results.made import (
@@ -83,6 +84,21 @@ def test_text_beyond_ascii_in_a_card_makes_its_objects_unicode(tmp_path: Path) -
         assert one.SpecificCharacterSet == "ISO_IR 192"
         assert str(one.PatientName) == "Müller^Jörg"
         assert one.ContributingEquipmentSequence[0].Manufacturer == "Universität Łódź"
+
+
+@pytest.mark.parametrize("charset", [None, "ISO_IR 144"])
+def test_units_are_written_in_what_every_character_set_holds(tmp_path: Path, charset: str | None) -> None:
+    """A Cyrillic source has no superscript three: it became a question mark, and without a set no text at all."""
+    made = make_series(tmp_path, changes={"SpecificCharacterSet": charset})
+    cubic = replace(CARD.measurements[0], unit=Code("mm3", "UCUM", "cubic millimeter"))
+    card = replace(CARD, measurements=(cubic, *CARD.measurements[1:]))
+
+    encoded(tmp_path / "out", made, make_findings(made), card=card)
+
+    text = pydicom.dcmread(tmp_path / "out" / "text.dcm")
+    lines = [one.value for one in text.iterall() if one.keyword == "TextValue"]
+    assert any(" mm3" in one for one in lines)
+    assert all(one.isascii() for one in lines)
 
 
 def test_attributes_of_patient_and_study_are_the_sources(tmp_path: Path) -> None:
