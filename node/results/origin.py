@@ -180,7 +180,6 @@ def _frame(header: Dataset, number: int) -> SourceFrame:
         raise ResultUnsound(
             f"source instance {header.SOPInstanceUID}, frame {number}: its position cannot be read ({error})"
         ) from error
-    thickness = measures.get("SliceThickness")
     return SourceFrame(
         sop_instance_uid=InstanceUID(str(header.SOPInstanceUID)),
         sop_class_uid=ClassUID(str(header.SOPClassUID)),
@@ -188,17 +187,14 @@ def _frame(header: Dataset, number: int) -> SourceFrame:
         instance_number=str(header.get("InstanceNumber") or ""),
         place=Place((x, y, z), (rx, ry, rz, cx, cy, cz)),
         pixel_spacing_mm=(row_mm, column_mm),
-        slice_thickness_mm=float(thickness) if thickness else None,
+        slice_thickness_mm=next(iter(_positive(measures, "SliceThickness", 1)), None),
     )
 
 
 def _flat_frame(header: Dataset) -> SourceFrame:
     """The one frame of an image without a place in a patient."""
-    proportions = next(
-        (value for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio") if (value := header.get(name))),
-        (1.0, 1.0),
-    )
-    row_mm, column_mm = (float(value) for value in proportions)
+    stated = (_positive(header, name, 2) for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"))
+    row_mm, column_mm = next((value for value in stated if value), (1.0, 1.0))
     return SourceFrame(
         sop_instance_uid=InstanceUID(str(header.SOPInstanceUID)),
         sop_class_uid=ClassUID(str(header.SOPClassUID)),
@@ -210,10 +206,19 @@ def _flat_frame(header: Dataset) -> SourceFrame:
     )
 
 
+def _positive(attributes: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """So many numbers above 0; empty where the attribute is absent or malformed, as it then is to the gate."""
+    try:
+        found = tuple(float(value) for value in np.ravel(attributes.get(keyword)))
+    except (TypeError, ValueError):
+        return ()
+    return found if len(found) == count and all(0 < one < np.inf for one in found) else ()
+
+
 def _group(header: Dataset, number: int, keyword: str) -> Dataset:
-    """A functional group of one frame, or the one that all frames share."""
+    """A functional group of one frame, or where that says nothing the one that all frames share."""
     own = header.PerFrameFunctionalGroupsSequence[number - 1]
-    item: Dataset = (own if keyword in own else header.SharedFunctionalGroupsSequence[0])[keyword][0]
+    item: Dataset = (own if own.get(keyword) else header.SharedFunctionalGroupsSequence[0])[keyword][0]
     return item
 
 

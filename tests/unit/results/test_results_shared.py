@@ -13,8 +13,10 @@ from pydicom.tag import Tag
 from ai.contract import Code
 from node.results.carried import SHARED
 from node.results.encode import Predecessor, Profile, RenditionKind, RunIdentity, encode
+from tests.unit.results.kinds import flat_findings, make_radiograph
 from tests.unit.results.made import (
     CARD,
+    FINDING_CARD,
     RUN,
     SERIES,
     STUDY,
@@ -143,6 +145,34 @@ def test_values_that_are_not_what_dicom_allows_are_passed_on_as_they_are(tmp_pat
     found = encoded(tmp_path / "out", made, make_findings(made))
 
     assert {(one.PatientSex, one.PatientBirthDate) for one in found.values()} == {("X", "1960-1-2")}
+
+
+def test_a_thickness_that_is_no_number_is_none(tmp_path: Path) -> None:
+    """The gate takes it as absent, and nothing depends on it: it must not stop a result either."""
+    made = make_series(tmp_path)
+    for path in made.paths.values():
+        put_bytes(path, "SliceThickness", b"4,0")
+    assert "seg" in encoded(tmp_path / "out", made, make_findings(made))
+
+
+@pytest.mark.parametrize("spacing", [b"0.2", b"a\\b", b"0\\0"])
+def test_a_radiograph_whose_spacing_is_no_pair_of_lengths_is_drawn_uncalibrated(tmp_path: Path, spacing: bytes) -> None:
+    """Its pixels are taken for square then, as where no spacing is stated."""
+    made = make_radiograph(tmp_path, PixelSpacing=[0.2, 0.2], ImagerPixelSpacing=None)
+    put_bytes(next(iter(made.paths.values())), "PixelSpacing", spacing)
+    found = encoded(tmp_path / "out", made, replace(flat_findings(made), maps=()), card=FINDING_CARD)
+    assert "sr" in found
+
+
+def test_an_empty_group_of_a_frame_leaves_the_shared_one_in_force(tmp_path: Path) -> None:
+    """As it does where the volume is read: both must place the frame alike."""
+    made = make_enhanced(tmp_path)
+    path = next(iter(made.paths.values()))
+    source = pydicom.dcmread(path)
+    for item in source.PerFrameFunctionalGroupsSequence:
+        item.PlaneOrientationSequence = []
+    source.save_as(path)
+    assert "seg" in encoded(tmp_path / "out", made, make_findings(made))
 
 
 def test_the_source_is_not_touched(tmp_path: Path) -> None:
