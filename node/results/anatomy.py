@@ -15,6 +15,9 @@ PAIRED = frozenset(
 )
 """Values of Body Part Examined that come in twos (PS3.16 annex L)."""
 
+CODE_STRING = 16
+"""Most characters of a body part (PS3.5 table 6.2-1); a longer one ("CHEST_ABDOMEN_PELVIS") counts as not known."""
+
 SIDES = ("L", "R")
 PAGES = frozenset({RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE})
 """Kinds with the General Image module, which state the laterality of the one image."""
@@ -26,7 +29,8 @@ AS_THEY_ARE = frozenset({RenditionKind.DERIVED, RenditionKind.RTSTRUCT})
 def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
     """Body part and laterality of the source (PS3.3 C.7.3.1, C.7.6.1.1). Laterality is required, and may be present,
     of a paired body part alone; it is empty where it is not known, also because the body part is not."""
-    part, side = origin.text("BodyPartExamined"), origin.text("ImageLaterality")
+    stated, side = origin.text("BodyPartExamined"), origin.text("ImageLaterality")
+    part = stated if len(stated) <= CODE_STRING else ""
     if part:
         result.BodyPartExamined = part
     if kind in AS_THEY_ARE:

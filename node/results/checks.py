@@ -19,6 +19,15 @@ PIXEL_DATA = Tag("PixelData")
 LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "UI": 64}
 """Most characters of one value (PS3.5 table 6.2-1)."""
 
+FROM_SOURCE = {
+    Tag(keyword)
+    for keyword in (
+        *("RequestAttributesSequence", "ReferencedRequestSequence"),
+        *("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"),
+    )
+}
+"""Sequences of a whole object that repeat what the source says, whose faults are the PACS's to mend."""
+
 
 def expect(path: Path, what: str, found: object, expected: object) -> None:
     """Raises ResultUnsound naming the object, what differs, and both sides of it."""
@@ -41,8 +50,8 @@ def check_common(path: Path, found: Dataset, edition: Edition, known: Iterable[s
     _check_carried(path, found, edition)
     expect(path, "StudyInstanceUID", found.StudyInstanceUID, edition.origin.grid.study_uid)
     exists = set(known)
-    carried = {element.tag for element in edition.origin.carried}
-    for element in _elements(found, carried, set()):
+    theirs = {element.tag for element in edition.origin.carried} | FROM_SOURCE
+    for element in _elements(found, theirs, set()):
         _check_value(path, element)
         if element.keyword == "ReferencedSOPInstanceUID" and element.value not in exists:
             raise ResultUnsound(f"{path.name}: it refers to {element.value}, neither source nor result of this run")

@@ -275,6 +275,32 @@ def test_the_order_is_stated_by_images_and_documents_each_in_its_way(tmp_path: P
         assert (item.RequestedProcedureID, item.AccessionNumber, item.StudyInstanceUID) == ("RP-9", "A-17", STUDY)
 
 
+def test_a_body_part_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    """Scanners write what the protocol is called; it must not stop a result."""
+    made = make_series(tmp_path)
+    for path in made.paths.values():
+        put_bytes(path, "BodyPartExamined", b"CHEST_ABDOMEN_PELVIS")
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert [one.get("BodyPartExamined") for one in found.values()] == [None] * len(found)
+    assert found["0001"].Laterality == ""
+
+
+def test_an_order_that_is_not_what_dicom_allows_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    """An id that is too long, a code without its meaning, and the study the order names, which is no object here."""
+    request, code, study = Dataset(), Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator = "CT1", "99RIS"
+    study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", "2.25.77"
+    request.RequestedProcedureCodeSequence, request.ReferencedStudySequence = [code], [study]
+    with pytest.warns(UserWarning, match="exceeds the maximum length"):
+        request.RequestedProcedureID = "RP-2024-0506-000117"
+    made = make_series(tmp_path, changes={"RequestAttributesSequence": [request]})
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert found["seg"].RequestAttributesSequence[0].RequestedProcedureID == "RP-2024-0506-000117"
+    assert found["sr"].ReferencedRequestSequence[0].ReferencedStudySequence[0].ReferencedSOPInstanceUID == "2.25.77"
+
+
 def test_a_document_names_the_one_it_replaces(tmp_path: Path) -> None:
     """Each its own kind, so that an archive and a reader know which one is in force."""
     made = make_series(tmp_path)
