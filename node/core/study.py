@@ -151,7 +151,8 @@ class SourceGrid:
 
     affine_lps: rows of the 4 x 4 matrix from (slice, row, column, 1) to LPS mm; None for images without geometry.
     frame_of_reference_uid: the one that results carry. frame_of_reference_note: what was done where the sources
-    differ or have none (design section 1), for the report; None where nothing was done.
+    differ or have none (design section 1), for the report; None where nothing was done. left_out_note: how many
+    images of the series are not in the grid, for the report; None where all are.
     """
 
     study_uid: StudyUID
@@ -162,3 +163,9 @@ class SourceGrid:
     affine_lps: tuple[tuple[float, ...], ...] | None
     frame_of_reference_uid: str | None
     frame_of_reference_note: str | None = None
+    left_out_note: str | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results must know of these images."""
+        return tuple(note for note in (self.left_out_note, self.frame_of_reference_note) if note)

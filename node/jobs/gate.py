@@ -73,8 +73,13 @@ def _modality(case: _Case) -> Refused | None:
     return Refused(ReasonCode.MODALITY, f"the modality is {found}, the model takes {' or '.join(case.card.modalities)}")
 
 
+def is_localizer(stack: Stack) -> bool:
+    """Whether its images are there to plan others."""
+    return LOCALIZER in stack.image_type
+
+
 def _localizer(case: _Case) -> Refused | None:
-    if LOCALIZER not in case.stack.image_type:
+    if not is_localizer(case.stack):
         return None
     return Refused(ReasonCode.LOCALIZER, f"the images are a localizer (Image Type {'/'.join(case.stack.image_type)})")
 

@@ -1,6 +1,7 @@
 """Reads what a model gets of a study: each input's stack gated, decoded and kept as files for the model's process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -34,7 +35,22 @@ def read_inputs(
         gate.check(stack, cards[name], siblings[name])
     for name, stack in stacks.items():
         volumes[name], grids[name] = read_volume(stack, paths, study_uid)
-    return Inputs(volumes=volumes, reference=card.reference), grids[card.reference]
+    note = _left_out(stacks.values(), siblings[card.reference])
+    return Inputs(volumes=volumes, reference=card.reference), replace(grids[card.reference], left_out_note=note)
+
+
+def _left_out(chosen: Iterable[Stack], siblings: Iterable[Stack]) -> str | None:
+    """Whoever reads "none was found" must know of images in which nothing was looked for; localizers never count."""
+    used = {one.name for one in chosen}
+    series = [one for one in siblings if not gate.is_localizer(one)]
+    analysed = sum(one.slice_count for one in series if one.name in used)
+    total = sum(one.slice_count for one in series)
+    if analysed == total:
+        return None
+    return (
+        f"{analysed} of the {total} images of the series were analysed: "
+        "the others differ from them in orientation, size, kind or phase."
+    )
 
 
 def judged(inputs: Inputs, card: ModelCard) -> dict[str, Quality]:

@@ -74,7 +74,7 @@ def encode(
         card=card,
         run=replace(run, variant=profile.variant),
         route=route,
-        as_unicode=not is_ascii(findings, card, grid.frame_of_reference_note),
+        as_unicode=not is_ascii(findings, card, *grid.notes),
         profile=profile,
         predecessors=tuple(predecessors),
     )

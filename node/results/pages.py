@@ -56,15 +56,15 @@ def draw_number_pages(findings: Findings, edition: Edition) -> list[Image.Image]
     route = f", route {edition.route}" if edition.route else ""
     started = f"{edition.started_at:%Y-%m-%d %H:%M:%S} (UTC{edition.started_at.isoformat()[-6:]})"
     sheet.line(f"Analysis started: {started}{route}", 18, QUIET)
-    if origin.grid.frame_of_reference_note:
-        sheet.line(origin.grid.frame_of_reference_note, 16, QUIET)
+    for note in origin.grid.notes:
+        sheet.line(note, 16, QUIET)
     return sheet.pages
 
 
 def draw_closing_pages(edition: Edition) -> list[Image.Image]:
     """What the model is for and where it was never tried: on paper of its own, so that the numbers stay on one page."""
     card = edition.card
-    lines = cautions(card, None)
+    lines = cautions(card, ())
     if not lines:
         return []
     sheet = Sheet(foot=f"{DISCLAIMER}  {card.name} {card.version}")

@@ -187,7 +187,7 @@ def _plot_histograms(paper: _Paper, findings: Findings, edition: Edition, volume
 
 def _write_notes(paper: _Paper, edition: Edition) -> None:
     paper.gap()
-    for line in cautions(edition.card, edition.origin.grid.frame_of_reference_note):
+    for line in cautions(edition.card, edition.origin.grid.notes):
         paper.line(line, 8, QUIET)
 
 

@@ -190,7 +190,7 @@ def _evaluations(findings: Findings, edition: Edition) -> list[hd.sr.ContentItem
         items += [classification_code(one, edition) for one in findings.classifications]
     items += [_comment(line) for line in assertions(findings, card)]
     items += [_comment(line) for line in (*findings.summary, DISCLAIMER)]
-    items += [_comment(line) for line in cautions(card, edition.origin.grid.frame_of_reference_note)]
+    items += [_comment(line) for line in cautions(card, edition.origin.grid.notes)]
     return items
 
 

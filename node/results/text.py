@@ -90,7 +90,7 @@ def _note_lines(findings: Findings, edition: Edition) -> list[str]:
         f"Made by {card.name} {card.version} ({card.vendor}).",
         f"Made from series {origin.text('SeriesNumber') or 'without number'} ({origin.text('Modality')}), "
         f"{origin.extent}.",
-        *cautions(card, origin.grid.frame_of_reference_note),
+        *cautions(card, origin.grid.notes),
     ]
 
 

@@ -168,9 +168,9 @@ def absence(segment: SegmentCard) -> str:
     return f"{segment.label}: none was found."
 
 
-def cautions(card: ModelCard, frame_of_reference_note: str | None) -> tuple[str, ...]:
+def cautions(card: ModelCard, of_images: tuple[str, ...]) -> tuple[str, ...]:
     """What a reader must know besides the numbers: first of these images, then of the model."""
-    notes = [frame_of_reference_note] if frame_of_reference_note else []
+    notes = [*of_images]
     notes += [f"Intended use: {card.intended_use}"] if card.intended_use else []
     notes += [f"Not validated for: {'; '.join(card.not_validated_for)}."] if card.not_validated_for else []
     return tuple(notes)

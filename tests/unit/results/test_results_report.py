@@ -145,15 +145,16 @@ def test_the_report_lists_every_source_image_once(tmp_path: Path) -> None:
     assert sorted(listed) == sorted([*made.paths, *(one.SOPInstanceUID for one in others)])
 
 
-def test_the_note_on_the_frame_of_reference_and_the_caution_stand_in_report_and_text(tmp_path: Path) -> None:
-    """What was done to the geometry, and that nobody has reviewed it, is read wherever the numbers are."""
+def test_the_notes_on_the_images_and_the_caution_stand_in_report_and_text(tmp_path: Path) -> None:
+    """What was done to the geometry, what was left out, that nobody has reviewed it: wherever the numbers are."""
     made = make_series(tmp_path)
-    made = replace(made, grid=replace(made.grid, frame_of_reference_note="Each slice had a frame of its own."))
+    notes = {"frame_of_reference_note": "Each slice had a frame of its own.", "left_out_note": "6 of the 10 images."}
+    made = replace(made, grid=replace(made.grid, **notes))
     found = encoded(tmp_path / "out", made, make_findings(made))
 
     for name in ("sr", "text"):
         lines = [item.TextValue for item in items(found[name], "Comment")]
-        assert "Each slice had a frame of its own." in lines
+        assert {*notes.values()} <= {*lines}
         assert any("Not for diagnostic use" in line for line in lines)
         assert found[name].VerificationFlag == "UNVERIFIED"
 

@@ -1,0 +1,50 @@
+"""What results are told of the images of a series that a model did not get."""
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from ai.contract import InputCard, ModelCard
+from node.jobs.folder import read_folder
+from node.jobs.inputs import read_inputs
+from tests.makers.series import Change, ct_series
+
+INPUT = InputCard("ct", ("CT",), (), 2, None, None, None, None)
+CARD = ModelCard("m", "1", "v", "t", "u", (), "l", 1, 1, (INPUT,), "ct", (), (), "digest")
+
+
+def note_on(folder: Path, change: Change) -> str | None:
+    """Of the first stack of a series of ten images."""
+    ct_series(folder, slices=10, change=change)
+    study = read_folder(folder)
+    _, grid = read_inputs({"ct": study.stacks[0]}, {"ct": list(study.stacks)}, CARD, study.paths, study.study_uid)
+    return grid.left_out_note
+
+
+def turned(image: Dataset, number: int) -> None:
+    if number >= 6:
+        image.ImageOrientationPatient = [0.98, 0.2, 0, -0.2, 0.98, 0]
+
+
+def another_kind(image: Dataset, number: int) -> None:
+    if number >= 7:
+        image.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+
+
+def localizers(image: Dataset, number: int) -> None:
+    if number >= 8:
+        image.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+
+@pytest.mark.parametrize(("change", "analysed"), [(turned, 6), (another_kind, 7)])
+def test_images_of_the_series_in_which_nothing_was_looked_for_are_told(
+    tmp_path: Path, change: Change, analysed: int
+) -> None:
+    """A nodule may lie in them: "none was found" would be untrue of the series."""
+    assert (note_on(tmp_path, change) or "").startswith(f"{analysed} of the 10 images of the series were analysed")
+
+
+def test_localizers_and_whole_series_need_no_words(tmp_path: Path) -> None:
+    assert note_on(tmp_path / "localizers", localizers) is None
+    assert note_on(tmp_path / "whole", lambda _image, _number: None) is None
