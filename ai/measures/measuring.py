@@ -53,7 +53,10 @@ def _of_segment(segment: Segment, wanted: MeasureCard, volume: Volume) -> Iterat
     if found is None:
         return
     levels = GreyLevels(wanted.grey_levels, wanted.grey_level_width, wanted.grey_level_start)
-    values = features(found, frozenset(feature(key).family for key in wanted.features), levels)
+    families = frozenset(feature(key).family for key in wanted.features)
+    if volume.affine_lps is None:
+        families -= {Family.SHAPE}  # a projection has no depth, and its spacing along it is none of the patient's
+    values = features(found, families, levels)
     for key in wanted.features:
         if np.isfinite(values.get(key, np.nan)):
             yield Measurement(key, values[key], (segment.key,))

@@ -158,6 +158,15 @@ def test_what_a_card_asks_for_is_measured_and_declared(tmp_path: Path) -> None:
     assert (found.measurement("mean").unit.value, found.measurement("voxel-volume").unit.value) == ("[hnsf'U]", "mm3")
 
 
+def test_a_radiograph_has_lengths_in_its_plane_and_no_volume(tmp_path: Path) -> None:
+    """It has no depth: a volume in mm³ would be one of a slab that nobody measured."""
+    found = read_card(card(tmp_path, 'features = ["voxel-volume", "surface-area", "long-axis", "mean"]'))
+    inputs = Inputs({"mr": Volume(np.full((1, 8, 8), 5.0), None, (1.0, 0.2, 0.2))}, "mr")
+    findings = Findings(segments=(Segment("s", np.ones((1, 8, 8), np.bool_), "mr"),))
+
+    assert [one.key for one in measured(findings, found, inputs).measurements] == ["long-axis", "mean"]
+
+
 def test_an_empty_segment_has_no_measurements(tmp_path: Path) -> None:
     found = read_card(card(tmp_path, 'features = ["voxel-volume"]'))
     inputs = Inputs({"mr": volume((2, 2, 2))}, "mr")
