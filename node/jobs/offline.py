@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from ai.findings import Findings
 from ai.volume import Inputs
 from node.core.provenance import input_digest, job_key, settings_digest
 from node.core.study import SourceGrid, Stack
-from node.errors import ReasonCode, Refused
+from node.errors import IsocenterError, ReasonCode, Refused
 from node.jobs.folder import Folder
 from node.jobs.inference import Inference
 from node.jobs.inputs import judged, read_inputs
@@ -89,11 +90,16 @@ def run_model(
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
     except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner: models raise whatever they like
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, f"{type(failed).__name__}: {_where(failed)}")
-    with _timed(report, "encode", say):
-        _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
-        rows = tuple(measurement_rows(findings, card))
-        (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
-        (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
+    try:
+        with _timed(report, "encode", say):
+            _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
+            rows = tuple(measurement_rows(findings, card))
+            (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+            (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
+    except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner
+        _empty(out)  # of a set that is not whole nothing is a result
+        said = str(failed) if isinstance(failed, IsocenterError) else f"{type(failed).__name__}: {_where(failed)}"
+        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, said)
     report.write(out)
     return Outcome(report, rows, findings.summary)
 
@@ -154,6 +160,14 @@ def _ended(report: Report, out: Path, outcome: str, reason: ReasonCode, message:
     report.outcome, report.reason_code, report.reason = outcome, reason.value, message
     report.write(out)
     return Outcome(report)
+
+
+def _empty(folder: Path) -> None:
+    for one in folder.iterdir():
+        if one.is_dir():
+            shutil.rmtree(one)
+        else:
+            one.unlink()
 
 
 def _where(error: Exception) -> str:

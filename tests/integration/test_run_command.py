@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
 from ai.card import read_card
+from ai.findings import Findings, Measurement, Segment
 
 class Strange:
     def __init__(self):
@@ -37,7 +38,13 @@ MODEL = Strange()
     [
         ("time.sleep(600)", "timeout", "longer than the 2 s that its card allows"),
         ("return np.ones((1 << 15, 1 << 15, 1 << 15))", "out-of-memory", "allocate"),
-        ("raise ValueError('no such layer')", "model-failed", "ValueError: no such layer (strange.py, line 17)"),
+        ("raise ValueError('no such layer')", "model-failed", "ValueError: no such layer (strange.py, line 18)"),
+        (
+            "return Findings((Segment('bone', np.ones(inputs.reference_volume.array.shape, bool), 'ct'),), "
+            "(Measurement('volume', 1, ('bone',)),) * 2)",
+            "model-failed",
+            "has two numbers labelled",
+        ),
     ],
 )
 def test_a_model_that_does_not_come_to_an_end_is_reported(tmp_path: Path, does: str, reason: str, words: str) -> None:
