@@ -22,7 +22,9 @@ def _ae_title(text: str) -> str:
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=365 * 86_400)]
+Days = Annotated[float, Field(gt=0, le=365_000)]
+"""Both are counted from now, or back from now: there must be a date at their end."""
 Priority = Literal["stat", "urgent", "routine"]
 Rendition = Literal["seg", "sr", "text", "summary", "pdf", "ko", "rtstruct", "gsps", "map", "derived"]
 Syntax = Literal["explicit", "implicit", "deflated"]
@@ -121,7 +123,7 @@ class JobsTable(Table):
 class SendingTable(Table):
     """[sending]: how long an unreachable destination is tried."""
 
-    give_up_days: Annotated[float, Field(gt=0)] = 7
+    give_up_days: Days = 7
     backoff_first_s: Seconds = 30
     backoff_max_s: Seconds = 3600
 
@@ -129,9 +131,9 @@ class SendingTable(Table):
 class RetentionTable(Table):
     """[retention]: how long files and facts are kept after they are done with."""
 
-    study_days: Annotated[float, Field(gt=0)] = 7
-    result_days: Annotated[float, Field(gt=0)] = 90
-    ledger_days: Annotated[float, Field(gt=0)] = 730
+    study_days: Days = 7
+    result_days: Days = 90
+    ledger_days: Days = 730
 
 
 class AdminTable(Table):
@@ -215,7 +217,7 @@ class Peer(Table):
     commitment: bool = False
     archive: Name | Literal[""] = ""
     query: bool = False
-    study_days: Annotated[float, Field(gt=0)] | None = None
+    study_days: Days | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"
     certificate: tuple[str, ...] = ()
     user: str = ""

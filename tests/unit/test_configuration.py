@@ -37,6 +37,32 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     assert len(faults(tmp_path, node="[node]\nport = 0\n[gathering]\nquiet_s = -1\n")) == 2
 
 
+@pytest.mark.parametrize("given", ["inf", "1e300", "100000000.0"])
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("gathering", "quiet_s"),
+        ("gathering", "absolute_cap_s"),
+        ("sending", "give_up_days"),
+        ("sending", "backoff_max_s"),
+        ("retention", "study_days"),
+        ("retention", "ledger_days"),
+    ],
+)
+def test_a_time_at_whose_end_there_is_no_date_is_refused(tmp_path: Path, table: str, key: str, given: str) -> None:
+    """The process that counts by it would fall over it, at every start anew."""
+    (line,) = faults(tmp_path, node=f"[{table}]\n{key} = {given}\n")
+
+    assert f"line 2: {table}.{key}" in line
+
+
+@pytest.mark.parametrize("key", ["quiet_s", "cap_s", "study_days"])
+def test_a_peers_own_times_are_bounded_too(tmp_path: Path, key: str) -> None:
+    (line,) = faults(tmp_path, peers=f"{PEER}{key} = 1e300\n")
+
+    assert f"line 6: peer.{key}" in line
+
+
 def test_the_line_is_that_of_the_right_peer(tmp_path: Path) -> None:
     text = PEER + '\n[[peer]]\nname = "ct"\nae_title = "A TITLE THAT IS TOO LONG"\nroles = ["source"]\n'
     (line,) = faults(tmp_path, peers=text)
