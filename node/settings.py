@@ -1,11 +1,11 @@
 """Typed settings: one frozen class per table of the files in the configuration folder."""
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from node.conditions import compile_condition, compile_preference
 
@@ -19,12 +19,21 @@ def _ae_title(text: str) -> str:
     return title
 
 
+def _network(given: object) -> object:
+    try:
+        return ip_network(given) if isinstance(given, str) else given
+    except ValueError as error:
+        words = "is no address and no network, such as 192.0.2.10 or 192.0.2.0/24"
+        raise ValueError(f"{given!r} {words} ({error})") from error
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=365 * 86_400)]
 Days = Annotated[float, Field(gt=0, le=365_000)]
 """Both are counted from now, or back from now: there must be a date at their end."""
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Priority = Literal["stat", "urgent", "routine"]
 Rendition = Literal["seg", "sr", "text", "summary", "pdf", "ko", "rtstruct", "gsps", "map", "derived"]
 Syntax = Literal["explicit", "implicit", "deflated"]
@@ -199,7 +208,7 @@ class Peer(Table):
     web_secret_env: str = ""
     kind: Literal["pacs", "scanner", "workstation"] = "pacs"
     roles: tuple[Literal["source", "destination"], ...] = ("source", "destination")
-    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    addresses: tuple[Network, ...] = ()
     quiet_s: Seconds | None = None
     cap_s: Seconds | None = None
     renditions: tuple[Rendition, ...] = RENDITIONS

@@ -63,6 +63,13 @@ def test_a_peers_own_times_are_bounded_too(tmp_path: Path, key: str) -> None:
     assert f"line 6: peer.{key}" in line
 
 
+@pytest.mark.parametrize("given", ["ct1", "10.0.0.0/33", "10.0.0.1/24", "fe80::/129", ""])
+def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, given: str) -> None:
+    (line,) = faults(tmp_path, peers=f'{PEER}addresses = ["192.0.2.1", "{given}"]\n')
+
+    assert f"line 6: peer.addresses: '{given}' is no address and no network, such as 192.0.2.10 or 192.0.2.0/24" in line
+
+
 def test_the_line_is_that_of_the_right_peer(tmp_path: Path) -> None:
     text = PEER + '\n[[peer]]\nname = "ct"\nae_title = "A TITLE THAT IS TOO LONG"\nroles = ["source"]\n'
     (line,) = faults(tmp_path, peers=text)
