@@ -28,17 +28,15 @@ def add_to(router: APIRouter, window: Window, pages: Pages, first_user: FirstUse
     @router.post("/sign-in")
     def sign_in(request: Request, name: Field, password: Field) -> Response:
         address = request.client.host if request.client else ""
-        keys = (f"name {name.casefold()}", f"address {address}")
-        wait_s = patience.wait_s(keys, time.monotonic())
+        wait_s = patience.begin(name, address, time.monotonic())
         if wait_s > 0:
             why = f"Too many tries. Wait {wait_s / 60:.0f} minutes, then try again."
             return pages.page(request, "sign_in.html", status=429, is_first=False, why=why, name=name)
         user = check_password(window.ledger, name, password)
         if user is None:
-            patience.failed(keys, time.monotonic())
             why = "The name or the password is wrong."
             return pages.page(request, "sign_in.html", status=403, is_first=False, why=why, name=name)
-        patience.succeeded(keys[0])
+        patience.succeeded(name, address)
         return _signed_in(request, window, user)
 
     @router.get("/first")

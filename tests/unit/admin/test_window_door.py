@@ -1,17 +1,20 @@
 """Coming in: the first user, passwords, sessions, and how often one may be wrong."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 
 from node.admin.accounts import FirstUser, add_user, check_password, remove_user
+from node.admin.app import window_app
 from node.admin.patience import FAILURES, PERIOD_S, Patience
 from node.admin.sessions import COOKIE
 from node.core.role import Role
 from node.errors import ConfigurationInvalid
 from node.state import accounts
-from tests.makers.window import PASSWORD, Opened, opened
+from tests.makers.window import BASE, PASSWORD, Opened, opened
 
 FIRST = {"name": "ada", "password": PASSWORD, "again": PASSWORD}
 
@@ -144,12 +147,35 @@ def test_after_a_few_wrong_passwords_even_the_right_one_must_wait(window: Opened
 def test_patience_comes_back_and_knows_names_from_addresses() -> None:
     patience = Patience()
     for second in range(FAILURES):
-        patience.failed(("name ada", "address a"), float(second))
+        assert patience.begin("ada", "a", float(second)) == 0
 
-    assert patience.wait_s(("name ada", "address b"), 10.0) > 0
-    assert patience.wait_s(("name eve", "address a"), 10.0) > 0
-    assert patience.wait_s(("name eve", "address b"), 10.0) == 0
-    assert patience.wait_s(("name ada", "address a"), PERIOD_S + 5.0) == 0
+    assert patience.begin("ada", "b", 10.0) > 0
+    assert patience.begin("eve", "a", 10.0) > 0
+    assert patience.begin("eve", "b", 10.0) == 0
+    assert patience.begin("ada", "a", PERIOD_S + 5.0) == 0
+
+
+def test_who_signs_in_uses_up_nobody_elses_patience() -> None:
+    patience = Patience()
+    for second in range(3 * FAILURES):
+        assert patience.begin(f"user {second}", "a", float(second)) == 0
+        patience.succeeded(f"user {second}", "a")
+
+
+def test_tries_at_the_same_time_are_no_more_than_one_after_another(window: Opened) -> None:
+    """Each of them also takes the memory that makes guessing dear."""
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    app = window_app(window.window, window.first_user)
+
+    def attempt(_: int) -> int:
+        client = TestClient(app, base_url=BASE, client=("192.0.2.7", 50000))
+        return client.post("/sign-in", data={"name": "ada", "password": "wrong"}).status_code
+
+    with ThreadPoolExecutor(4 * FAILURES) as many:
+        answers = list(many.map(attempt, range(4 * FAILURES)))
+
+    assert answers.count(403) == FAILURES
+    assert answers.count(429) == 3 * FAILURES
 
 
 def test_the_only_admin_cannot_be_removed(window: Opened) -> None:
