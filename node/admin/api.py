@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from node import __version__
 from node.admin import api_places, api_users
 from node.admin.health import Health
 from node.admin.live import Live, Present
+from node.admin.moments import Moment
 from node.admin.privacy import seen, seen_page, seen_story
 from node.admin.rendering import Pages
 from node.admin.security import visitor_of
@@ -64,7 +65,7 @@ class Search(BaseModel):
     sender: Word = ""
     route: Word = ""
     outcome: Outcome | None = None
-    before_at: AwareDatetime | None = None
+    before_at: Moment | None = None
     before_id: Word = ""
 
 
@@ -165,7 +166,7 @@ def _add_looking(router: APIRouter, window: Window, live: Live) -> None:
 
     @router.get("/api/associations", responses=FAULTS)
     def api_associations(
-        rejected: bool = False, before_at: AwareDatetime | None = None, before_id: Annotated[Word, Query()] = ""
+        rejected: bool = False, before_at: Moment | None = None, before_id: Annotated[Word, Query()] = ""
     ) -> list[Call]:
         """Associations that ended, the newest first, 50 at a time."""
         before: tuple[datetime, str] | None = (before_at, before_id) if before_at else None

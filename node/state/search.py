@@ -84,8 +84,9 @@ def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
 
 
 def _after(text: str) -> str:
-    """The first text after all that begin so."""
-    return text[:-1] + chr(min(ord(text[-1]) + 1, 0x10FFFF))
+    """The first text after all that begin so. Surrogates, which stand in no text, are passed over."""
+    following = ord(text[-1]) + 1
+    return text[:-1] + chr(0xE000 if following == 0xD800 else min(following, 0x10FFFF))
 
 
 OF_STUDY: dict[Outcome, StudyState] = {

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
+from pydantic import TypeAdapter, ValidationError
 
+from node.admin.moments import Moment
 from node.admin.pages.steering import DONE
 from node.admin.privacy import seen_page, seen_story
 from node.admin.rendering import Pages, is_fragment, mark_of
@@ -20,6 +22,7 @@ from node.state.story import story
 
 Text = Annotated[str, Form(max_length=100)]
 ADVICE_WORDS = {reason.value: words for reason, words in ADVICE.items()}
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
 
@@ -125,4 +128,8 @@ def _date(text: str) -> str:
 
 
 def _before(at: str, identity: str) -> tuple[datetime, str] | None:
-    return (datetime.fromisoformat(at), identity) if at else None
+    """The study after which the page begins. Raises ValueError."""
+    try:
+        return (MOMENT.validate_python(at), identity) if at else None
+    except ValidationError as error:
+        raise ValueError(f"{at!r} is no time that the list could go on from") from error

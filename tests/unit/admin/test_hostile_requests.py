@@ -109,6 +109,25 @@ def test_every_form_takes_odd_text_or_says_that_it_cannot(window: Opened, admin:
             judge(admin.submit(route.path, **given))
 
 
+@pytest.mark.parametrize(
+    "before_at",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-03-01", "2026-03-01T12:00", "soon"],
+)
+def test_a_list_goes_on_from_a_time_or_says_that_it_is_none(admin: Browser, before_at: str) -> None:
+    headers = {"X-CSRF-Token": csrf_of(admin.client.cookies[COOKIE])}
+    given = {"before_at": before_at, "before_id": "x"}
+
+    assert admin.submit("/studies", **given).status_code == 422
+    assert admin.client.get("/associations", params=given).status_code == 422
+    assert admin.client.get("/api/associations", params=given).status_code == 422
+    assert admin.client.post("/api/studies/search", json=given, headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("text", ["\ud7ff", "\ue000", "\U0010ffff"])
+def test_the_last_characters_before_a_gap_can_be_looked_for(admin: Browser, text: str) -> None:
+    assert "No study is like that" in admin.submit("/studies", text=text).text
+
+
 @pytest.mark.parametrize("where", ["path", "query", "form", "json"])
 def test_a_nul_is_refused_wherever_it_stands(window: Opened, admin: Browser, where: str) -> None:
     """PostgreSQL takes none: it would be a fault of ours there."""
