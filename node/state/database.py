@@ -37,16 +37,20 @@ def open_engine(url: str) -> sa.Engine:
     """An engine for the ledger, on an SQLite file of a local disk or on PostgreSQL.
 
     On both, writing transactions (opened on `writing(engine)`) happen one after another, so that what they read is what
-    they change: SQLite has one write lock, on PostgreSQL each takes the writers' turn at its start.
+    they change: SQLite has one write lock, on PostgreSQL each takes the writers' turn at its start. What a statement
+    was given stands in no error: it may name a patient, and errors are logged.
     """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "postgresql":
         engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=_POSTGRES
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args=_POSTGRES,
+            hide_parameters=True,
         )
         event.listen(engine, "begin", _begin_on_postgres)
     else:
-        engine = sa.create_engine(parsed)
+        engine = sa.create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
     return engine
