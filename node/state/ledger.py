@@ -14,7 +14,13 @@ from node.state.database import is_current, migrate, open_engine, reading, writi
 MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
 UNUSABLE = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError)
-"""What a database raises that is full, locked, read-only or gone; not what it says of a wrong statement."""
+"""What a database raises that is full, locked, read-only or gone; not what it says of a wrong statement. SQLite has
+DatabaseError itself for a damaged file, which is_unusable tells from its further kinds."""
+
+
+def is_unusable(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database is at fault, and not what it was asked."""
+    return isinstance(error, UNUSABLE) or type(error) is sa.exc.DatabaseError
 
 
 class Ledger:
@@ -37,7 +43,9 @@ class Ledger:
         does."""
         try:
             return is_current(self.engine)
-        except UNUSABLE as error:
+        except sa.exc.DBAPIError as error:
+            if not is_unusable(error):
+                raise
             raise LedgerUnusable(self._words("read", error)) from error
 
     @contextmanager
@@ -46,7 +54,9 @@ class Ledger:
         try:
             with self._reading.connect() as connection, connection.begin():
                 yield connection
-        except UNUSABLE as error:
+        except sa.exc.DBAPIError as error:
+            if not is_unusable(error):
+                raise
             raise LedgerUnusable(self._words("read", error)) from error
 
     @contextmanager
@@ -58,7 +68,9 @@ class Ledger:
         try:
             with self._writing.begin() as connection:
                 yield connection
-        except UNUSABLE as error:
+        except sa.exc.DBAPIError as error:
+            if not is_unusable(error):
+                raise
             self._fault, self._fault_s = self._words("written", error), time.monotonic()
             raise LedgerUnusable(self._fault) from error
 

@@ -1,11 +1,14 @@
 """What the ledger says of a database that does not do what it should."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from node.errors import LedgerUnusable
 from node.state import schema
+from node.state.ledger import Ledger
 from tests.makers.ledger import books
 
 
@@ -18,3 +21,20 @@ def test_an_error_does_not_name_the_patient_whose_row_it_was(tmp_path: Path) -> 
 
     assert "no_such_column" in str(told.value)
     assert "PID-4711" not in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"no database at all\n" * 500, None])
+def test_a_damaged_file_is_told_as_such(tmp_path: Path, content: bytes | None) -> None:
+    """Overwritten as a whole, or in its middle."""
+    with books(tmp_path):
+        pass
+    file = tmp_path / "ledger.sqlite"
+    whole = file.read_bytes()
+    file.write_bytes(content or whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    with (
+        closing(Ledger(f"sqlite:///{file}")) as ledger,
+        pytest.raises(LedgerUnusable, match=r"not a database|malformed"),
+        ledger.read() as connection,
+    ):
+        connection.execute(sa.select(schema.study)).all()
