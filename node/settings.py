@@ -27,6 +27,15 @@ def _network(given: object) -> object:
         raise ValueError(f"{given!r} {words} ({error})") from error
 
 
+def _database_url(url: str) -> str:
+    """Never told again in the error: it may hold a password."""
+    kind, _, rest = url.partition("://")
+    port = rest.rpartition("@")[2].partition("/")[0].partition("?")[0].rpartition("]")[2].partition(":")[2]
+    if url and (kind.partition("+")[0] not in ("postgresql", "sqlite") or (port and not port.isdecimal())):
+        raise ValueError("is no URL of a database: write it as postgresql://user@host:5432/isocenter, or leave it out")
+    return url
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -111,7 +120,7 @@ class StateTable(Table):
     """[state]: where files and facts are kept."""
 
     home: Path = Path("var")
-    database_url: str = ""
+    database_url: Annotated[str, AfterValidator(_database_url)] = ""
 
     @property
     def url(self) -> str:

@@ -70,6 +70,32 @@ def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, given: str)
     assert f"line 6: peer.addresses: '{given}' is no address and no network, such as 192.0.2.10 or 192.0.2.0/24" in line
 
 
+@pytest.mark.parametrize(
+    "url", ["postgres://u:geheim@h/d", "mysql://u:geheim@h/d", "geheim", "postgresql://u:geheim@h:port/d"]
+)
+def test_a_database_that_is_none_is_told_without_its_password(tmp_path: Path, url: str) -> None:
+    (line,) = faults(tmp_path, node=f'[state]\ndatabase_url = "{url}"\n')
+
+    assert "line 2: state.database_url: is no URL of a database: write it as postgresql://" in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "postgresql://isocenter@db.example:5432/isocenter",
+        "postgresql+psycopg://isocenter@/isocenter?host=/run/postgresql",
+        "postgresql://u:p%40:ss@[::1]:5432/d?x=1",
+        "sqlite:////var/lib/isocenter/ledger.sqlite",
+    ],
+)
+def test_a_database_is_named_by_its_url(tmp_path: Path, url: str) -> None:
+    (tmp_path / "node.toml").write_text(f'[state]\ndatabase_url = "{url}"\n')
+
+    assert read_configuration(tmp_path, {}).settings.state.database_url == url
+
+
 def test_the_line_is_that_of_the_right_peer(tmp_path: Path) -> None:
     text = PEER + '\n[[peer]]\nname = "ct"\nae_title = "A TITLE THAT IS TOO LONG"\nroles = ["source"]\n'
     (line,) = faults(tmp_path, peers=text)
