@@ -76,9 +76,14 @@ def common(
 
 
 def main() -> None:
-    """Run the command line; known errors are one line on standard error and an exit code."""
+    """Run the command line; known errors are one line on standard error and an exit code. So is what the system says of
+    a file or a folder that was named: that it is none, that it is full, that it may not be read."""
     try:
         app()
     except (IsocenterError, ModelError) as error:
         print(f"isocenter: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"isocenter: {named}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
