@@ -51,6 +51,8 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
+    if target.resolve().is_relative_to(home.resolve()):
+        raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
     name = DUMP if postgres_url else LEDGER

@@ -92,6 +92,17 @@ def test_a_home_that_holds_a_ledger_is_not_overwritten(found: Books, tmp_path: P
         restore(tmp_path / "backup", found.home, found.clock())
 
 
+@pytest.mark.parametrize("where", [".", "work/backup", "../home/backup"])
+def test_a_home_is_not_copied_into_itself(found: Books, tmp_path: Path, where: str) -> None:
+    """The copy of the ledger would take the place of the one that is in use."""
+    before = (found.home / "ledger.sqlite").stat().st_ino
+
+    with pytest.raises(ConfigurationInvalid, match="lies in the home"):
+        back_up(found.home, tmp_path / "config", found.home / where, found.clock())
+
+    assert (found.home / "ledger.sqlite").stat().st_ino == before
+
+
 def test_an_unfinished_backup_is_not_restored(found: Books, tmp_path: Path) -> None:
     back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
     (tmp_path / "backup" / "backup.json").unlink()
