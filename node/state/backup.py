@@ -57,6 +57,8 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
     name = DUMP if postgres_url else LEDGER
     aside = target / f"{name}.part"
+    aside.unlink(missing_ok=True)
+    aside.touch(mode=0o600)  # before anything is in it: the folder may be one that others can look into
     if postgres_url:
         dump(postgres_url, aside)
     else:

@@ -103,6 +103,17 @@ def test_a_home_is_not_copied_into_itself(found: Books, tmp_path: Path, where: s
     assert (found.home / "ledger.sqlite").stat().st_ino == before
 
 
+def test_nobody_else_reads_the_patients_of_a_backup(found: Books, tmp_path: Path) -> None:
+    """In a folder that was there already, and that others can look into."""
+    target = tmp_path / "backup"
+    target.mkdir()
+    target.chmod(0o755)
+    back_up(found.home, tmp_path / "config", target, found.clock())
+
+    readable = [one.name for one in target.rglob("*") if one.is_file() and one.stat().st_mode & 0o077]
+    assert readable == ["backup.json"]
+
+
 def test_an_unfinished_backup_is_not_restored(found: Books, tmp_path: Path) -> None:
     back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
     (tmp_path / "backup" / "backup.json").unlink()
