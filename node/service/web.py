@@ -13,6 +13,7 @@ from node.admin.accounts import FirstUser
 from node.admin.app import window_app
 from node.admin.stow import PREFIX, Open, stow_app
 from node.admin.window import Window
+from node.intake.listener import raise_file_limit
 
 log = structlog.get_logger()
 
@@ -23,6 +24,7 @@ def serving_window(listening: socket.socket, window: Window, stow: Open | None =
 
     stow: takes instances by STOW-RS; None where that is off.
     """
+    raise_file_limit()  # each connection is one of the files that this process sends, keeps and decides with
     # Connections take it over. Without it an answer of two parts waits 40 ms for the browser's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     first_user = FirstUser(window.ledger)
