@@ -137,12 +137,12 @@ async def _check_text(request: Request) -> None:
 
 
 def _has_form(request: Request) -> bool:
-    return "form-urlencoded" in request.headers.get("Content-Type", "")
+    return "form-urlencoded" in request.headers.get("Content-Type", "").lower()
 
 
 def _has_files(request: Request) -> bool:
     """Files come with the header of htmx alone: they are not read before it is known who sends them."""
-    return "multipart" in request.headers.get("Content-Type", "")
+    return "multipart" in request.headers.get("Content-Type", "").lower()
 
 
 async def _check_csrf(request: Request, visitor: Visitor) -> None:

@@ -110,6 +110,23 @@ def test_every_form_takes_odd_text_or_says_that_it_cannot(window: Opened, admin:
 
 
 @pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("Application/X-WWW-Form-URLencoded", "name=a%00b&password=x"),
+        (
+            "Multipart/Form-Data; boundary=x",
+            '--x\r\nContent-Disposition: form-data; name="name"\r\n\r\na\x00b\r\n'
+            '--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nx\r\n--x--\r\n',
+        ),
+    ],
+)
+def test_a_content_type_is_known_in_capitals_too(window: Opened, kind: str, body: str) -> None:
+    answer = window.stranger().post("/sign-in", content=body, headers={"Content-Type": kind})
+
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
     "before_at",
     ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-03-01", "2026-03-01T12:00", "soon"],
 )
