@@ -106,6 +106,14 @@ def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
+def _label(table: TableReader) -> str:
+    """How people call it. DICOM drops the blanks around a text, so that it would come back as another one."""
+    label = table.take("label", str)
+    if label != label.strip() or not label:
+        raise CardInvalid(f"label must be a text without blanks around it, found {label!r}")
+    return label
+
+
 def _segment(table: TableReader) -> SegmentCard:
     colour = table.take("colour", str)
     try:
@@ -114,7 +122,7 @@ def _segment(table: TableReader) -> SegmentCard:
         raise CardInvalid(f'colour must be written as "#rrggbb", found {colour!r}') from error
     found = SegmentCard(
         key=table.take("key", str),
-        label=table.take("label", str),
+        label=_label(table),
         category=table.code("category"),
         type=table.code("type"),
         modifier=table.optional_code("modifier"),
@@ -129,7 +137,7 @@ def _segment(table: TableReader) -> SegmentCard:
 def _classification(table: TableReader) -> ClassificationCard:
     found = ClassificationCard(
         key=table.take("key", str),
-        label=table.take("label", str),
+        label=_label(table),
         finding=table.code("finding"),
         site=table.code("site"),
         laterality=table.optional_code("laterality"),
@@ -143,7 +151,7 @@ def _classification(table: TableReader) -> ClassificationCard:
 def _detection(table: TableReader) -> DetectionCard:
     found = DetectionCard(
         key=table.take("key", str),
-        label=table.take("label", str),
+        label=_label(table),
         type=table.code("type"),
         site=table.code("site"),
         laterality=table.optional_code("laterality"),
@@ -156,7 +164,7 @@ def _detection(table: TableReader) -> DetectionCard:
 def _map(table: TableReader) -> MapCard:
     found = MapCard(
         key=table.take("key", str),
-        label=table.take("label", str),
+        label=_label(table),
         quantity=table.code("quantity"),
         unit=table.code("unit"),
         shown=table.ends("shown"),
@@ -166,7 +174,7 @@ def _map(table: TableReader) -> MapCard:
 
 
 def _derived(table: TableReader) -> DerivedCard:
-    found = DerivedCard(key=table.take("key", str), label=table.take("label", str), derivation=table.code("derivation"))
+    found = DerivedCard(key=table.take("key", str), label=_label(table), derivation=table.code("derivation"))
     table.finish()
     return found
 
@@ -174,7 +182,7 @@ def _derived(table: TableReader) -> DerivedCard:
 def _measurement(table: TableReader) -> MeasurementCard:
     found = MeasurementCard(
         key=table.take("key", str),
-        label=table.take("label", str),
+        label=_label(table),
         name=table.code("name"),
         unit=table.code("unit"),
         digits=table.take("digits", int),

@@ -35,11 +35,14 @@ def digest(secret: str) -> str:
 def add_user(
     ledger: Ledger, name: str, password: str, role: Role, now: datetime, *, sees_names: bool = False
 ) -> UserRow:
-    """Add a user, or give an existing one a new password and role. Raises ConfigurationInvalid."""
+    """Add a user, or give an existing one a new password and role. Raises ConfigurationInvalid, also for the last
+    admin."""
     _check_name(name)
     _check_password(name, password)
     user = UserRow(name, _HASHER.hash(password), role, sees_names, now)
     with ledger.write() as connection:
+        if role is not Role.ADMIN:
+            _check_not_last(accounts.users(connection), name)
         accounts.put_user(connection, user)
     return user
 
@@ -133,7 +136,9 @@ def check_password(ledger: Ledger, name: str, password: str) -> UserRow | None:
     with ledger.read() as connection:
         user = accounts.find_user(connection, name)
     try:
-        _HASHER.verify(_NOBODY if user is None else user.password_hash, password[:MOST_CHARACTERS])
+        # As long for who is not there, or has no password yet: the time would tell which names exist.
+        known = user.password_hash if user is not None and user.can_sign_in else _NOBODY
+        _HASHER.verify(known, password[:MOST_CHARACTERS])
     except (VerificationError, InvalidHashError):
         return None
     return user

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from node.cli.queries import Query
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Limit = Annotated[int, typer.Option(help="How many, the newest first.", min=1)]
+Limit = Annotated[int, typer.Option(help="How many, the newest first.", min=1, max=1_000_000)]
 
 # What people see of each list; programs get everything.
 _STUDY = ("id", "state", "instances", "calling_ae", "called_ae", "last_at", "completed_at", "why")
@@ -30,6 +30,8 @@ def add_to(app: typer.Typer) -> None:
 def status(as_json: AsJson = False) -> None:
     """Whether the node runs, its processes, what waits in its queues, and the room left on its disk.
 
+    Exit code 0: it is ready; 1: it runs and is not; 5: it does not run.
+
     Example: isocenter status --json
     """
     from node.service.state import read_status
@@ -42,7 +44,7 @@ def status(as_json: AsJson = False) -> None:
         here.show([vars(one) for one in found.processes], as_json=False, empty="no process runs")
         print("queues: " + ", ".join(f"{name} {count}" for name, count in found.queues.items()))
         print(f"disk: {found.disk_free_mb} MB free")
-    raise typer.Exit(0 if found.ready else 1)
+    raise typer.Exit(0 if found.ready else 1 if found.processes else 5)
 
 
 def studies(limit: Limit = 50, as_json: AsJson = False) -> None:

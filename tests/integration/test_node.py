@@ -114,6 +114,7 @@ def test_a_node_whose_receivers_hang_is_not_ready_until_they_go_on(node: Running
         ),
         (["--config", "/nonexistent", "status"], 2, "no such folder"),
         (["nonsense"], 2, "No such command"),
+        (["studies", "--limit", "99999999999999999999999"], 2, "Invalid value for"),
         (["serve", "--only", "nonsense"], 2, "there is no process 'nonsense'"),
     ],
 )
@@ -123,6 +124,13 @@ def test_errors_are_one_line_and_an_exit_code(node: RunningNode, arguments: list
     assert found.returncode == code
     assert told in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_without_a_node_its_status_says_so(node: RunningNode, tmp_path: Path) -> None:
+    found = isocenter(node, "status", ISOCENTER_HOME=str(tmp_path))
+
+    assert found.returncode == 5
+    assert "not ready: no node runs in this home" in found.stdout
 
 
 def test_without_a_node_the_lists_say_so(node: RunningNode, tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_the_last_admin_stays(window: Opened) -> None:
     for act in (accounts.disable_user, accounts.remove_user):
         with pytest.raises(ConfigurationInvalid, match="only admin"):
             act(window.books.ledger, "admin")
+    with pytest.raises(ConfigurationInvalid, match="only admin"):
+        accounts.add_user(window.books.ledger, "admin", NEW, Role.VIEWER, window.window.now())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "<b>", "admin", "../x"])

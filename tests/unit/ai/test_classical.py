@@ -68,6 +68,7 @@ def test_a_card_alone_outlines_what_it_says(tmp_path: Path) -> None:
         ('[[prepare]]\nstep = "otsu"\n[[finish]]\nstep = "argmax"\n', BODY, "no scores to decide from"),
         (CHAIN, BODY.split("[[segment]]")[0], "declares no"),
         (CHAIN, BODY.replace('"classical"', '"clasical"'), "kind must be one of code, classical"),
+        (CHAIN, BODY.replace('"Body"', '"Body "'), "without blanks around it"),
     ],
 )
 def test_a_card_that_cannot_segment_says_what_to_mend(tmp_path: Path, chain: str, card: str, words: str) -> None:
