@@ -110,7 +110,7 @@ def _line(text: str, loc: Loc) -> int:
     index = next((part for part in loc if isinstance(part, int)), 0)
     key = re.compile(rf"\s*{re.escape(tables[-1])}\s*=")
     best, current, seen = 1, "", -1
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         header = _HEADER.match(line)
         if header:
             current = header.group(2)

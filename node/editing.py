@@ -1,6 +1,7 @@
 """Changes peers.toml and routes.toml as a person would: comments stay, and what could not be used is not written."""
 
 import fcntl
+import io
 import os
 import re
 import shutil
@@ -104,7 +105,8 @@ class Editor:
         """
         configuration = self.read()
         file = self._folder / kind.file
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+        # Lines as TOML has them: splitlines() would part a text at characters that are none of its line ends.
+        lines = list(io.StringIO(file.read_text(encoding="utf-8"))) if file.exists() else []
         header = re.compile(rf"\s*\[\[\s*{kind.value}\s*\]\]")
         starts = []
         for number, line in enumerate(lines):
@@ -155,8 +157,11 @@ class Editor:
 
 
 def caller_accepted(ae_title: str, address: str = "", name: str = "") -> Values:
-    """The peer that a caller becomes who may send from now on. address: it may call from there only."""
+    """The peer that a caller becomes who may send from now on. address: it may call from there only. Raises
+    ConfigurationInvalid where it is not named, and its AE title gives no name."""
     plain = "".join(one if one.isascii() and one.isalnum() else "-" for one in ae_title.lower()).strip("-")
+    if not name and not plain:
+        raise ConfigurationInvalid(f"{ae_title!r} has nothing that a name could be made of: give the peer one (--name)")
     return {
         "name": name or plain,
         "ae_title": ae_title,

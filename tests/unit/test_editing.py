@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.editing import Editor, Kind
+from node.editing import Editor, Kind, caller_accepted
 from node.errors import ConfigurationInvalid, NotFound
 from node.settings import Configuration
 
@@ -188,3 +188,20 @@ def test_the_inputs_of_a_route_are_tables_of_their_own(tmp_path: Path) -> None:
     editor.change(Kind.ROUTE, "chest", {"input": None})
     assert editor.read().routes[0].input == {}
     assert editor.read().routes[1].input != {}
+
+
+def test_a_text_with_a_foreign_line_end_is_one_line(folder: Path) -> None:
+    """U+2028 ends no line in TOML; what follows it is no table."""
+    text = PEERS.replace('"PACS" #', '"PACS" # \u2028[[peer]] is what a manual says')
+    (folder / "peers.toml").write_text(text, encoding="utf-8")
+
+    Editor(folder).add(Kind.PEER, {"name": "ct", "ae_title": "CT", "roles": ["source"]})
+
+    assert (folder / "peers.toml").read_text(encoding="utf-8").startswith(text)
+
+
+def test_a_caller_whose_title_gives_no_name_must_be_given_one() -> None:
+    with pytest.raises(ConfigurationInvalid, match="--name"):
+        caller_accepted("***")
+
+    assert caller_accepted("***", name="stars")["name"] == "stars"
