@@ -26,6 +26,8 @@ STACK_NAMES = frozenset({
 # fmt: on
 _KNOWN = {"study": STUDY_NAMES, "stack": STACK_NAMES}
 _ATTRIBUTE = re.compile(r"\b(study|stack)\.([A-Za-z_][A-Za-z_0-9]*)")
+_ALONE = re.compile(r"study\.\w+|stack\.(?!contrast\b)\w+")
+"""An attribute and no more: contrast alone is true or false."""
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _ABSENT = re.compile(r'Key not found in map : "([^"]*)"')
 
@@ -51,6 +53,8 @@ def compile_condition(text: str, *, of_stack: bool) -> Condition:
     if not text.strip():
         return lambda _names: True
     expression = _compile(text, of_stack=of_stack)
+    if expression.return_type() not in (cel.Type.BOOL, cel.Type.DYN) or _ALONE.fullmatch(text.strip()):
+        raise ConfigurationInvalid(f"condition {text!r}: it is neither true nor false; compare it with something")
 
     def decide(names: Names) -> Verdict:
         found = expression.eval(data=dict(names))

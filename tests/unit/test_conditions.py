@@ -29,6 +29,10 @@ def test_conditions_on_a_study(text: str, expected: object) -> None:
     assert compile_condition(text, of_stack=False)(SEEN) == expected
 
 
+def test_an_attribute_that_is_true_or_false_is_a_condition() -> None:
+    assert compile_condition("stack.contrast", of_stack=True)({"stack": {"contrast": True}}) is True
+
+
 def test_whole_and_decimal_numbers_compare() -> None:
     assert compile_condition("stack.slice_count > 20.5", of_stack=True)(SEEN) is True
 
@@ -38,6 +42,9 @@ def test_whole_and_decimal_numbers_compare() -> None:
     [
         ("study.modalties == 1", "did you mean study.modalities"),
         ("stack.modality == 'CT'", "only study"),
+        ("study.modalities", "neither true nor false"),
+        (" study.stack_count ", "neither true nor false"),
+        ("size(study.modalities)", "neither true nor false"),
         ("study.modalities ==", "Syntax error"),
         ("'a' == 1", "no matching overload"),
         ("import os", "reserved identifier"),
@@ -49,7 +56,7 @@ def test_what_cannot_be_used_is_told_when_it_is_read(text: str, told: str) -> No
 
 
 def test_a_condition_that_gives_no_verdict_is_undecided() -> None:
-    assert compile_condition("study.patient_age_y", of_stack=False)(SEEN) == Undecided(
+    assert compile_condition("[study.patient_age_y][0]", of_stack=False)(SEEN) == Undecided(
         "it gives 17.5, neither true nor false"
     )
 
