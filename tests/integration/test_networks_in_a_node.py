@@ -12,7 +12,7 @@ from node.rehearsal.modality import send_study
 from node.rehearsal.running import RunningNode, running_node
 from node.service.isolation import can_leave_network
 from node.state import schema
-from tests.makers.installed import installed_model
+from tests.makers.installed import DOING, installed_model
 from tests.makers.networks import scripted, write_bright, write_model
 from tests.makers.series import ct_series
 
@@ -39,26 +39,7 @@ class Greedy(torch.nn.Module):
         return x * torch.ones(1 << 46)[0]
 
 
-CRASHING = """
-import os, resource, signal
-from contextlib import contextmanager
-from pathlib import Path
-from ai.card import read_card
-
-class Crashing:
-    def __init__(self):
-        self.card = read_card(Path(__file__).parent / "card.toml")
-
-    @contextmanager
-    def open(self, device):
-        yield self.predict
-
-    def predict(self, inputs):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.kill(os.getpid(), signal.SIGSEGV)
-
-MODEL = Crashing()
-"""
+CRASHING = DOING.format(does="resource.setrlimit(resource.RLIMIT_CORE, (0, 0)); os.kill(os.getpid(), signal.SIGSEGV)")
 """A model with code that ends its process as native code may."""
 FAILING = {"broken": NaN(), "hanging": Hanging(), "greedy": Greedy()}
 REASONS = {

@@ -7,30 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.makers.installed import installed_model
+from tests.makers.installed import DOING, installed_model
 from tests.makers.series import ct_series
-
-MODEL = """
-import time
-from contextlib import contextmanager
-from pathlib import Path
-import numpy as np
-from ai.card import read_card
-from ai.findings import Findings, Measurement, Segment
-
-class Strange:
-    def __init__(self):
-        self.card = read_card(Path(__file__).parent / "card.toml")
-
-    @contextmanager
-    def open(self, device):
-        yield self.predict
-
-    def predict(self, inputs):
-        {does}
-
-MODEL = Strange()
-"""
 
 
 @pytest.mark.parametrize(
@@ -49,7 +27,7 @@ MODEL = Strange()
 )
 def test_a_model_that_does_not_come_to_an_end_is_reported(tmp_path: Path, does: str, reason: str, words: str) -> None:
     ct_series(tmp_path / "study", slices=12)
-    with installed_model(tmp_path / "installed", "strange", MODEL.format(does=does)) as installed:
+    with installed_model(tmp_path / "installed", "strange", DOING.format(does=does)) as installed:
         card = installed / "card.toml"
         card.write_text(card.read_text().replace("timeout_s = 60", "timeout_s = 2"))
         command = [

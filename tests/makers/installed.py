@@ -7,6 +7,28 @@ from pathlib import Path
 
 import pytest
 
+DOING = """
+import os, resource, signal, time
+from contextlib import contextmanager
+from pathlib import Path
+import numpy as np
+from ai.card import read_card
+from ai.findings import Findings, Measurement, Segment
+
+class Doing:
+    def __init__(self):
+        self.card = read_card(Path(__file__).parent / "card.toml")
+
+    @contextmanager
+    def open(self, device):
+        yield self.predict
+
+    def predict(self, inputs):
+        {does}
+
+MODEL = Doing()
+"""
+"""A model with code whose prediction is the line, or lines joined by semicolons, put in place of `does`."""
 PAGE = Path(__file__).parents[2] / "docs" / "extend" / "model-with-code.md"
 
 
