@@ -41,23 +41,14 @@ class Ledger:
     def is_ready(self) -> bool:
         """Whether the tables are there, of this version: processes that do not migrate wait for this. Raises as `read`
         does."""
-        try:
+        with self._in_words("read"):
             return is_current(self.engine)
-        except sa.exc.DBAPIError as error:
-            if not is_unusable(error):
-                raise
-            raise LedgerUnusable(self._words("read", error)) from error
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state of the ledger. Raises LedgerUnusable where it is full, locked or gone."""
-        try:
-            with self._reading.connect() as connection, connection.begin():
-                yield connection
-        except sa.exc.DBAPIError as error:
-            if not is_unusable(error):
-                raise
-            raise LedgerUnusable(self._words("read", error)) from error
+        with self._in_words("read"), self._reading.connect() as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -66,13 +57,11 @@ class Ledger:
         Raises LedgerUnusable where the database is full, locked or gone: everything may be tried again.
         """
         try:
-            with self._writing.begin() as connection:
+            with self._in_words("written"), self._writing.begin() as connection:
                 yield connection
-        except sa.exc.DBAPIError as error:
-            if not is_unusable(error):
-                raise
-            self._fault, self._fault_s = self._words("written", error), time.monotonic()
-            raise LedgerUnusable(self._fault) from error
+        except LedgerUnusable as unusable:
+            self._fault, self._fault_s = str(unusable), time.monotonic()
+            raise
 
     @property
     def fault(self) -> str:
@@ -83,9 +72,18 @@ class Ledger:
     def close(self) -> None:
         self.engine.dispose()
 
-    def _words(self, verb: str, error: sa.exc.DBAPIError) -> str:
-        first_line = str(error.orig).partition("\n")[0]
-        return f"the ledger at {self._place()} cannot be {verb} ({first_line}): make room there, or mend the database"
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        """Raises LedgerUnusable in place of what the database raises where it is at fault itself."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            if not is_unusable(error):
+                raise
+            why = str(error.orig).partition("\n")[0]
+            raise LedgerUnusable(
+                f"the ledger at {self._place()} cannot be {verb} ({why}): make room there, or mend the database"
+            ) from error
 
     def _place(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
