@@ -80,26 +80,21 @@ def run_model(
 
     try:
         inputs, grid, findings = _predict(model, folder, chosen, report, say, end)
+        with _timed(report, "encode", say):
+            _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
+            rows = tuple(measurement_rows(findings, card))
+            (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
+            (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
     except Refused as refused:
         return _ended(report, out, "refused", refused.reason, str(refused))
     except ModelRefused as refused:
         return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, str(refused))
     except (OutOfMemory, MemoryError) as failed:
         return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, str(failed))
-    except ModelFailed as failed:
+    except (IsocenterError, ModelFailed) as failed:
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
     except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner: models raise whatever they like
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, f"{type(failed).__name__}: {_where(failed)}")
-    try:
-        with _timed(report, "encode", say):
-            _encode(model, folder, chosen, inputs, grid, findings, out, started_at)
-            rows = tuple(measurement_rows(findings, card))
-            (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
-            (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
-    except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner
-        _empty(out)  # of a set that is not whole nothing is a result
-        said = str(failed) if isinstance(failed, IsocenterError) else f"{type(failed).__name__}: {_where(failed)}"
-        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, said)
     report.write(out)
     return Outcome(report, rows, findings.summary)
 
@@ -157,7 +152,9 @@ def _content(path: Path) -> str:
 
 
 def _ended(report: Report, out: Path, outcome: str, reason: ReasonCode, message: str) -> Outcome:
+    """Of a set that is not whole nothing is a result: the report lies there alone."""
     report.outcome, report.reason_code, report.reason = outcome, reason.value, message
+    _empty(out)
     report.write(out)
     return Outcome(report)
 
