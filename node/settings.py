@@ -133,7 +133,7 @@ class JobsTable(Table):
 
     crash_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     error_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    poll_s: Annotated[float, Field(ge=0.05, le=10)] = 0.25
+    poll_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
     dead_after_s: Annotated[float, Field(ge=1, le=3600)] = 60
     decode_memory_mb: Annotated[int, Field(ge=64)] = 4096
 

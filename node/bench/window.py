@@ -31,6 +31,7 @@ from node.editing import Editor
 from node.errors import NotFound
 from node.jobs.engine import prepare_engine
 from node.settings import Configuration
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 
@@ -131,7 +132,7 @@ def measure(folder: Path, studies: int, rounds: int, say: Callable[[str], None],
         user = add_user(ledger, "bench", "a pass phrase for the bench", Role.ADMIN, now)
         secret = open_session(ledger, user, now)
         with (
-            closing(Queue(ledger.engine)) as queue,
+            closing(Queue(ledger.engine, Bells(folder))) as queue,
             _served(_window(folder, ledger, queue)) as port,
             closing(_Browser(port, secret)) as asked,
         ):

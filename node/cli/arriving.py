@@ -28,13 +28,13 @@ def import_path(
     from node.intake.door import Door
     from node.intake.importing import CALLING_AE, import_files
     from node.state.spool import Origin, Spool
-    from node.state.wake import Wake
+    from node.state.wake import ARRIVED, Wake
 
     if not path.exists():
         raise NotFound(f"{path}: no such file or folder")
     configuration = here.configuration()
     home = configuration.settings.state.home.absolute()
-    spool, wake = Spool(home), Wake(home)
+    spool, wake = Spool(home), Wake(home / ARRIVED)
     spool.open()
     origin = Origin(
         calling_ae=CALLING_AE,

@@ -59,9 +59,11 @@ def ledger() -> "Iterator[Ledger]":
 def operator() -> "Iterator[Operator]":
     """The ledger and its queue, for an action."""
     from node.actions import Operator
+    from node.state.bells import Bells
     from node.state.queue import Queue
 
-    with ledger() as found, contextlib.closing(Queue(found.engine)) as queue:
+    bells = Bells(configuration().settings.state.home)
+    with ledger() as found, contextlib.closing(Queue(found.engine, bells)) as queue:
         yield Operator(found, queue)
 
 

@@ -24,7 +24,7 @@ from node.intake.wire import Wire
 from node.settings import Configuration
 from node.state.seats import Caps, Full, Seat, Seats
 from node.state.spool import Spool
-from node.state.wake import Wake
+from node.state.wake import ARRIVED, Wake
 
 log = structlog.get_logger()
 
@@ -194,7 +194,7 @@ def run_receiver(
     raise_file_limit()
     threading.excepthook = _log_fault
     spool.open()
-    wake = Wake(home)
+    wake = Wake(home / ARRIVED)
     listener = Listener(configuration, listening, home, wake.ring, spool=spool)
     listener.start()
     ready()

@@ -5,11 +5,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from node.errors import LedgerUnusable
+from node.jobs.alarm import Alarm
+from node.state.bells import Bells
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
 log = structlog.get_logger()
@@ -50,12 +53,16 @@ def prepare_engine(url: str) -> None:
 
 
 class Engine:
-    """One process's share of the work. A process has one; `executor` is stable and held by one process at a time."""
+    """One process's share of the work. A process has one; `executor` is stable and held by one process at a time.
 
-    def __init__(self, url: str, *, executor: str, work: Work, poll_s: float) -> None:
+    bells: of the home, so that what is enqueued on this host is begun at once; poll_s: how often to look without one.
+    """
+
+    def __init__(self, url: str, *, executor: str, work: Work, poll_s: float, bells: Bells) -> None:
         self._work = work
         self._poll_s = poll_s
-        self._running = _Running()
+        self._alarm = Alarm([bells.hang(name, executor) for name in work.queues])
+        self._running = _Running(self._alarm.free)
         logging.getLogger("dbos").setLevel(logging.WARNING)
         self._dbos = DBOS(config=_config(url, executor, migrate=False))
         for name, body in work.stages.items():
@@ -76,6 +83,10 @@ class Engine:
                 worker_concurrency=WORKER_CONCURRENCY[name],
                 partition_worker_concurrency=1 if name == QUEUE_OF[DELIVER] else None,
             )
+        for event in self._dbos.background_thread_stop_events:
+            # Its threads wait for the next look on the event that ends them: the library has no other way to wake one.
+            event.wait = partial(self._alarm.wait, event)  # type: ignore[method-assign]
+        self._alarm.start()
 
     @staticmethod
     def recover(executor: str) -> int:
@@ -93,14 +104,16 @@ class Engine:
         """
         for event in self._dbos.background_thread_stop_events:
             event.set()
+        self._alarm.stop()
         self._running.wait_until_idle(drain_s)
         DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
 
 
 class _Running:
-    """Runs bodies, and knows how many run at this moment."""
+    """Runs bodies, and knows how many run at this moment. ended: called after each."""
 
-    def __init__(self) -> None:
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
         self._count = 0
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -127,6 +140,7 @@ class _Running:
             with self._changed:
                 self._count -= 1
                 self._changed.notify_all()
+            self._ended()
 
     def wait_until_idle(self, limit_s: float) -> None:
         self._stopping.set()

@@ -28,7 +28,7 @@ from node.state.queue import Queue
 from node.state.retention import Periods, retain
 from node.state.rows import StudyRow
 from node.state.spool import Spool
-from node.state.wake import Wake
+from node.state.wake import ARRIVED, Wake
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class ServiceClock:
         self._arranged = lambda found: arrange(found, ledger, queue, spool, home, models, now)
         self._associations = Associations(home)
         self._reports = Mailbox(home, ReportLetter)
-        self._wake = Wake(home)
+        self._wake = Wake(home / ARRIVED)
         self._by = self._arranged(configuration)
         self.gathering = Gathering(
             ledger,

@@ -26,11 +26,12 @@ from node.service.routed import usable_models
 from node.service.web import serving_window
 from node.service.window import window_of
 from node.settings import Configuration
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from node.state.seats import Caps, Seats
 from node.state.spool import Spool
-from node.state.wake import Wake
+from node.state.wake import ARRIVED, Wake
 
 log = structlog.get_logger()
 
@@ -56,13 +57,14 @@ def run_service(
     prepare_engine(settings.state.url)
     spool = Spool(home)
     swept = spool.open()
-    with closing(ledger), closing(Queue(ledger.engine)) as queue:
+    bells = Bells(home)
+    with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
         models = usable_models(configuration)
         facts = model_facts(models)
         clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now, latest)
         work = Work(stages={}, deliver=clock.deliver)
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
-        engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s)
+        engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s, bells=bells)
         engine.start()
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
         clock.every(reaper.every_s, reaper.look)
@@ -94,7 +96,7 @@ def _stow(
         yield None
         return
     home, intake = settings.state.home.absolute(), settings.intake
-    wake, journal = Wake(home), Journal(home, now)
+    wake, journal = Wake(home / ARRIVED), Journal(home, now)
     seats = Seats(home, Caps(intake.associations, intake.associations_per_address))
     door = Door(spool, intake, wake.ring, stop)
 

@@ -30,6 +30,7 @@ from node.service.heartbeat import beating
 from node.service.renewal import Tables
 from node.service.routed import usable_models
 from node.settings import Configuration
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import NOTICE, REJECT, REPLACE, Queue
 
@@ -82,7 +83,8 @@ def _run_stages(
             log.warning("card-code-doubtful", model=name, fault=fault)
     audited = {name: Audited(one) for name, one in models.items()}
     inference = Inference(audited, _device(settings.node.model_device, slot)) if role == "model" else None
-    with closing(ledger), closing(Queue(ledger.engine)) as queue:
+    bells = Bells(home)
+    with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
         memory_mb = settings.jobs.decode_memory_mb
         stages = Stages(
             ledger,
@@ -111,7 +113,8 @@ def _run_stages(
             bodies[REPLACE] = Replacement(ledger, queue, home, stages, tables.peers, now).make
             bodies[REJECT] = Rejections(ledger, queue, home, models, tables.peers, now).make
             bodies[NOTICE] = lambda job_id, _run, _turn: notices.announce(job_id)
-        engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=settings.jobs.poll_s)
+        poll_s = settings.jobs.poll_s
+        engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=poll_s, bells=bells)
         with beating(ledger, executor, settings.jobs.dead_after_s):
             engine.start()
             ready()

@@ -1,12 +1,14 @@
 """Enqueues stages and deliveries inside the ledger's own transaction: truth and queue change together, or neither."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
 from node.core.job import Priority, Stage
 from node.state import work
+from node.state.bells import Bells
 from node.state.rows import DeliveryRow, JobRow
 
 PROTOCOL = "isocenter-1"
@@ -29,14 +31,21 @@ QUEUE_OF: dict[str, str] = {
 """Which queue each workflow waits in: by what it needs, a processor, a model worker, or a destination's line."""
 
 ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_DUE = "isocenter-due"
+"""In a connection's notes: for which queues something was enqueued in its transaction."""
 FORGOTTEN_AT_ONCE = 200
 """So many workflows are removed in one transaction: a long one would make stages wait."""
 
 
 class Queue:
-    """What is due next, durably. `schema` of the engine's own tables: beside ours in the same database."""
+    """What is due next, durably: in the engine's own tables, which lie beside ours in the same database.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    bells: rung for what a transaction has enqueued, once it is over.
+    """
+
+    def __init__(self, engine: sa.Engine, bells: Bells) -> None:
+        self._bells = bells
+        sa.event.listen(engine, "checkin", self._ring)  # the first moment at which others see the transaction
         self._client = DBOSClient(
             system_database_engine=engine,
             serializer=DBOSPortableJSONSerializer(),
@@ -57,7 +66,7 @@ class Queue:
     ) -> None:
         """Enqueue one stage of a job; the id carries run, stage and turn, so that a retry is not a no-op."""
         options = self._options(stage.value, self.stage_id(job_id, run, stage, turn), priority, after)
-        self._client.enqueue_in_transaction(connection, options, job_id, run, turn)
+        self._enqueue(connection, options, job_id, run, turn)
 
     def delivery(
         self,
@@ -72,7 +81,7 @@ class Queue:
         """Enqueue one attempt of a delivery, in the line of its destination."""
         options = self._options(DELIVER, self.delivery_id(delivery_id, attempt), priority, after)
         options["queue_partition_key"] = destination
-        self._client.enqueue_in_transaction(connection, options, delivery_id, attempt)
+        self._enqueue(connection, options, delivery_id, attempt)
 
     def next_attempt(
         self, connection: sa.Connection, delivery: DeliveryRow, *, after: timedelta = timedelta(0)
@@ -91,17 +100,17 @@ class Queue:
         """Enqueue the encoding of a delivery's run in the form that its destination takes; asked twice, done once."""
         workflow_id = f"{delivery.id}:{REPLACE}:{delivery.attempt}"
         options = self._options(REPLACE, workflow_id, priority, timedelta(0))
-        self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
+        self._enqueue(connection, options, delivery.job_id, delivery.run, delivery.attempt)
 
     def rejection(self, connection: sa.Connection, delivery: DeliveryRow, *, priority: Priority) -> None:
         """Enqueue the note on what an accepted delivery replaced there; asked twice for one attempt, done once."""
         options = self._options(REJECT, f"{delivery.id}:{REJECT}:{delivery.attempt}", priority, timedelta(0))
-        self._client.enqueue_in_transaction(connection, options, delivery.job_id, delivery.run, delivery.attempt)
+        self._enqueue(connection, options, delivery.job_id, delivery.run, delivery.attempt)
 
     def notice(self, connection: sa.Connection, job: JobRow, *, turn: int) -> None:
         """Enqueue the notice that a job's images were not analysed; asked twice for one turn, done once."""
         options = self._options(NOTICE, f"{job.id}:{job.run}:{NOTICE}:{turn}", job.priority, timedelta(0))
-        self._client.enqueue_in_transaction(connection, options, job.id, job.run, turn)
+        self._enqueue(connection, options, job.id, job.run, turn)
 
     @staticmethod
     def stage_id(job_id: str, run: int, stage: Stage, turn: int) -> str:
@@ -141,6 +150,15 @@ class Queue:
                 return count
             self._client.delete_workflows([one.workflow_id for one in found])
             count += len(found)
+
+    def _enqueue(self, connection: sa.Connection, options: EnqueueOptions, *arguments: str | int) -> None:
+        self._client.enqueue_in_transaction(connection, options, *arguments)
+        connection.info.setdefault(_DUE, set()).add(options["queue_name"])
+
+    def _ring(self, _connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+        """After a transaction that was undone, too: whoever looks finds nothing."""
+        for name in record.info.pop(_DUE, ()):
+            self._bells.ring(name)
 
     def _options(self, name: str, workflow_id: str, priority: Priority, after: timedelta) -> EnqueueOptions:
         options: EnqueueOptions = {

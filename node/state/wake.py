@@ -1,4 +1,4 @@
-"""A bell between processes: who publishes an instance rings it, who indexes waits on it."""
+"""A bell between processes: whoever has made work rings it, whoever does it waits on it."""
 
 import contextlib
 import errno
@@ -6,12 +6,14 @@ import os
 import select
 from pathlib import Path
 
+ARRIVED = "run/wake"
+"""In a home: rung by who publishes an instance, for who indexes it."""
+
 
 class Wake:
     """A named pipe that carries no meaning but "look now". Losing a ring is harmless: waiting has a time-out."""
 
-    def __init__(self, home: Path) -> None:
-        path = home / "run" / "wake"
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
@@ -26,11 +28,12 @@ class Wake:
             if error.errno != errno.EAGAIN:  # full: somebody will look anyway
                 raise
 
-    def wait(self, timeout_s: float) -> None:
-        """Return when the bell was rung, or after `timeout_s`; all rings so far are taken as one."""
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the bell was rung within `timeout_s`; returns when it is. All rings so far are taken as one."""
         ready, _, _ = select.select([self._pipe], [], [], timeout_s)
         if ready:
             os.read(self._pipe, 65536)
+        return bool(ready)
 
     def close(self) -> None:
         os.close(self._pipe)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from node.core.job import JobState, Priority, Stage
 from node.jobs.engine import Engine, Work
 from node.state import arrivals, schema, work
+from node.state.bells import Bells
 from node.state.rows import NewJob
 from tests.makers.ledger import START, Books, books, ct_slice
 from tests.makers.programs import ENDS_WITH_US
@@ -118,10 +119,42 @@ def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
     assert not found.queue.is_live(found.queue.stage_id(job_id, 7, Stage.INFER, 1))
 
 
+def test_what_is_enqueued_is_begun_at_once(found: Books) -> None:
+    """Three stages follow each other without waiting for the engine's own next look."""
+    worker = start(found, "w0", changed="import tests.makers.worker\ntests.makers.worker.POLL_S = 10")
+    queue_job(found, 1)
+    wait_until_encoded(found)  # its process has begun to listen
+
+    began = time.monotonic()
+    queue_job(found, 2)
+    wait_until_encoded(found)
+    took_s = time.monotonic() - began
+    worker.terminate()
+    worker.wait(30)
+
+    assert took_s < 5
+
+
+def test_a_worker_that_has_just_become_free_takes_what_waits(found: Books) -> None:
+    worker = start(found, "w0", changed="import tests.makers.worker\ntests.makers.worker.POLL_S = 10")
+    queue_job(found, 1)
+    wait_until_encoded(found)
+
+    began = time.monotonic()
+    for number in range(2, 6):
+        queue_job(found, number)
+    wait_until_encoded(found)
+    took_s = time.monotonic() - began
+    worker.terminate()
+    worker.wait(30)
+
+    assert took_s < 9
+
+
 @contextmanager
 def recovering(found: Books) -> Iterator[Engine]:
     """An engine that does no work itself."""
-    engine = Engine(found.url, executor="service", work=Work(stages={}), poll_s=1)
+    engine = Engine(found.url, executor="service", work=Work(stages={}), poll_s=1, bells=Bells(found.home))
     engine.start()
     try:
         yield engine

@@ -17,6 +17,7 @@ from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
 from node.state import schema
+from node.state.bells import Bells
 from tests.makers.ledger import START, Books, books
 from tests.makers.orthanc import Orthanc, running_orthanc
 from tests.makers.outgoing import KINDS, PATIENCE_S, Outgoing, move_study, terms
@@ -212,7 +213,8 @@ def test_a_destination_that_hangs_delays_no_other(found: Books, tmp_path: Path) 
         slow = hanging.enter_context(StandInPacs(tmp_path / "one", conduct=Conduct(breach=Breach.NO_ANSWER)))
         both = {"slow": terms(slow.port, name="slow"), "quick": terms(quick.port, name="quick")}
         outgoing = Outgoing(found, both)
-        engine = Engine(found.url, executor="s", work=Work(stages={}, deliver=outgoing.courier.deliver), poll_s=0.1)
+        work = Work(stages={}, deliver=outgoing.courier.deliver)
+        engine = Engine(found.url, executor="s", work=work, poll_s=0.1, bells=Bells(found.home))
         engine.start()
         with found.ledger.write() as connection:
             found.queue.delivery(connection, outgoing.ids["slow"], destination="slow", attempt=1, priority=ROUTINE)

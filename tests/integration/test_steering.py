@@ -21,6 +21,7 @@ from node.rehearsal.phantom import write_study
 from node.rehearsal.running import TITLE, RunningNode, running_node
 from node.service.executor import now
 from node.state import outbox, schema, work
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow, JobRow
@@ -130,7 +131,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             template = write_study(folder / "phantom", GRID)
             node.wait_until_ready()
             url = f"sqlite:///{node.home / 'ledger.sqlite'}"
-            with closing(Ledger(url)) as ledger, closing(Queue(ledger.engine)) as queue:
+            with closing(Ledger(url)) as ledger, closing(Queue(ledger.engine, Bells(node.home))) as queue:
                 yield Site(node, pacs, ledger, Operator(ledger, queue), folder, template)
 
 

@@ -10,6 +10,7 @@ from node.core.identity import ClassUID, InstanceUID, Patient, SeriesUID, StudyU
 from node.core.study import FrameFacts, InstanceFacts, InstanceKind
 from node.jobs.engine import prepare_engine
 from node.state.arrivals import Conflict, Received, add_instance
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 
@@ -90,7 +91,7 @@ def books(folder: Path, url: str | None = None) -> Iterator[Books]:
     """Books with a home in a folder, on a database that has its tables (the fixture `database_url`), or on a new file
     there."""
     url = url or f"sqlite:///{sqlite_with_tables(folder)}"
-    with closing(Ledger(url)) as ledger, closing(Queue(ledger.engine)) as queue:
+    with closing(Ledger(url)) as ledger, closing(Queue(ledger.engine, Bells(folder))) as queue:
         yield Books(folder, url, ledger, queue, TurnedClock())
 
 

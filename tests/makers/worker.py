@@ -12,6 +12,7 @@ from node.jobs.engine import Engine, Work
 from node.jobs.runner import Assignment, Runner, StageWork
 from node.service.executor import now
 from node.settings import JobsTable
+from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 
@@ -25,11 +26,11 @@ def leave_a_mark(assignment: Assignment, stage_s: float) -> None:
 
 
 def main(home: Path, url: str, slot: str, stage_s: float) -> None:
-    ledger = Ledger(url)
+    ledger, bells = Ledger(url), Bells(home)
     stages = {stage: StageWork(lambda one: leave_a_mark(one, stage_s), lambda _job: 30.0) for stage in Stage}
     runner = Runner(
         ledger,
-        Queue(ledger.engine),
+        Queue(ledger.engine, bells),
         home=home,
         executor=slot,
         limits=JobsTable(crash_attempts=100),
@@ -37,7 +38,7 @@ def main(home: Path, url: str, slot: str, stage_s: float) -> None:
         clock=now,
     )
     bodies = {stage.value: body(runner, stage) for stage in Stage}
-    engine = Engine(url, executor=slot, work=Work(stages=bodies), poll_s=POLL_S)
+    engine = Engine(url, executor=slot, work=Work(stages=bodies), poll_s=POLL_S, bells=bells)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     engine.start()

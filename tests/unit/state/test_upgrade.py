@@ -14,6 +14,7 @@ from alembic import command
 from node.core.job import DeliveryState, JobState, Priority, Stage
 from node.jobs.engine import prepare_engine
 from node.state import outbox, schema
+from node.state.bells import Bells
 from node.state.database import POSTGRES_SCHEMA, _alembic, writing
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -78,7 +79,7 @@ def job_states(ledger: Ledger) -> list[str]:
 
 
 def test_a_full_queue_is_worked_off_after_the_upgrade(ledger: Ledger, tmp_path: Path) -> None:
-    with closing(Queue(ledger.engine)) as queue:
+    with closing(Queue(ledger.engine, Bells(tmp_path))) as queue:
         fill(ledger, queue)
         ledger.migrate()
 
