@@ -53,15 +53,12 @@ class Door:
         self.spool = spool
         self._intake = intake
         self.ring = ring
+        self.max_instance_bytes = intake.max_instance_mb * MEBIBYTE
         self._stopping = stopping or Event()
 
     @property
     def is_draining(self) -> bool:
         return self._stopping.is_set()
-
-    @property
-    def max_instance_bytes(self) -> int:
-        return self._intake.max_instance_mb * MEBIBYTE
 
     def free_mb(self) -> int:
         """Room that is left, in MiB."""

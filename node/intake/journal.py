@@ -44,27 +44,28 @@ class Entry:
         self._journal = journal
         self._record = record
         self._told_at = time.monotonic()
+        self._stored = self._stored_bytes = 0
+        self._study_uid: str | None = None
+        self._last_at: datetime | None = None
         self._why = self._refusal = ""
         self._lock = threading.Lock()
         journal.tell(record)
 
     @property
     def record(self) -> AssociationRecord:
+        """As it was told last: what was stored since then is not in it."""
         return self._record
 
     def stored(self, study_uid: str, size_bytes: int) -> None:
         """An instance was acknowledged."""
         with self._lock:
-            elsewhere = study_uid != self._record.study_uid
-            self._record = replace(
-                self._record,
-                stored=self._record.stored + 1,
-                stored_bytes=self._record.stored_bytes + size_bytes,
-                study_uid=study_uid,
-                last_at=self._journal.now(),
-            )
+            elsewhere = study_uid != self._study_uid
+            self._stored += 1
+            self._stored_bytes += size_bytes
+            self._study_uid, self._last_at = study_uid, self._journal.now()
             if elsewhere or time.monotonic() - self._told_at >= TOLD_EVERY_S:
                 self._told_at = time.monotonic()
+                self._count()
                 self._journal.tell(self._record)
 
     def refused(self, why: str = "") -> None:
@@ -84,6 +85,7 @@ class Entry:
                 return
             why = self._why or (ADVICE[Cause.CLOSED] if outcome is AssociationOutcome.ABORTED else "")
             why = "; ".join(filter(None, (why, self._refused_in_words())))
+            self._count()
             self._record = replace(self._record, outcome=outcome, why=why, ended_at=self._journal.now())
             self._journal.tell(self._record)
         log.info(
@@ -93,6 +95,16 @@ class Entry:
             stored=self._record.stored,
             refused=self._record.refused,
             why=why,
+        )
+
+    def _count(self) -> None:
+        """Bring the record up to date. A record for every instance would be a twentieth of the receiver's Python."""
+        self._record = replace(
+            self._record,
+            stored=self._stored,
+            stored_bytes=self._stored_bytes,
+            study_uid=self._study_uid,
+            last_at=self._last_at,
         )
 
     def _refused_in_words(self) -> str:

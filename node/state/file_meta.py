@@ -58,16 +58,15 @@ def encode_meta(meta: SpoolMeta) -> bytes:
     }
     group = b"".join(
         (
-            _element(0x0001, b"OB", b"\x00\x01"),
+            _VERSION,
             _element(0x0002, b"UI", meta.sop_class_uid),
             _element(0x0003, b"UI", meta.sop_instance_uid),
             _element(0x0010, b"UI", meta.transfer_syntax_uid),
-            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME),
+            _IMPLEMENTATION,
             _element(0x0016, b"AE", meta.calling_ae),
             _element(0x0017, b"AE", meta.calling_ae),
             _element(0x0018, b"AE", meta.called_ae),
-            _element(0x0100, b"UI", ORIGIN_UID),
+            _ORIGIN,
             _element(0x0102, b"OB", json.dumps(rest, separators=(",", ":"))),
         )
     )
@@ -82,6 +81,14 @@ def _element(number: int, vr: bytes, value: str | bytes) -> bytes:
     if vr == b"OB":
         return struct.pack("<HH2s2xI", 0x0002, number, vr, len(content)) + content
     return struct.pack("<HH2sH", 0x0002, number, vr, len(content)) + content
+
+
+# What is the same in every file.
+_VERSION = _element(0x0001, b"OB", b"\x00\x01")
+_IMPLEMENTATION = _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _element(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME
+)
+_ORIGIN = _element(0x0100, b"UI", ORIGIN_UID)
 
 
 def read_meta(path: Path) -> SpoolMeta:

@@ -39,11 +39,15 @@ class Outcome(str, Enum):
 
 @dataclass(frozen=True)
 class Published:
-    """A durable instance. size_bytes: of the data set, file meta aside."""
+    """A durable instance. file: its path. size_bytes: of the data set, file meta aside."""
 
     outcome: Outcome
-    path: Path
+    file: str
     size_bytes: int
+
+    @property
+    def path(self) -> Path:
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class Spool:
                 # A duplicate too: the first one's sender may have died between its two links.
                 _link(f"{folder}/{name}.dcm", f"{self._new}/{study_uid}+{name}")
                 self._make_durable(folder)
-                return Published(outcome, Path(f"{folder}/{name}.dcm"), draft.size_bytes)
+                return Published(outcome, f"{folder}/{name}.dcm", draft.size_bytes)
             self._known.pop(study_uid, None)  # its folder vanished under us: retention took the study away
         raise SpoolFull(self._missing())
 
