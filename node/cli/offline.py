@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 route = typer.Typer(help="Routes: which study goes to which model.", no_args_is_help=True)
 models = typer.Typer(help="Models that are installed.", no_args_is_help=True)
+OTHERS_TOLD = 5
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -81,17 +82,29 @@ def chosen_stacks(model: "Model", path: Path) -> "tuple[Folder, Mapping[str, Sta
     """The study in a folder, and what the model would get of it. Raises NotFound where it holds nothing for it."""
     from node.intake.routes import compile_route
     from node.jobs.catalogue import model_facts
-    from node.jobs.folder import read_folder
     from node.settings import Route
 
-    if not path.exists():
-        raise NotFound(f"{path}: no such file or folder")
-    folder, name = read_folder(path, _progress("reading headers")), model.card.name
+    folder, name = _study_in(path), model.card.name
     rule = compile_route(Route(name=name, model=name, destinations=("folder",)), model_facts({name: model}))
     decision = _decide(rule, folder.facts, folder.stacks, Arrival(None, "", ""))
     if decision.verdict is not Verdict.TAKEN:
         raise NotFound(f"{path}: {decision.why}")
     return folder, decision.chosen
+
+
+def _study_in(path: Path) -> "Folder":
+    """The study in a folder; what else lies there is told. Raises NotFound where there is none, or more than one."""
+    from node.jobs.folder import read_folder
+
+    if not path.exists():
+        raise NotFound(f"{path}: no such file or folder")
+    folder = read_folder(path, _progress("reading headers"))
+    told = [f"{file}: {why}" for file, why in folder.others[:OTHERS_TOLD]]
+    if len(folder.others) > OTHERS_TOLD:
+        told.append(f"… {len(folder.others) - OTHERS_TOLD} more")
+    if told:
+        typer.echo("\n".join(("Left out, as they are no DICOM instances, or damaged:", *told)), err=True)
+    return folder
 
 
 @route.command("explain")
@@ -106,12 +119,11 @@ def explain(
     """
     from node.intake.routes import compile_route
     from node.jobs.catalogue import installed_models, model_facts
-    from node.jobs.folder import read_folder
 
     configuration = here.configuration()
     if not configuration.routes:
         raise ConfigurationInvalid(f"{here.config_folder() / 'routes.toml'} names no route; add a [[route]]")
-    folder = read_folder(path, _progress("reading headers"))
+    folder = _study_in(path)
     installed = installed_models(configuration.models)
     peer = next((one.name for one in configuration.peers if one.ae_title == calling), None)
     came = Arrival(peer, calling, called or configuration.settings.node.ae_titles[0])

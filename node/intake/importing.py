@@ -1,6 +1,5 @@
 """Takes instances from files through the same door as from associations."""
 
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from node.errors import IntakeError, NotSupported, Unreadable
 from node.intake.door import Door, Offer, Taken
 from node.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from node.intake.status import STORED, Answer, answer_to
+from node.state.files import files_below
 from node.state.spool import Origin
 
 CALLING_AE = "IMPORT"
@@ -46,15 +46,6 @@ def import_files(door: Door, path: Path, origin: Origin) -> Iterator[Imported]:
             yield _unread(file, error)
     for fault in closed:
         yield _unread(Path(fault.filename), fault)
-
-
-def files_below(path: Path) -> tuple[list[Path], list[OSError]]:
-    """Every file of a folder and of those in it, in order, or the one file; and which folders could not be read."""
-    if not path.is_dir():
-        return [path], []
-    closed: list[OSError] = []
-    found = (Path(folder) / name for folder, _, names in os.walk(path, onerror=closed.append) for name in names)
-    return sorted(one for one in found if one.is_file()), closed
 
 
 def _unread(path: Path, error: OSError) -> Imported:

@@ -9,18 +9,19 @@ from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts, Stack
 from node.errors import NotFound, ReasonCode, Refused, Unreadable
 from node.state.digests import pixels_sha256
+from node.state.files import files_below
 from node.state.header import read_facts
 
 
 @dataclass(frozen=True)
 class Folder:
-    """One study's files. unreadable: how many files were no DICOM instances or could not be read."""
+    """One study's files. others: what is no DICOM instance or could not be read, and why."""
 
     study_uid: StudyUID
     facts: tuple[InstanceFacts, ...]
     stacks: tuple[Stack, ...]
     paths: dict[InstanceUID, Path]
-    unreadable: int
+    others: tuple[tuple[Path, str], ...]
 
 
 def read_folder(path: Path, progress: Callable[[Sequence[Path]], Iterable[Path]] = lambda files: files) -> Folder:
@@ -29,28 +30,32 @@ def read_folder(path: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]
 
     progress: may wrap the files to show how far it is.
     """
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    files, closed = files_below(path)
     facts: dict[InstanceUID, InstanceFacts] = {}
     paths: dict[InstanceUID, Path] = {}
-    unreadable = 0
+    others: list[tuple[Path, str]] = []
     for file in progress(files):
         try:
             one = read_facts(file)
-        except (Unreadable, FileNotFoundError):
-            unreadable += 1
+        except Unreadable as error:
+            others.append((file, str(error)))
+            continue
+        except OSError as error:
+            closed.append(error)
             continue
         first = paths.setdefault(one.sop_instance_uid, file)
         if first is not file:
             _check_same(first, file, one)
         facts.setdefault(one.sop_instance_uid, one)
+    others += [(Path(one.filename), f"it cannot be read: {one.strerror}") for one in closed]
     studies = sorted({one.study_uid for one in facts.values()})
     if not studies:
-        raise NotFound(f"{path}: no DICOM instance was found there ({unreadable} files could not be read)")
+        raise NotFound(f"{path}: no DICOM instance was found there ({len(others)} other files)")
     if len(studies) > 1:
         raise NotFound(f"{path}: {len(studies)} studies lie there; name the folder of one: {', '.join(studies[:3])} …")
     found = tuple(facts.values())
     _check_one_patient(path, found)
-    return Folder(StudyUID(studies[0]), found, split_into_stacks(found), paths, unreadable)
+    return Folder(StudyUID(studies[0]), found, split_into_stacks(found), paths, tuple(others))
 
 
 def _check_same(first: Path, second: Path, facts: InstanceFacts) -> None:

@@ -33,13 +33,17 @@ SERIES_BASE = 9001
 
 @dataclass
 class Report:
-    """What report.json says: done, refused or failed, why, and how long each stage took."""
+    """What report.json says: done, refused or failed, why, and how long each stage took.
+
+    other_files: how many of the folder's were no DICOM instances or could not be read.
+    """
 
     model: str
     outcome: str = "done"
     reason_code: str | None = None
     reason: str | None = None
     series_uid: str | None = None
+    other_files: int = 0
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
 
@@ -72,7 +76,11 @@ def run_model(
     longer than its card allows ends the process, with exit code 1, after the report was written and `too_late` called.
     """
     card = model.card
-    report = Report(model=f"{card.name} {card.version}", series_uid=chosen[card.reference].series_uid)
+    report = Report(
+        model=f"{card.name} {card.version}",
+        series_uid=chosen[card.reference].series_uid,
+        other_files=len(folder.others),
+    )
 
     def end(timeout_s: float) -> None:
         late = f"the model took longer than the {timeout_s:.0f} s that its card allows"

@@ -9,12 +9,12 @@ from node.intake.importing import (
     MEDIA_STORAGE_SOP_CLASS_UID,
     MEDIA_STORAGE_SOP_INSTANCE_UID,
     TRANSFER_SYNTAX_UID,
-    files_below,
 )
 from node.intake.importing import read_meta as read_identity
 from node.sending.destination import Destination, ObjectOutcome, Parcel, SendOutcome
 from node.sending.parcel import outcome_of
 from node.sending.senders import sender_to
+from node.state.files import files_below
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 SET_SIZE, SET_KINDS = 50, 40

@@ -48,3 +48,27 @@ def test_a_model_that_does_not_come_to_an_end_is_reported(tmp_path: Path, does: 
     assert words in report["reason"]
     assert f"failed: {reason}: " in done.stdout
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["report.json"]
+
+
+def test_files_that_are_left_out_are_told(tmp_path: Path) -> None:
+    """A damaged slice must not be missing without a word."""
+    files = ct_series(tmp_path / "study", slices=13)
+    files[12].write_bytes(files[12].read_bytes()[:300])
+    (tmp_path / "study" / "notes.txt").write_text("brought on a stick")
+    with installed_model(tmp_path / "installed", "strange", DOING.format(does="raise ValueError")):
+        command = [
+            sys.executable,
+            "-m",
+            "node",
+            "run",
+            "strange",
+            str(tmp_path / "study"),
+            "--out",
+            str(tmp_path / "out"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    assert "Left out" in done.stderr
+    assert f"{files[12]}: " in done.stderr
+    assert "notes.txt: " in done.stderr
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["other_files"] == 2
