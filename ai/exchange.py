@@ -22,6 +22,7 @@ def save_inputs(inputs: Inputs, folder: Path) -> None:
             "affine_lps": None if volume.affine_lps is None else volume.affine_lps.tolist(),
             "spacing_mm": volume.spacing_mm,
             "facts": asdict(volume.facts),
+            "frame_of_reference": volume.frame_of_reference,
         }
     (folder / "inputs.json").write_text(json.dumps({"reference": inputs.reference, "volumes": described}))
 
@@ -36,6 +37,7 @@ def load_inputs(folder: Path) -> Inputs:
             affine_lps=None if one["affine_lps"] is None else np.array(one["affine_lps"], dtype=np.float64),
             spacing_mm=None if one["spacing_mm"] is None else tuple(one["spacing_mm"]),
             facts=Facts(**one["facts"]),
+            frame_of_reference=one.get("frame_of_reference"),
         )
     return Inputs(volumes=volumes, reference=top["reference"])
 

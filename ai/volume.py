@@ -37,12 +37,15 @@ class Volume:
     affine_lps: 4 x 4, maps (slice, row, column, 1) to the voxel's centre in LPS mm; None where the source has
         no position in a patient (a radiograph).
     spacing_mm: along (slices, rows, columns); None where nothing is calibrated.
+    frame_of_reference: names the space that affine_lps leads into; places in two spaces say nothing of each other.
+        None where the source knows of none, as files for training do.
     """
 
     array: npt.NDArray[Any]
     affine_lps: Affine | None
     spacing_mm: tuple[float, float, float] | None
     facts: Facts = field(default_factory=Facts)
+    frame_of_reference: str | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:

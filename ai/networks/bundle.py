@@ -20,6 +20,7 @@ from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 from ai.preparation.images import Values
 from ai.suitability import refuse_unsuitable
+from ai.together import refuse_other_places
 from ai.volume import Affine, Inputs, Volume
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ class Bundle:
         refuse_unsuitable(inputs, self._card)
         source = inputs.reference_volume
         affine = torch.from_numpy(_affine_ras(source, self._network.dimensions))
-        arrays = [inputs.volumes[name].array for name in self._network.inputs]
+        chosen = {name: inputs.volumes[name] for name in self._network.inputs}
+        arrays = [one.array for one in chosen.values()]
         if len({one.shape for one in arrays}) > 1:
             raise ModelFailed("the inputs lie on different grids, and a bundle takes them as channels of one image")
+        refuse_other_places(chosen)
         # Axes as NIfTI and ITK have them: columns first.
         image = np.stack([one.astype(np.float32).transpose(2, 1, 0) for one in arrays])
         image = image[..., 0] if self._flat else image

@@ -23,6 +23,7 @@ from ai.preparation.placed import Placed
 from ai.preparation.table import PREPARATION
 from ai.step import Chain, read_chain
 from ai.tables import TableReader, read_tables
+from ai.together import refuse_other_space
 from ai.volume import Inputs
 
 
@@ -87,6 +88,7 @@ def _on(placed: Placed, reference: Placed, box: Box, name: str) -> Box:
     """The box of the reference on the grid of another input, by their places in the patient."""
     if placed.volume is reference.volume:
         return box
+    refuse_other_space(placed.volume, reference.volume)
     corners = np.array([[*one, 1.0] for one in product(*((low - 0.5, high + 0.5) for low, high in box))])
     there = (np.linalg.inv(placed.affine_lps) @ reference.affine_lps @ corners.T)[:3]
     sides = []

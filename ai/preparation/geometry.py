@@ -1,6 +1,6 @@
 """Steps of geometry: each changes the grid and the affine with it, so that nothing changes its place in the patient."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from ai.errors import ModelRefused
 from ai.preparation.images import Array, itk
 from ai.preparation.placed import Placed
 from ai.preparation.sampling import Shape, resampled
+from ai.together import refuse_other_space
 from ai.volume import Affine
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -145,8 +146,18 @@ def centre(placed: Placed, *, shape: Shape, above: float, value: float | None) -
 
 def match(placed: Placed, *, to: Placed, interpolation: str, value: float | None) -> Placed:
     """Resample onto the grid of another input, by their places in the patient."""
+    refuse_other_space(placed.volume, to.volume)
     to_old: Affine = np.linalg.inv(placed.affine_lps) @ to.affine_lps
+    _refuse_elsewhere(placed.shape, to_old, to.shape)
     return placed.moved(resampled(placed.array, to_old, to.shape, interpolation, lowest(placed, value)), to_old)
+
+
+def _refuse_elsewhere(old: Shape, to_old: Affine, new: Shape) -> None:
+    """Of images that reach none of the other input's, nothing would be left but the value outside them."""
+    corners = np.array([[*corner, 1.0] for corner in product(*((-0.5, size - 0.5) for size in new))])
+    there = (corners @ to_old.T)[:, :3]
+    if (there.max(axis=0) < -0.5).any() or (there.min(axis=0) > np.array(old) - 0.5).any():
+        raise ModelRefused("the images lie elsewhere in the patient than those that they are to match")
 
 
 def lowest(placed: Placed, value: float | None) -> float:

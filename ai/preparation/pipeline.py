@@ -10,6 +10,7 @@ from ai.preparation.geometry import Box, within
 from ai.preparation.images import Values
 from ai.preparation.placed import Placed
 from ai.step import Chain, Chosen, Form, Value
+from ai.together import refuse_other_places
 from ai.volume import Affine, Inputs, Volume
 
 
@@ -36,14 +37,17 @@ class Prepared:
     def stacked(self, names: tuple[str, ...] = ()) -> Values:
         """The inputs as channels, in the order of `names` or all: float32 (channels, slices, rows, columns).
 
-        Raises ModelFailed where their grids differ: the chain must `match` them, or fit them to one shape.
+        Raises ModelFailed where their shapes differ, ModelRefused where one voxel is two places in the patient: the
+        chain must `match` or `register` them.
         """
-        arrays = [self.placed[name].values for name in names or self.placed]
+        chosen = {name: self.placed[name] for name in names or self.placed}
+        arrays = [one.values for one in chosen.values()]
         if len({array.shape for array in arrays}) > 1:
             raise ModelFailed(
                 f"the inputs have different shapes after preparation ({', '.join(str(one.shape) for one in arrays)}): "
                 "add a step `match` that brings them onto one grid"
             )
+        refuse_other_places({name: one.volume for name, one in chosen.items()})
         return np.stack(arrays)
 
 

@@ -28,7 +28,12 @@ def register(
     to_old: Affine = np.linalg.inv(placed.affine_lps) @ motion @ to.affine_lps
     array = resampled(placed.array, to_old, to.shape, interpolation, lowest(placed, value))
     moved = placed.moved(array, to_old)
-    there = replace(moved.volume, affine_lps=to.affine_lps, spacing_mm=to.spacing_mm)
+    there = replace(
+        moved.volume,
+        affine_lps=to.affine_lps,
+        spacing_mm=to.spacing_mm,
+        frame_of_reference=to.volume.frame_of_reference,
+    )
     return replace(moved, volume=there)
 
 

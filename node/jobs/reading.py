@@ -54,8 +54,9 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
     affine = _affine(stack)
     first = paths[stack.frames[0].sop_instance_uid]
     facts = replace(_facts(stack, read_facts(first)), suv_bw_factor=_suv_bw_factor(stack, first))
-    volume = Volume(array, affine, _spacing_mm(stack, affine), facts)
-    return volume, _grid(stack, study_uid, affine)
+    grid = _grid(stack, study_uid, affine)
+    volume = Volume(array, affine, _spacing_mm(stack, affine), facts, grid.frame_of_reference_uid)
+    return volume, grid
 
 
 def _empty(stack: Stack) -> npt.NDArray[Any]:

@@ -142,16 +142,19 @@ def test_registration_finds_the_motion_between_two_contrasts(kind: str) -> None:
     fixed_at, moving_at = centred((4.0, 4.0, 4.0), shape), centred((3.5, 3.2, 3.2), other_shape)
     motion = np.eye(4)
     motion[:3, :3], motion[:3, 3] = rotated(8, 2) @ rotated(-4, 0), (9.0, -5.0, 4.0)
-    fixed = Volume(head(fixed_at, shape, (100, 200, 40)), fixed_at, (4.0, 4.0, 4.0))
+    fixed = Volume(head(fixed_at, shape, (100, 200, 40)), fixed_at, (4.0, 4.0, 4.0), frame_of_reference="A")
     seen_at = np.linalg.inv(motion) @ moving_at
-    moving = Volume(head(seen_at, other_shape, (300, 120, 220)), moving_at, (3.5, 3.2, 3.2))
+    moving = Volume(head(seen_at, other_shape, (300, 120, 220)), moving_at, (3.5, 3.2, 3.2), frame_of_reference="B")
     chain = read_chain(
         [{"step": "register", "to": "mr", "kind": kind, "value": 0.0}],
         PREPARATION, where="card", inputs=("mr", "ct"), reference="mr",
     )  # fmt: skip
-    moved = prepare(Inputs({"mr": fixed, "ct": moving}, "mr"), chain).placed["ct"]
+    prepared = prepare(Inputs({"mr": fixed, "ct": moving}, "mr"), chain)
+    moved = prepared.placed["ct"]
 
     assert moved.shape == shape
+    assert prepared.stacked().shape == (2, *shape)
+    assert moved.volume.frame_of_reference == "A"
     assert np.array_equal(moved.volume.affine_lps, fixed_at)
     corners = np.array([[x, y, z, 1.0] for x in (-50, 50) for y in (-60, 60) for z in (-50, 50)]).T
     indices = np.linalg.inv(fixed_at) @ corners

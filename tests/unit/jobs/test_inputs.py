@@ -48,3 +48,17 @@ def test_images_of_the_series_in_which_nothing_was_looked_for_are_told(
 def test_localizers_and_whole_series_need_no_words(tmp_path: Path) -> None:
     assert note_on(tmp_path / "localizers", localizers) is None
     assert note_on(tmp_path / "whole", lambda _image, _number: None) is None
+
+
+def test_a_volume_names_the_space_in_which_it_lies(tmp_path: Path) -> None:
+    """Of a series that states none, a space of its own."""
+    ct_series(tmp_path / "a", slices=4)
+    ct_series(tmp_path / "b", slices=4, change=lambda image, _: image.pop("FrameOfReferenceUID"))
+    names = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        study = read_folder(folder)
+        inputs, grid = read_inputs({"ct": study.stacks[0]}, {"ct": []}, CARD, study.paths, study.study_uid)
+        names.append(inputs.reference_volume.frame_of_reference)
+        assert names[-1] == grid.frame_of_reference_uid
+    assert None not in names
+    assert names[0] != names[1]
