@@ -12,6 +12,7 @@ from ai.quality import Quality, quality_of
 from ai.volume import Inputs, Volume
 from node.core.identity import InstanceUID, StudyUID
 from node.core.study import SourceGrid, Stack
+from node.errors import ReasonCode, Refused
 from node.jobs import gate
 from node.jobs.quality import save_quality
 from node.jobs.reading import read_volume
@@ -31,12 +32,26 @@ def read_inputs(
     cards: dict[str, InputCard] = {one.name: one for one in card.inputs}
     volumes: dict[str, Volume] = {}
     grids: dict[str, SourceGrid] = {}
+    _check_apart(stacks)
     for name, stack in stacks.items():
         gate.check(stack, cards[name], siblings[name])
     for name, stack in stacks.items():
         volumes[name], grids[name] = read_volume(stack, paths, study_uid)
     note = _left_out(stacks.values(), siblings[card.reference])
     return Inputs(volumes=volumes, reference=card.reference), replace(grids[card.reference], left_out_note=note)
+
+
+def _check_apart(stacks: Mapping[str, Stack]) -> None:
+    """A model that asks for two things and is shown one of them twice answers all the same."""
+    taken: dict[str, str] = {}
+    for name, stack in stacks.items():
+        other = taken.setdefault(stack.name, name)
+        if other != name:
+            raise Refused(
+                ReasonCode.OUT_OF_DECLARED_LIMITS,
+                f"the inputs {other} and {name} would be the same images: "
+                f"the route must tell them apart ([route.input.{name}] where)",
+            )
 
 
 def _left_out(chosen: Iterable[Stack], siblings: Iterable[Stack]) -> str | None:

@@ -1,11 +1,13 @@
 """What results are told of the images of a series that a model did not get."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
 from ai.contract import InputCard, ModelCard
+from node.errors import ReasonCode, Refused
 from node.jobs.folder import read_folder
 from node.jobs.inputs import read_inputs
 from tests.makers.series import Change, ct_series
@@ -48,6 +50,18 @@ def test_images_of_the_series_in_which_nothing_was_looked_for_are_told(
 def test_localizers_and_whole_series_need_no_words(tmp_path: Path) -> None:
     assert note_on(tmp_path / "localizers", localizers) is None
     assert note_on(tmp_path / "whole", lambda _image, _number: None) is None
+
+
+def test_one_stack_is_no_two_inputs(tmp_path: Path) -> None:
+    """A model of two phases, or of two contrasts, would compare images with themselves and find no difference."""
+    ct_series(tmp_path, slices=4)
+    study = read_folder(tmp_path)
+    both = replace(CARD, inputs=(INPUT, replace(INPUT, name="prior")))
+    chosen = dict.fromkeys(("ct", "prior"), study.stacks[0])
+
+    with pytest.raises(Refused, match="inputs ct and prior would be the same images") as caught:
+        read_inputs(chosen, {name: [] for name in chosen}, both, study.paths, study.study_uid)
+    assert caught.value.reason is ReasonCode.OUT_OF_DECLARED_LIMITS
 
 
 def test_a_volume_names_the_space_in_which_it_lies(tmp_path: Path) -> None:
