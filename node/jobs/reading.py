@@ -93,8 +93,10 @@ def _read_instance(
             rules = rescale.Rules(file.header)
             decoded = pixels.stored_frames(file, layout, list(places))
             for (number, k), stored in zip(places.items(), decoded, strict=True):
-                upright = _inverted(stored, layout) if _is_negative(stack, layout) else stored
-                array = _with_slice(array, k, rules.of(number), upright)
+                rule = rules.of(number)
+                values = rule.looked_up(stored)
+                upright = _inverted(values, layout, rule) if _is_negative(stack, layout) else values
+                array = _with_slice(array, k, rule, upright)
     except Unreadable as error:
         raise pixels.undecodable(str(error)) from error
     return array
@@ -106,14 +108,17 @@ def _is_negative(stack: Stack, layout: pixels.PixelLayout) -> bool:
     return is_picture and layout.photometric == "MONOCHROME1"
 
 
-def _inverted(stored: npt.NDArray[Any], layout: pixels.PixelLayout) -> npt.NDArray[Any]:
-    """Mirrored within the range of the stored bits, so that high is bright as in MONOCHROME2."""
-    return ~stored if layout.is_signed else np.subtract((1 << layout.bits_stored) - 1, stored, dtype=stored.dtype)
+def _inverted(values: npt.NDArray[Any], layout: pixels.PixelLayout, rule: rescale.Rescale) -> npt.NDArray[Any]:
+    """Mirrored within the range of the stored bits, or of the lookup table: high is bright as in MONOCHROME2."""
+    if rule.table is None and layout.is_signed:
+        return ~values
+    highest = (1 << layout.bits_stored) - 1 if rule.table is None else rule.table.highest
+    mirrored: npt.NDArray[Any] = np.subtract(highest, values, dtype=values.dtype)
+    return mirrored
 
 
-def _with_slice(array: npt.NDArray[Any], k: int, rule: rescale.Rescale, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _with_slice(array: npt.NDArray[Any], k: int, rule: rescale.Rescale, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The array with slice k set; it becomes float32 at the first slice whose values int16 cannot hold."""
-    values = rule.looked_up(stored)
     if array.dtype == np.int16 and rule.is_whole and values.dtype.kind in "iu":
         slope, intercept = int(rule.slope), int(rule.intercept)
         ends = (int(values.min()) * slope + intercept, int(values.max()) * slope + intercept)

@@ -19,10 +19,17 @@ TAGS = tags_of(
 
 @dataclass(frozen=True)
 class LookupTable:
-    """values[i] stands for the stored value first + i; beyond its ends, the end's value."""
+    """values[i] stands for the stored value first + i; beyond its ends, the end's value. bits: of one value."""
 
     first: int
     values: npt.NDArray[Any]
+    bits: int
+
+    @property
+    def highest(self) -> int:
+        """The end of the range in which its values lie: that of their bits, unless one is higher than these can be."""
+        most = int(np.iinfo(self.values.dtype).max)
+        return min(most, max((1 << min(self.bits, 16)) - 1, int(self.values.max())))
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,10 @@ def _table(item: Attributes, *, signed: bool) -> LookupTable:
     descriptor, data = item.raw("LUTDescriptor"), item.raw("LUTData")
     order = "<" if item.is_little_endian("LUTDescriptor") else ">"
     if len(descriptor) == 6:
-        entries, first, _ = struct.unpack(f"{order}H{'h' if signed else 'H'}H", descriptor)
+        entries, first, bits = struct.unpack(f"{order}H{'h' if signed else 'H'}H", descriptor)
         entries = entries or 1 << 16
         if len(data) >= 2 * entries:
-            return LookupTable(first, np.frombuffer(data, f"{order}u2", entries))
+            return LookupTable(first, np.frombuffer(data, f"{order}u2", entries), bits)
         if len(data) >= entries:
-            return LookupTable(first, np.frombuffer(data, "u1", entries))
+            return LookupTable(first, np.frombuffer(data, "u1", entries), bits)
     raise Refused(ReasonCode.UNDECODABLE, "the modality lookup table is not as long as it says")

@@ -287,3 +287,25 @@ def test_the_frame_header_of_a_jpeg_is_found_behind_other_segments():
 def test_what_is_no_codestream_is_an_error(codestream, syntax):
     with pytest.raises(ValueError, match="codestream"):
         declared_frame(codestream, syntax)
+
+
+RADIOGRAPH = {"Modality": "DX", "ImagePositionPatient": None, "ImageOrientationPatient": None, "PixelSpacing": None}
+
+
+def test_a_radiograph_is_inverted_in_the_values_of_its_lookup_table(tmp_path):
+    """The table is of stored values (PS3.3 C.11.1): mirrored before, they would be looked up in the wrong places."""
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4, 0, 12], struct.pack("<4H", 0, 100, 1000, 4095)
+    table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
+    ds = ct_dataset(
+        stored=np.array([[0, 1, 2, 3]], np.uint16),
+        BitsStored=12,
+        HighBit=11,
+        PhotometricInterpretation="MONOCHROME1",
+        ModalityLUTSequence=Sequence([table]),
+        RescaleSlope=None,
+        RescaleIntercept=None,
+        **RADIOGRAPH,
+    )
+
+    assert read_one(tmp_path, ds).array[0, 0].tolist() == [4095, 3995, 3095, 0]
