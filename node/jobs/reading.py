@@ -27,6 +27,11 @@ VOLUME_PIXELS = 1 << 31
 INFLATED_HEADER_BYTES = 64 << 20
 """Room for the header of a deflated instance, on top of the pixels its stack announces."""
 
+QUANTITIES = {"CT": "density", "PT": "activity"}
+
+HOUNSFIELD = (None, "HU", "HU_MOD", "US")
+"""Rescale Types of CT (PS3.3 C.11.1.1.2) whose values are densities; US is left by writers who do not say."""
+
 INT16 = np.iinfo(np.int16)
 
 WITHOUT_DEPTH_MM = 1.0
@@ -94,12 +99,26 @@ def _read_instance(
             decoded = pixels.stored_frames(file, layout, list(places))
             for (number, k), stored in zip(places.items(), decoded, strict=True):
                 rule = rules.of(number)
+                _check_quantity(stack, rule)
                 values = rule.looked_up(stored)
                 upright = _inverted(values, layout, rule) if _is_negative(stack, layout) else values
                 array = _with_slice(array, k, rule, upright)
     except Unreadable as error:
         raise pixels.undecodable(str(error)) from error
     return array
+
+
+def _check_quantity(stack: Stack, rule: rescale.Rescale) -> None:
+    """What a scanner measures is CT and PET by its rescale alone (of type 1 there): a screen shot in such a series has
+    none, and a spectral scanner's maps are in other units, which a model would take for Hounsfield units."""
+    if stack.modality in QUANTITIES and not rule.is_stated:
+        raise Refused(
+            ReasonCode.NOT_AN_IMAGE,
+            f"the {stack.modality} states no Rescale Slope and Intercept: "
+            f"which {QUANTITIES[stack.modality]} its values stand for is not known",
+        )
+    if stack.modality == "CT" and rule.unit not in HOUNSFIELD:
+        raise Refused(ReasonCode.MODALITY, f"the values of the CT are {rule.unit} (Rescale Type), not Hounsfield units")
 
 
 def _is_negative(stack: Stack, layout: pixels.PixelLayout) -> bool:

@@ -12,7 +12,7 @@ from node.state.attributes import Attributes
 from node.state.part10 import tags_of
 
 TAGS = tags_of(
-    "RescaleSlope RescaleIntercept ModalityLUTSequence PixelRepresentation "
+    "RescaleSlope RescaleIntercept RescaleType ModalityLUTSequence PixelRepresentation "
     "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
 )
 
@@ -34,11 +34,17 @@ class LookupTable:
 
 @dataclass(frozen=True)
 class Rescale:
-    """quantity = slope x (table's value, else the stored value) + intercept."""
+    """quantity = slope x (table's value, else the stored value) + intercept.
+
+    unit: what it is in, as far as that is said ("HU", "MGML", "Z_EFF" ...). is_stated: whether the header gives the
+    rule; it may leave it out where stored values are no quantity.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
     table: LookupTable | None = None
+    unit: str | None = None
+    is_stated: bool = True
 
     @property
     def is_whole(self) -> bool:
@@ -79,11 +85,13 @@ def _transformation(groups: Attributes) -> Attributes | None:
 def _of(attributes: Attributes) -> Rescale:
     table = attributes.item("ModalityLUTSequence")
     if table is not None:
-        return Rescale(table=_table(table, signed=attributes.integer("PixelRepresentation") == 1))
+        found = _table(table, signed=attributes.integer("PixelRepresentation") == 1)
+        return Rescale(table=found, unit=table.code("ModalityLUTType"))
     slope, intercept = _stated(attributes, "RescaleSlope", 1.0), _stated(attributes, "RescaleIntercept", 0.0)
     if slope == 0.0:
         raise Refused(ReasonCode.UNDECODABLE, "RescaleSlope is 0: every pixel would have one value")
-    return Rescale(slope, intercept)
+    is_stated = attributes.has_value("RescaleSlope") and attributes.has_value("RescaleIntercept")
+    return Rescale(slope, intercept, unit=attributes.code("RescaleType"), is_stated=is_stated)
 
 
 def _stated(attributes: Attributes, keyword: str, absent: float) -> float:

@@ -59,7 +59,7 @@ def test_one_slice_is_as_deep_as_it_is_thick(tmp_path):
     ("changes", "dtype", "first_and_last"),
     [
         ({}, np.int16, (-1024, -1001)),
-        ({"RescaleSlope": None, "RescaleIntercept": None}, np.int16, (0, 23)),
+        ({"RescaleSlope": None, "RescaleIntercept": None, "Modality": "MR"}, np.int16, (0, 23)),
         ({"RescaleSlope": 2, "RescaleIntercept": 5}, np.int16, (5, 51)),
         ({"RescaleSlope": 0.5}, np.float32, (-1024.0, -1012.5)),
         ({"RescaleIntercept": 32760}, np.float32, (32760.0, 32783.0)),
@@ -309,3 +309,24 @@ def test_a_radiograph_is_inverted_in_the_values_of_its_lookup_table(tmp_path):
     )
 
     assert read_one(tmp_path, ds).array[0, 0].tolist() == [4095, 3995, 3095, 0]
+
+
+@pytest.mark.parametrize("modality", ["CT", "PT"])
+@pytest.mark.parametrize("absent", ["RescaleSlope", "RescaleIntercept"])
+def test_values_that_stand_for_no_known_quantity_are_refused(tmp_path, modality, absent):
+    """Stored values of a CT taken for Hounsfield units would be a thousand off, and nobody would see it."""
+    told = refused(tmp_path, ct_dataset(**{"Modality": modality, absent: None}))
+
+    assert (told.reason, "Rescale" in str(told)) == (ReasonCode.NOT_AN_IMAGE, True)
+
+
+@pytest.mark.parametrize("unit", ["MGML", "Z_EFF", "ED", "PCT"])
+def test_a_map_of_a_spectral_scanner_is_no_ct_in_hounsfield_units(tmp_path, unit):
+    told = refused(tmp_path, ct_dataset(RescaleType=unit))
+
+    assert (told.reason, unit in str(told)) == (ReasonCode.MODALITY, True)
+
+
+@pytest.mark.parametrize("unit", ["HU", "HU_MOD", "US"])
+def test_a_ct_in_hounsfield_units_or_of_unspecified_unit_is_read(tmp_path, unit):
+    assert read_one(tmp_path, ct_dataset(RescaleType=unit)).array[0, 0, 0] == -1024
