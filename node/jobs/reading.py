@@ -15,11 +15,11 @@ from node.core.placement import placement_refusal
 from node.core.stacks import ONE_VOLUME_MODALITIES
 from node.core.study import InstanceFacts, SourceGrid, Stack
 from node.errors import NotFound, ReasonCode, Refused, Unreadable
-from node.jobs import pixels, rescale, uptake
+from node.jobs import padding, pixels, rescale, uptake
 from node.state.header import read_facts
 from node.state.part10 import opened, tags_of
 
-TAGS = [*tags_of("SOPInstanceUID"), *pixels.TAGS, *rescale.TAGS]
+TAGS = [*tags_of("SOPInstanceUID"), *pixels.TAGS, *rescale.TAGS, *padding.TAGS]
 
 VOLUME_PIXELS = 1 << 31
 """The largest volume that is read: 4 GiB of 16-bit values, 8192 slices of 512 x 512."""
@@ -42,8 +42,9 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
     """Decode every frame of a stack and place it in the patient.
 
     Values are what the modality declares (HU for CT): each frame's own rescale or modality LUT is applied; int16
-    where all are whole numbers in its range, else float32. Padding pixels keep their value. MONOCHROME1 is inverted
-    where the image has no position in a patient (a radiograph), never where values are a quantity.
+    where all are whole numbers in its range, else float32. Padding round the image is nowhere brighter than the image's
+    lowest value. MONOCHROME1 is inverted where the image has no position in a patient (a radiograph), never where
+    values are a quantity.
 
     Raises Refused where slices cannot be placed by one affine, a file does not hold what its stack announces, or
     pixels cannot be decoded; NotFound where an instance has no path.
@@ -51,11 +52,12 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
     refusal = placement_refusal(stack)
     if refusal is not None:
         raise refusal
-    array = _empty(stack)
+    array, around = _empty(stack), padding.Surroundings()
     for uid, places in _places(stack).items():
         if uid not in paths:
             raise NotFound(f"the file of instance {uid} is not among the stack's files")
-        array = _read_instance(array, stack, uid, paths[uid], places)
+        array = _read_instance(array, around, stack, uid, paths[uid], places)
+    around.darken(array)
     affine = _affine(stack)
     first = paths[stack.frames[0].sop_instance_uid]
     facts = replace(_facts(stack, read_facts(first)), suv_bw_factor=_suv_bw_factor(stack, first))
@@ -84,7 +86,12 @@ def _places(stack: Stack) -> dict[InstanceUID, dict[int, int]]:
 
 
 def _read_instance(
-    array: npt.NDArray[Any], stack: Stack, uid: InstanceUID, path: Path, places: dict[int, int]
+    array: npt.NDArray[Any],
+    around: padding.Surroundings,
+    stack: Stack,
+    uid: InstanceUID,
+    path: Path,
+    places: dict[int, int],
 ) -> npt.NDArray[Any]:
     """The array with this instance's frames in it; another array where their values need floating point."""
     try:
@@ -95,7 +102,7 @@ def _read_instance(
                 raise pixels.undecodable(
                     f"the file is not the instance of {stack.rows} x {stack.columns} pixels announced"
                 )
-            rules = rescale.Rules(file.header)
+            rules, padded = rescale.Rules(file.header), padding.Padding.of(file.header, signed=layout.is_signed)
             decoded = pixels.stored_frames(file, layout, list(places))
             for (number, k), stored in zip(places.items(), decoded, strict=True):
                 rule = rules.of(number)
@@ -103,6 +110,8 @@ def _read_instance(
                 values = rule.looked_up(stored)
                 upright = _inverted(values, layout, rule) if _is_negative(stack, layout) else values
                 array = _with_slice(array, k, rule, upright)
+                if padded is not None:
+                    around.see(k, array[k], padded.among(stored))
     except Unreadable as error:
         raise pixels.undecodable(str(error)) from error
     return array

@@ -330,3 +330,56 @@ def test_a_map_of_a_spectral_scanner_is_no_ct_in_hounsfield_units(tmp_path, unit
 @pytest.mark.parametrize("unit", ["HU", "HU_MOD", "US"])
 def test_a_ct_in_hounsfield_units_or_of_unspecified_unit_is_read(tmp_path, unit):
     assert read_one(tmp_path, ct_dataset(RescaleType=unit)).array[0, 0, 0] == -1024
+
+
+def padded(*rows: list[int], value: int, **changes) -> Dataset:
+    ds = ct_dataset(stored=np.array(rows, np.int16), RescaleIntercept=0, **changes)
+    ds.add_new("PixelPaddingValue", "SS", value)
+    return ds
+
+
+def test_bright_padding_round_an_image_becomes_its_lowest_value(tmp_path):
+    """A threshold would find it; the same value in the midst of the image may be a measured one."""
+    ds = padded([500, 500, 500, 500, 500], [500, -7, 3, 30, 500], [500, 500, 500, 9, 500], value=500)
+    assert read_one(tmp_path, ds).array[0].tolist() == [[-7] * 5, [-7, -7, 3, 30, -7], [-7, -7, -7, 9, -7]]
+
+    ds = padded([1, 1, 1, 1, 1], [1, -7, 500, 30, 1], [1, 9, 9, 9, 500], value=500)
+    assert read_one(tmp_path, ds).array[0].tolist() == [[1, 1, 1, 1, 1], [1, -7, 500, 30, 1], [1, 9, 9, 9, -7]]
+
+
+def test_padding_below_the_image_stays_as_it_is(tmp_path):
+    ds = padded([-2000, -2000, 5], [-2000, 1, 2], value=-2000)
+    assert read_one(tmp_path, ds).array[0].tolist() == [[-2000, -2000, 5], [-2000, 1, 2]]
+
+
+def test_a_range_of_padding_is_padding_with_both_ends(tmp_path):
+    ds = padded([98, 100, 3], [99, 1, 2], value=100)
+    ds.add_new("PixelPaddingRangeLimit", "SS", 98)
+    assert read_one(tmp_path, ds).array[0].tolist() == [[1, 1, 3], [1, 1, 2]]
+
+
+def test_a_slice_of_padding_alone_is_as_dark_as_the_volume(tmp_path):
+    write(tmp_path / "1.dcm", padded([500, 500], [500, 500], value=500))
+    other = padded([-3, 500], [4, 5], value=500)
+    other.SOPInstanceUID, other.ImagePositionPatient = "1.2.3.4.2", [-10, -20, 2]
+    write(tmp_path / "2.dcm", other)
+    assert read(tmp_path)[0].array.tolist() == [[[-3, -3], [-3, -3]], [[-3, -3], [4, 5]]]
+
+
+def test_images_of_padding_alone_are_refused(tmp_path):
+    told = refused(tmp_path, padded([500, 500], [500, 500], value=500))
+    assert (told.reason, "padding" in str(told)) == (ReasonCode.NO_PIXELS, True)
+
+
+def test_the_dark_border_of_a_negative_is_dark_when_it_is_upright(tmp_path):
+    """Stored 0 is white in MONOCHROME1: a border of it would be the brightest of all."""
+    ds = ct_dataset(
+        stored=np.array([[0, 0, 0], [0, 90, 40]], np.uint16),
+        BitsStored=12,
+        HighBit=11,
+        RescaleIntercept=0,
+        PhotometricInterpretation="MONOCHROME1",
+        **RADIOGRAPH,
+    )
+    ds.add_new("PixelPaddingValue", "US", 0)
+    assert read_one(tmp_path, ds).array[0].tolist() == [[4005, 4005, 4005], [4005, 4005, 4055]]
