@@ -105,7 +105,10 @@ def suv(placed: Placed) -> Placed:
     """Standardised uptake by body weight, from activity concentration and what the header says of dose and weight."""
     factor = placed.volume.facts.suv_bw_factor
     if factor is None:
-        raise ModelRefused("the header does not say what standardised uptake needs: dose, time, half-life and weight")
+        raise ModelRefused(
+            "the header does not say what standardised uptake needs: activity in Bq/mL, corrected for attenuation and "
+            "for decay (to the scan's start or the injection), dose, half-life, both times and weight; or uptake itself"
+        )
     return placed.with_array(scale(placed.values, gain=factor, offset=0.0))
 
 

@@ -1,5 +1,6 @@
 """What turns a PET image's activity into standardised uptake by body weight, as far as its header says."""
 
+import re
 from datetime import datetime, timedelta
 
 from pydicom.valuerep import DA, TM
@@ -9,10 +10,12 @@ from node.state.part10 import tags_of
 
 TAGS = tags_of(
     "Units SUVType CorrectedImage DecayCorrection PatientWeight SeriesDate SeriesTime AcquisitionDate AcquisitionTime "
-    "RadiopharmaceuticalInformationSequence"
+    "RadiopharmaceuticalInformationSequence TimezoneOffsetFromUTC"
 )
 LONGEST = timedelta(days=1)
 """Between injection and scan: more is a slip in the header."""
+
+OFFSET = re.compile(r"[+-][01][0-9][0-5][0-9]")
 
 
 def suv_bw_factor(header: Attributes) -> float | None:
@@ -54,11 +57,29 @@ def _scan_start(header: Attributes) -> datetime | None:
 
 
 def _injected(header: Attributes, drug: Attributes) -> datetime | None:
-    """The moment of injection, local to the scanner as the series' times are."""
-    whole = drug.text("RadiopharmaceuticalStartDateTime")
+    """The moment of injection, local to the scanner as the series' times are.
+
+    A date and time with an offset from UTC is brought to the series' own. Where the header states none, it is taken as
+    local, unless the time that stands beside it is another: an hour more or less is a third of the dose.
+    """
+    whole, time = drug.text("RadiopharmaceuticalStartDateTime"), drug.text("RadiopharmaceuticalStartTime")
     if whole is None:
-        return _joined(header.text("SeriesDate"), drug.text("RadiopharmaceuticalStartTime"))
-    return _joined(whole[:8], whole[8:].partition("+")[0].partition("-")[0])
+        return _joined(header.text("SeriesDate"), time)
+    offset, of_series = whole[-5:], header.text("TimezoneOffsetFromUTC") or ""
+    if not OFFSET.fullmatch(offset):
+        return _joined(whole[:8], whole[8:])
+    there = _joined(whole[:8], whole[8:-5])
+    if there is None:
+        return None
+    if OFFSET.fullmatch(of_series):
+        return there + _span(of_series) - _span(offset)
+    beside = None if time is None else _joined(whole[:8], time)
+    return there if beside is None or abs(there - beside) < timedelta(minutes=1) else None
+
+
+def _span(offset: str) -> timedelta:
+    span = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
+    return -span if offset[0] == "-" else span
 
 
 def _moment(header: Attributes, what: str) -> datetime | None:

@@ -39,6 +39,18 @@ def pet(drug: dict[str, Any] | None = None, **changes: Any) -> Dataset:
         ({}, {"DecayCorrection": "ADMIN"}, 80000 / 400e6),
         ({"RadiopharmaceuticalStartDateTime": "20260302100000.00+0100"}, {}, 80000 / (400e6 * 0.5)),
         ({"RadiopharmaceuticalStartDateTime": "20260302081013.8"}, {}, 80000 / (400e6 * 0.25)),
+        (
+            {"RadiopharmaceuticalStartDateTime": "20260302090000.00+0000"},
+            {"TimezoneOffsetFromUTC": "+0100"},
+            80000 / (400e6 * 0.5),
+        ),
+        (
+            {"RadiopharmaceuticalStartDateTime": "20260301230000-0500", "RadiopharmaceuticalStartTime": None},
+            {"TimezoneOffsetFromUTC": "+0600"},
+            80000 / (400e6 * 0.5),
+        ),
+        ({"RadiopharmaceuticalStartDateTime": "20260302090000+0000"}, {}, None),
+        ({"RadiopharmaceuticalStartDateTime": "20260302+0000"}, {}, None),
         ({}, {"Units": "GML"}, 1.0),
         ({}, {"Units": "GML", "SUVType": "LBM"}, None),
         ({}, {"Units": "CNTS"}, None),
