@@ -11,9 +11,14 @@ from ai.measures.intensity import intensity
 from ai.measures.plane import centroid, in_plane
 from ai.measures.region import Region, region
 from ai.measures.shape import shape
-from ai.measures.table import Family, feature
+from ai.measures.table import LENGTHS, Family, feature
 from ai.measures.texture import GreyLevels, cooccurrence, texture
 from ai.volume import Inputs, Volume
+
+AT_DETECTOR = (
+    "Lengths were measured at the detector; in the patient they are shorter, by a magnification that the images do not "
+    "state."
+)
 
 
 def measured(findings: Findings, card: ModelCard, inputs: Inputs) -> Findings:
@@ -29,7 +34,18 @@ def measured(findings: Findings, card: ModelCard, inputs: Inputs) -> Findings:
         if segment is not None
         for one in _of_segment(segment, wanted, inputs.volumes[segment.grid])
     )
-    return replace(findings, measurements=(*findings.measurements, *added))
+    words = (AT_DETECTOR,) if any(_is_at_detector(one, findings, inputs) for one in added) else ()
+    return replace(findings, measurements=(*findings.measurements, *added), summary=(*findings.summary, *words))
+
+
+def _is_at_detector(one: Measurement, findings: Findings, inputs: Inputs) -> bool:
+    """Whether it is a length or an area on images that are calibrated at the detector alone (PS3.3 10.7.1.3)."""
+    segment = findings.segment(one.segments[0])
+    return (
+        segment is not None
+        and feature(one.key).unit in LENGTHS
+        and inputs.volumes[segment.grid].facts.calibrated_at == "detector"
+    )
 
 
 def features(found: Region, families: frozenset[Family], levels: GreyLevels) -> Mapping[str, float]:

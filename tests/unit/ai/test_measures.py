@@ -14,7 +14,7 @@ from ai.measures.measuring import features, measured
 from ai.measures.region import region
 from ai.measures.table import FEATURES, Family
 from ai.measures.texture import GreyLevels
-from ai.volume import Inputs, Volume
+from ai.volume import Facts, Inputs, Volume
 from tests.makers.ibsi import PUBLISHED, agrees, computed
 
 SPACING = (3.0, 0.5, 0.8)
@@ -165,6 +165,24 @@ def test_a_radiograph_has_lengths_in_its_plane_and_no_volume(tmp_path: Path) -> 
     findings = Findings(segments=(Segment("s", np.ones((1, 8, 8), np.bool_), "mr"),))
 
     assert [one.key for one in measured(findings, found, inputs).measurements] == ["long-axis", "mean"]
+
+
+@pytest.mark.parametrize(
+    ("where", "feature", "said"),
+    [("detector", "long-axis", True), ("patient", "long-axis", False), ("detector", "mean", False)],
+)
+def test_whoever_reads_a_length_is_told_that_it_was_measured_at_the_detector(
+    tmp_path: Path, where: str, feature: str, said: bool
+) -> None:
+    """A heart is a tenth larger there than it is: nobody may take the number for one of the patient."""
+    found = read_card(card(tmp_path, f'features = ["{feature}"]'))
+    image = Volume(np.full((1, 8, 8), 5.0), None, (1.0, 0.2, 0.2), Facts(modality="DX", calibrated_at=where))
+    findings = Findings(segments=(Segment("s", np.ones((1, 8, 8), np.bool_), "mr"),), summary=("First.",))
+
+    words = measured(findings, found, Inputs({"mr": image}, "mr")).summary
+
+    assert words[0] == "First."
+    assert any("at the detector" in one for one in words) is said
 
 
 def test_an_empty_segment_has_no_measurements(tmp_path: Path) -> None:
