@@ -22,8 +22,9 @@ SIDES = ("L", "R")
 PAGES = frozenset({RenditionKind.SUMMARY, RenditionKind.NOTICE_PAGE})
 """Kinds with the General Image module, which state the laterality of the one image."""
 
-AS_THEY_ARE = frozenset({RenditionKind.DERIVED, RenditionKind.RTSTRUCT})
-"""A derived image is a copy of one that states its own; a structure set's series has no laterality."""
+AS_THEY_ARE = frozenset({RenditionKind.DERIVED, RenditionKind.RTSTRUCT, RenditionKind.SEG})
+"""A derived image is a copy of one that states its own; a structure set's series has no laterality; in a segmentation
+each segment states its own side with its anatomic region (decision 0003)."""
 
 
 def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
@@ -42,6 +43,6 @@ def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
         if side:
             result.ImageLaterality = side
             return
-    if part.upper() in PAIRED or (not part and kind is not RenditionKind.SEG):
+    if part.upper() in PAIRED or not part:
         known = side or origin.text("Laterality")
         result.Laterality = known if known in SIDES else None

@@ -44,7 +44,7 @@ CASES = (
         "unicode",
         "3D, requested",
     ),
-    *("everything", "detected alone", "classified alone"),
+    *("everything", "detected alone", "classified alone", "paired part"),
 )
 
 NOISE = (
@@ -84,6 +84,8 @@ def _run(case: str, folder: Path) -> Run:
         made = make_series(folder / "source", frames_of_reference=False, changes=dict.fromkeys(absent))
     else:
         made = make_series(folder / "source")
+    if case == "paired part":
+        made = make_series(folder / "source", changes={"BodyPartExamined": "LUNG", "Laterality": "L"})
     if case == "unicode":
         card = _in_polish()
     profile = Profile()
@@ -151,7 +153,7 @@ def test_dcentvfy_finds_one_patient_and_one_study(runs: dict[str, Run], case: st
 
 @pytest.mark.real("pixelmed")
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["all found", "one absent", "nothing found", "3D, requested", *CASES[-3:]])
+@pytest.mark.parametrize("case", ["all found", "one absent", "nothing found", "3D, requested", *CASES[-4:-1]])
 def test_pixelmed_finds_no_error_in_the_report(runs: dict[str, Run], case: str) -> None:
     """TID 1500 with volumetric groups, with plain groups, and with derived numbers.
 

@@ -286,6 +286,16 @@ def test_a_body_part_that_is_too_long_is_left_out(tmp_path: Path) -> None:
     assert found["0001"].Laterality == ""
 
 
+def test_segments_state_their_side_and_their_series_does_not(tmp_path: Path) -> None:
+    """Two lungs in one series: it has no side, and dciodvfy takes one beside segments for an error (decision 0003)."""
+    made = make_series(tmp_path, changes={"BodyPartExamined": "LUNG", "Laterality": "L"})
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert "Laterality" not in found["seg"]
+    assert found["seg"].SegmentSequence[0].AnatomicRegionSequence[0].AnatomicRegionModifierSequence
+    assert found["0001"].Laterality == "L"
+
+
 def test_an_order_that_is_not_what_dicom_allows_is_passed_on_as_it_is(tmp_path: Path) -> None:
     """An id that is too long, a code without its meaning, and the study the order names, which is no object here."""
     request, code, study = Dataset(), Dataset(), Dataset()
