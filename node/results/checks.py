@@ -68,24 +68,33 @@ def _check_carried(path: Path, found: Dataset, edition: Edition) -> None:
 
 
 def _check_value(path: Path, element: DataElement) -> None:
-    """UIDs are UIDs, no value is longer than its representation allows, every code is whole."""
+    fault = fault_of(element)
+    if fault is not None:
+        raise ResultUnsound(f"{path.name}: {fault}")
+
+
+def fault_of(element: DataElement) -> str | None:
+    """What is wrong with an element, in words: UIDs are UIDs, no value is longer than its representation allows, every
+    code is whole."""
     if element.VR == "SQ" and element.keyword.endswith("CodeSequence"):
-        _check_codes(path, element)
+        return _fault_of_codes(element)
     most = LENGTHS.get(element.VR)
     if most is None or element.is_empty:
-        return
+        return None
     for value in element.value if element.VM > 1 else [element.value]:
         if len(str(value)) > most:
-            raise ResultUnsound(f"{path.name}: {element.keyword} is longer than {element.VR} allows: {value}")
+            return f"{element.keyword} is longer than {element.VR} allows: {value}"
         if element.VR == "UI" and not is_uid(str(value)):
-            raise ResultUnsound(f"{path.name}: {element.keyword} is not a UID: {value}")
+            return f"{element.keyword} is not a UID: {value}"
+    return None
 
 
-def _check_codes(path: Path, element: DataElement) -> None:
+def _fault_of_codes(element: DataElement) -> str | None:
     for item in element.value:
         value = item.get("CodeValue") or item.get("LongCodeValue") or item.get("URNCodeValue")
         if not (value and item.get("CodeMeaning") and (item.get("CodingSchemeDesignator") or "URNCodeValue" in item)):
-            raise ResultUnsound(f"{path.name}: {element.keyword} holds a code without value, scheme or meaning: {item}")
+            return f"{element.keyword} holds a code without value, scheme or meaning: {item}"
+    return None
 
 
 def check_page(path: Path, found: Dataset, pixels: npt.NDArray[np.uint8]) -> None:

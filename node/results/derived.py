@@ -15,7 +15,7 @@ from ai.findings import DerivedSeries, Findings
 from ai.volume import Volume
 from node.core.identity import InstanceUID
 from node.errors import ResultUnsound
-from node.results.checks import expect
+from node.results.checks import expect, fault_of
 from node.results.coding import concept
 from node.results.evidence import study_item
 from node.results.segmentation_check import PLACE_TOLERANCE_MM
@@ -143,6 +143,17 @@ def _forget(header: Dataset, *more: str) -> None:
         is_gone = element.keyword in GONE or element.keyword in more or element.tag.group in OVERLAY_GROUPS
         if is_gone or (element.VR == "SQ" and any(_refers(item) for item in element.value)):
             del header[element.tag]
+    _mend(header)
+
+
+def _mend(header: Dataset) -> None:
+    """Take away what is not as DICOM has it, at any depth: scanners write it, and it must not stop a result."""
+    for element in list(header):
+        if fault_of(element) is not None:
+            del header[element.tag]
+        elif element.VR == "SQ":
+            for item in element.value:
+                _mend(item)
 
 
 def _refers(item: Dataset) -> bool:
@@ -173,7 +184,7 @@ def _put_groups(image: Dataset, indices: list[int], scale: _Scale, card: Derived
         _forget(item, "PixelValueTransformationSequence")
         for element in item:
             if element.keyword.endswith("FrameTypeSequence"):
-                element.value[0].FrameType = ["DERIVED", *list(element.value[0].FrameType)[1:]]
+                element.value[0].FrameType = ["DERIVED", *list(element.value[0].get("FrameType") or [])[1:]]
     for frame, item in zip(frames, groups, strict=True):
         derivation = Dataset()
         derivation.DerivationCodeSequence = [concept(card.derivation)]

@@ -16,6 +16,8 @@ from node.results.carried import Element, carried_elements
 
 Cosines = tuple[float, float, float, float, float, float]
 
+LONG_STRING = 64
+
 PER_INSTANCE = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"),
     *("InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
@@ -113,6 +115,12 @@ class Origin:
     def slice_spacing_mm(self) -> float:
         """Distance of neighbouring slices, from the grid."""
         return float(np.linalg.norm([row[0] for row in self.grid.affine_lps[:3]])) if self.grid.affine_lps else 0.0
+
+    @property
+    def position_reference(self) -> str:
+        """Position Reference Indicator; empty where it is longer than its representation allows (PS3.5 table 6.2-1)."""
+        stated = self.text("PositionReferenceIndicator")
+        return stated if len(stated) <= LONG_STRING else ""
 
     def text(self, keyword: str) -> str:
         """An attribute of the first instance as text, empty where it is absent."""

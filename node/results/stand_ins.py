@@ -20,7 +20,7 @@ def stand_ins(origin: Origin) -> list[Dataset]:
 def _stand_in(index: int, frame: SourceFrame, origin: Origin) -> Dataset:
     header, first = identified(origin, f"2.25.{index}", CTImageStorage), origin.frames[0]
     header.FrameOfReferenceUID = origin.grid.frame_of_reference_uid
-    header.PositionReferenceIndicator = origin.text("PositionReferenceIndicator")
+    header.PositionReferenceIndicator = origin.position_reference
     header.Modality = origin.text("Modality")
     header.Rows = header.Columns = 1
     header.ImagePositionPatient = list(frame.position_lps_mm)

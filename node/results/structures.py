@@ -42,7 +42,7 @@ def build_structures(findings: Findings, edition: Edition, _volume: Volume) -> I
     kind = RenditionKind.RTSTRUCT
     result = new_object(edition, kind, RTStructureSetStorage, "RTSTRUCT")
     result.FrameOfReferenceUID = edition.origin.grid.frame_of_reference_uid
-    result.PositionReferenceIndicator = edition.origin.text("PositionReferenceIndicator")
+    result.PositionReferenceIndicator = edition.origin.position_reference
     result.StructureSetLabel = "AI"
     result.StructureSetName = edition.series_description(kind)
     result.OperatorsName = ""

@@ -224,6 +224,38 @@ def test_derived_images_are_the_sources_own_with_other_values(runs: dict[str, Ru
         assert found.WindowCenter == -600
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("BodyPartExamined", b"CHEST_ABDOMEN_PELVIS"),
+        ("ImageType", b"ORIGINAL\\PRIMARY\\AXIAL\\DIFFUSION_ANISOTROPY"),
+        ("ProtocolName", b"P" * 70),
+    ],
+)
+def test_what_a_scanner_writes_too_long_stops_no_derived_image(tmp_path: Path, keyword: str, value: bytes) -> None:
+    """A copy of its image has all that DICOM allows, and not this."""
+    made = make_series(tmp_path / "source", changes={"ProtocolName": "Thorax"})
+    for path in made.paths.values():
+        put_bytes(path, keyword, value)
+    found = encoded_run("series", made, tmp_path).found(RenditionKind.DERIVED)
+
+    assert keyword not in found or found.ImageType == ["DERIVED", "SECONDARY"]
+    assert found.PatientID == "P-0815"
+
+
+def test_a_code_that_is_not_whole_stops_no_derived_image(tmp_path: Path) -> None:
+    agent, code = Dataset(), Dataset()
+    code.CodeValue, code.CodingSchemeDesignator = "C-1", "99RIS"
+    agent.CodeValue, agent.CodingSchemeDesignator, agent.CodeMeaning = "7140000", "SCT", "Contrast agent"
+    agent.ContrastBolusAdministrationRouteSequence, agent.ContrastAgentNumber = [code], 1
+    agent.ContrastBolusIngredientCodeSequence = [code]
+    made = make_series(tmp_path / "source", changes={"ContrastBolusAgentSequence": [agent]})
+    found = encoded_run("series", made, tmp_path).found(RenditionKind.DERIVED)
+
+    assert found.ContrastBolusAgentSequence[0].CodeMeaning == "Contrast agent"
+    assert "ContrastBolusIngredientCodeSequence" not in found.ContrastBolusAgentSequence[0]
+
+
 def test_an_inverted_radiograph_is_shown_as_it_is_meant(tmp_path: Path) -> None:
     """MONOCHROME1: the presentation state inverts (its pipeline replaces the image's), the summary is upright."""
     runs = [

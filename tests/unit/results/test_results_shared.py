@@ -286,6 +286,15 @@ def test_a_body_part_that_is_too_long_is_left_out(tmp_path: Path) -> None:
     assert found["0001"].Laterality == ""
 
 
+def test_a_name_of_the_reference_point_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    made = make_series(tmp_path)
+    for path in made.paths.values():
+        put_bytes(path, "PositionReferenceIndicator", b"x" * 66)
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert found["seg"].PositionReferenceIndicator == ""
+
+
 def test_segments_state_their_side_and_their_series_does_not(tmp_path: Path) -> None:
     """Two lungs in one series: it has no side, and dciodvfy takes one beside segments for an error (decision 0003)."""
     made = make_series(tmp_path, changes={"BodyPartExamined": "LUNG", "Laterality": "L"})
