@@ -108,6 +108,7 @@ def _build(
     card, kind, origin = edition.card.derived_series(series.key), RenditionKind.DERIVED, edition.origin
     image = origin.read(uid)
     is_inverted = image.get("PhotometricInterpretation") == "MONOCHROME1" and origin.is_flat
+    states_rescale = "RescaleSlope" in image
     _forget(image)
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -124,6 +125,8 @@ def _build(
     elif image.Modality not in RADIOGRAPHS:
         image.RescaleSlope, image.RescaleIntercept = scale.slope, scale.intercept
         image.RescaleType = "HU" if image.Modality == "CT" else "US"
+    elif states_rescale:  # which digital radiographs must, that of nothing changed
+        image.RescaleSlope, image.RescaleIntercept, image.RescaleType = "1", "0", "US"
     if is_inverted:
         low, high = float(volume.array.min()), float(volume.array.max())
         image.WindowCenter, image.WindowWidth = (low + high) / 2, max(high - low, 1.0)

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
 
-from ai.findings import Findings
+from ai.findings import DerivedSeries, Findings
 from node.errors import ResultUnsound
 from node.results.contours import areas_of, contours_of
 from node.results.encode import Profile, ResultObject, encode
@@ -254,6 +254,21 @@ def test_a_code_that_is_not_whole_stops_no_derived_image(tmp_path: Path) -> None
 
     assert found.ContrastBolusAgentSequence[0].CodeMeaning == "Contrast agent"
     assert "ContrastBolusIngredientCodeSequence" not in found.ContrastBolusAgentSequence[0]
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_derived_radiograph_states_a_rescale_where_its_source_does(tmp_path: Path, stated: bool) -> None:
+    """Digital radiographs must have one (PS3.3 C.8.11.3): that of values as they are."""
+    rescale = {"RescaleSlope": "2", "RescaleIntercept": "-5", "RescaleType": "US"} if stated else {}
+    made = make_radiograph(tmp_path / "source", **rescale)
+    found = replace(flat_findings(made), derived=(DerivedSeries("smooth", made.volume.array.astype(np.float32), "ct"),))
+    (tmp_path / "out").mkdir()
+    card = replace(FLAT_CARD, derived=FULL_CARD.derived)
+    objects = encode(found, card, made.grid, made.paths, RUN, tmp_path / "out", volume=made.volume)
+    derived = pydicom.dcmread(next(one.path for one in objects if one.kind is RenditionKind.DERIVED))
+
+    wanted = (1, 0, "US") if stated else (None, None, None)
+    assert tuple(derived.get(one) for one in ("RescaleSlope", "RescaleIntercept", "RescaleType")) == wanted
 
 
 def test_an_inverted_radiograph_is_shown_as_it_is_meant(tmp_path: Path) -> None:
