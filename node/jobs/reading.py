@@ -59,8 +59,8 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
         array = _read_instance(array, around, stack, uid, paths[uid], places)
     around.darken(array)
     affine = _affine(stack)
-    first = paths[stack.frames[0].sop_instance_uid]
-    facts = replace(_facts(stack, read_facts(first)), suv_bw_factor=_suv_bw_factor(stack, first))
+    facts = _facts(stack, read_facts(paths[stack.frames[0].sop_instance_uid]))
+    facts = replace(facts, suv_bw_factor=_suv_bw_factor(stack, paths))
     grid = _grid(stack, study_uid, affine)
     volume = Volume(array, affine, _spacing_mm(stack, affine), facts, grid.frame_of_reference_uid)
     return volume, grid
@@ -203,11 +203,15 @@ def _facts(stack: Stack, first: InstanceFacts) -> Facts:
     )
 
 
-def _suv_bw_factor(stack: Stack, file: Path) -> float | None:
+def _suv_bw_factor(stack: Stack, paths: Mapping[InstanceUID, Path]) -> float | None:
+    """The one on which all images agree: the scan began before the first of them, wherever in the stack that lies."""
     if stack.modality != "PT":
         return None
-    with opened(file, uptake.TAGS, inflated_bytes=INFLATED_HEADER_BYTES) as part10:
-        return uptake.suv_bw_factor(part10.header)
+    found = set()
+    for uid in _places(stack):
+        with opened(paths[uid], uptake.TAGS, inflated_bytes=INFLATED_HEADER_BYTES) as part10:
+            found.add(uptake.suv_bw_factor(part10.header))
+    return found.pop() if len(found) == 1 else None
 
 
 def _grid(stack: Stack, study_uid: StudyUID, affine: Affine | None) -> SourceGrid:

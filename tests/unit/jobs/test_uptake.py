@@ -7,8 +7,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from tests.makers.images import ct_dataset
-from tests.unit.jobs.test_reading import read_one
+from tests.makers.images import ct_dataset, write
+from tests.unit.jobs.test_reading import read, read_one
 
 HALF_LIFE_S = 6586.2
 
@@ -72,3 +72,17 @@ def test_uptake_is_weight_by_dose_left_or_unknown(
     factor = read_one(tmp_path, pet(drug, **changes)).facts.suv_bw_factor
 
     assert factor == (expected if expected is None else pytest.approx(expected, rel=1e-6))
+
+
+@pytest.mark.parametrize(("first_acquired", "is_known"), [("115000", True), ("114000", False)])
+def test_a_series_began_before_all_of_its_images_wherever_they_lie(
+    tmp_path: Path, first_acquired: str, is_known: bool
+) -> None:
+    """Of a scan from the head down the lowest image is the last: the series may have been made in between."""
+    for number, acquired in ((1, "115500"), (2, first_acquired)):
+        image = pet(AcquisitionTime=acquired)
+        image.SOPInstanceUID, image.InstanceNumber = f"1.2.3.4.{number}", number
+        image.ImagePositionPatient = [-10, -20, 2 * number]
+        write(tmp_path / f"{number}.dcm", image)
+
+    assert (read(tmp_path)[0].facts.suv_bw_factor is not None) is is_known
