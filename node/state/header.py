@@ -1,5 +1,6 @@
 """Reads the header of one file into facts; never its pixels."""
 
+import math
 import re
 from datetime import date
 from pathlib import Path
@@ -44,6 +45,9 @@ NOT_ACQUIRED = {
 FLAT_AGE = re.compile(r"([0-9]{1,3})([DWMY])")
 DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 DAYS_PER_YEAR = 365.25
+ROUNDING = 0.005
+"""Of a spacing: less than any magnification, which is some hundredths at least."""
+
 NO_CONTRAST = {"NONE", "NO", "N", "NATIVE", "WITHOUT"}
 
 
@@ -169,10 +173,16 @@ def _contrast(header: Attributes) -> bool | None:
 def _calibrated_at(header: Attributes, *, has_geometry: bool) -> str | None:
     """Where in-plane spacing holds (PS3.3 10.7.1.3): in the patient, at the detector, or not known.
 
-    A projection's Pixel Spacing that differs from the detector's has been corrected for magnification.
+    A projection's Pixel Spacing that differs from the detector's by more than rounding has been corrected for
+    magnification.
     """
     pixel, detector = header.numbers("PixelSpacing"), header.numbers("ImagerPixelSpacing")
-    corrected = len(pixel) == len(detector) == 2 and pixel != detector
+    corrected = len(pixel) == len(detector) == 2 and not all(map(_is_rounded, pixel, detector))
     if has_geometry or corrected or header.code("PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL"):
         return "patient"
     return "detector" if len(detector) == 2 else None
+
+
+def _is_rounded(one: float, other: float) -> bool:
+    """Whether two numbers are one, written with more and with fewer decimals."""
+    return math.isclose(one, other, rel_tol=ROUNDING)

@@ -126,6 +126,7 @@ def test_an_image_without_pixels_is_still_an_image_so_that_it_can_be_refused(tmp
         ({"PixelSpacing": [0.2, 0.2], "PixelSpacingCalibrationType": "FIDUCIAL"}, "patient"),
         ({"PixelSpacing": [0.18, 0.18], "ImagerPixelSpacing": [0.2, 0.2]}, "patient"),
         ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.2, 0.2]}, "detector"),
+        ({"PixelSpacing": [0.139, 0.139], "ImagerPixelSpacing": [0.138888, 0.138888]}, "detector"),
         ({"PixelSpacing": None, "ImagerPixelSpacing": [0.2, 0.2]}, "detector"),
         ({"PixelSpacing": [0.2, 0.2]}, None),
     ],
