@@ -216,7 +216,10 @@ def _put_pixels(image: Dataset, stored: npt.NDArray[np.int64]) -> None:
 
 
 def check_derived(path: Path, found: Dataset, findings: Findings, edition: Edition, _volume: Volume) -> None:
-    """Every frame holds the values of the slice of its source, to half a step, and lies where that lies."""
+    """Every frame holds the values of the slice of its source, to half a step, and lies where that lies.
+
+    A single image of no stated thickness has a position and makes no volume: its copy keeps what it says.
+    """
     all_series = {edition.run.series_uid(RenditionKind.DERIVED, one.key): one for one in findings.derived}
     series, origin = all_series[found.SeriesInstanceUID], edition.origin
     source = found.SourceImageSequence[0].ReferencedSOPInstanceUID
@@ -231,7 +234,7 @@ def check_derived(path: Path, found: Dataset, findings: Findings, edition: Editi
         worst = float(np.abs(stored[number] * slope + intercept - series.values[index]).max())
         if worst > slope * 0.501:
             raise ResultUnsound(f"{path.name}: frame {number + 1} differs by {worst:g} from slice {index + 1}")
-        if position is not None:
+        if position is not None and not origin.is_flat:
             place = np.array([float(value) for value in position])
             if np.abs(place - origin.frames[index].position_lps_mm).max() > PLACE_TOLERANCE_MM:
                 raise ResultUnsound(f"{path.name}: frame {number + 1} lies at {place}, its source elsewhere")

@@ -256,6 +256,22 @@ def test_a_code_that_is_not_whole_stops_no_derived_image(tmp_path: Path) -> None
     assert "ContrastBolusIngredientCodeSequence" not in found.ContrastBolusAgentSequence[0]
 
 
+def test_one_slice_of_no_stated_thickness_gets_its_derived_image(tmp_path: Path) -> None:
+    """It has a position and no depth: read as a single image, whose copy lies where it lies."""
+    made = make_series(tmp_path / "source", slices=1, changes={"SliceThickness": None})
+    flat = replace(
+        made,
+        grid=replace(made.grid, affine_lps=None, frame_of_reference_uid=None),
+        volume=replace(made.volume, affine_lps=None, spacing_mm=None),
+    )
+    found = Findings(derived=(DerivedSeries("smooth", made.volume.array.astype(np.float32), "ct"),))
+    (tmp_path / "out").mkdir()
+    objects = encode(found, FULL_CARD, flat.grid, flat.paths, RUN, tmp_path / "out", volume=flat.volume)
+    derived = pydicom.dcmread(next(one.path for one in objects if one.kind is RenditionKind.DERIVED))
+
+    assert derived.ImagePositionPatient == [-30.5, 12.25, -100.0]
+
+
 @pytest.mark.parametrize("stated", [True, False])
 def test_a_derived_radiograph_states_a_rescale_where_its_source_does(tmp_path: Path, stated: bool) -> None:
     """Digital radiographs must have one (PS3.3 C.8.11.3): that of values as they are."""
