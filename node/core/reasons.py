@@ -9,7 +9,7 @@ ADVICE: dict[ReasonCode, str] = {
     ReasonCode.LOCALIZER: "Only a localizer was found; check that the diagnostic series is routed to the node.",
     ReasonCode.TOO_FEW_SLICES: "Too few slices for this model; check that the whole series was sent.",
     ReasonCode.MIXED_ORIENTATION: "Slices of several orientations share one series; send the reconstruction alone.",
-    ReasonCode.IRREGULAR_SPACING: "Slices are unevenly spaced; send an evenly spaced reconstruction.",
+    ReasonCode.IRREGULAR_SPACING: "Slices are unevenly spaced, or say not where they lie; send an even reconstruction.",
     ReasonCode.MISSING_SLICES: "Slices are missing; send the series again.",
     ReasonCode.DUPLICATE_SLICES: "Several slices lie at one position; send one reconstruction at a time.",
     ReasonCode.GANTRY_TILT: "The gantry was tilted; send a reconstruction that is perpendicular to its slices.",
