@@ -152,7 +152,8 @@ class SourceGrid:
     affine_lps: rows of the 4 x 4 matrix from (slice, row, column, 1) to LPS mm; None for images without geometry.
     frame_of_reference_uid: the one that results carry. frame_of_reference_note: what was done where the sources
     differ or have none (design section 1), for the report; None where nothing was done. left_out_note: how many
-    images of the series are not in the grid, for the report; None where all are.
+    images of the series are not in the grid, for the report; None where all are. further_note: which other images the
+    model was given, for the report; None where there were none.
     """
 
     study_uid: StudyUID
@@ -164,8 +165,9 @@ class SourceGrid:
     frame_of_reference_uid: str | None
     frame_of_reference_note: str | None = None
     left_out_note: str | None = None
+    further_note: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results must know of these images."""
-        return tuple(note for note in (self.left_out_note, self.frame_of_reference_note) if note)
+        return tuple(note for note in (self.further_note, self.left_out_note, self.frame_of_reference_note) if note)

@@ -37,8 +37,12 @@ def read_inputs(
         gate.check(stack, cards[name], siblings[name])
     for name, stack in stacks.items():
         volumes[name], grids[name] = read_volume(stack, paths, study_uid)
-    note = _left_out(stacks.values(), siblings[card.reference])
-    return Inputs(volumes=volumes, reference=card.reference), replace(grids[card.reference], left_out_note=note)
+    grid = replace(
+        grids[card.reference],
+        left_out_note=_left_out(stacks.values(), siblings[card.reference]),
+        further_note=_further({name: one for name, one in stacks.items() if name != card.reference}),
+    )
+    return Inputs(volumes=volumes, reference=card.reference), grid
 
 
 def _check_apart(stacks: Mapping[str, Stack]) -> None:
@@ -66,6 +70,15 @@ def _left_out(chosen: Iterable[Stack], siblings: Iterable[Stack]) -> str | None:
         f"{analysed} of the {total} images of the series were analysed: "
         "the others differ from them in orientation, size, kind or phase."
     )
+
+
+def _further(others: Mapping[str, Stack]) -> str | None:
+    """Results refer to the series that they lie on; what they were made from besides is for a reader to know."""
+    named = [
+        f"series {one.series_number or 'without number'} ({one.modality}, {one.slice_count} images) as {name}"
+        for name, one in others.items()
+    ]
+    return f"Read besides: {'; '.join(named)}." if named else None
 
 
 def judged(inputs: Inputs, card: ModelCard) -> dict[str, Quality]:

@@ -76,3 +76,15 @@ def test_a_volume_names_the_space_in_which_it_lies(tmp_path: Path) -> None:
         assert names[-1] == grid.frame_of_reference_uid
     assert None not in names
     assert names[0] != names[1]
+
+
+def test_results_are_told_what_else_the_model_was_given(tmp_path: Path) -> None:
+    """Of a PET beside its CT, or of a prior, nobody could see which one it was."""
+    ct_series(tmp_path / "a", slices=4)
+    ct_series(tmp_path / "b", slices=3, series="other", change=lambda image, _: setattr(image, "SeriesNumber", 7))
+    study = read_folder(tmp_path)
+    both = replace(CARD, inputs=(INPUT, replace(INPUT, name="prior")))
+    chosen = {"ct" if one.series_number == 1 else "prior": one for one in study.stacks}
+    _, grid = read_inputs(chosen, {name: [] for name in chosen}, both, study.paths, study.study_uid)
+
+    assert "Read besides: series 7 (CT, 3 images) as prior." in grid.notes
