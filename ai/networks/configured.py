@@ -61,7 +61,7 @@ def read_configuration(folder: Path) -> Configuration:
         key = wanted.pop()
         if key not in found and key in whole:
             found[key] = whole[key]
-            wanted += [one.lstrip("#").split("::")[0] for one in references(json.dumps(whole[key]))]
+            wanted += [one.split("::")[0] for one in references(json.dumps(whole[key]))]
     return Configuration(file, hashlib.sha256(content).hexdigest(), found)
 
 

@@ -61,12 +61,19 @@ NODES = (
     ast.Slice,
 )  # fmt: skip
 """Arithmetic, comparison and choice: what these are made of can neither reach nor change anything."""
-REFERENCE = re.compile(r"@(#*[A-Za-z0-9_]+(?:::[A-Za-z0-9_]+)*)")
+REFERENCE = re.compile(r"@(?:::)*(\w+(?:::\w+)*)", re.ASCII)
+KEY = re.compile(r"\w+", re.ASCII)
+"""MONAI writes the keys around an expression into it, where it refers to something by the way there (@::name)."""
 
 
 def references(text: str) -> Iterator[str]:
     """Ids that a text of the configuration refers to."""
-    return (found.group(1) for found in REFERENCE.finditer(text))
+    return (found.group(1) for found in REFERENCE.finditer(_as_read(text)))
+
+
+def _as_read(text: str) -> str:
+    """A text as MONAI reads it, to which # is ::, as it was in its first years, and begins no comment."""
+    return text.replace("#", "::")
 
 
 def beyond(value: object, where: str) -> Iterator[str]:
@@ -77,12 +84,14 @@ def beyond(value: object, where: str) -> Iterator[str]:
         if value.get("_mode_", "default") not in ("default", "callable"):
             yield f"{where}: _mode_ {value['_mode_']!r} is not allowed"
         for key, inner in value.items():
+            if not KEY.fullmatch(key):
+                yield f"{where}: the key {key!r} is not allowed: letters, digits and _ make a key"
             yield from beyond(inner, f"{where}::{key}")
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from beyond(inner, f"{where}::{number}")
     elif isinstance(value, str):
-        yield from _of_text(value, where)
+        yield from _of_text(_as_read(value), where)
 
 
 def _of_target(target: object, where: str) -> Iterator[str]:

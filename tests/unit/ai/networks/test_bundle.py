@@ -183,6 +183,34 @@ def test_a_reference_in_a_text_cannot_end_it(tmp_path: Path, quote: str) -> None
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_looks_like_a_comment_is_judged(tmp_path: Path) -> None:
+    """MONAI reads # as ::, its older sign, and makes code of what Python would pass over."""
+    evil = f"$[1, 2, 3][0#__import__('pathlib').Path({str(tmp_path / 'ran')!r}).touch()\n]"
+    content = hide(lambda all_: all_.update(pixdim=evil))
+
+    with pytest.raises(CardInvalid, match="is not allowed"):
+        predicted(write_bundle(tmp_path / "evil", content))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_code_in_a_key_does_not_come_into_an_expression(tmp_path: Path) -> None:
+    """MONAI writes the keys on the way to an expression into it, where it refers to what lies beside it."""
+    key = f"a or open({str(tmp_path / 'ran')!r}, 'w') or 0"
+    content = hide(lambda all_: all_.update(pixdim={"a": 0, key: {"v": "$[2.0, 2.0, 2.0][@#1]"}}))
+
+    with pytest.raises(CardInvalid, match=r"the key .* is not allowed"):
+        predicted(write_bundle(tmp_path / "evil", content))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("text", ["@roi#0", "@##roi::0", "$@roi#0", "$@##roi#0 + 0"])
+def test_references_are_followed_in_each_of_monais_ways(tmp_path: Path, text: str) -> None:
+    content = hide(lambda all_: all_.update(roi=[16, 16, 16]))
+    content["inferer"]["roi_size"] = text
+
+    np.testing.assert_array_equal(predicted(write_bundle(tmp_path / "spleen", content)), by_monai(16))
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "subprocess.run", "builtins.eval", "monai.bundle.run", "torch.load", "Lambdad", "$eval", 7]
 )
