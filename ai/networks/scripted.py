@@ -16,8 +16,9 @@ REACHING = ("from_file", "save")
 """Operations of torch itself that read or write a file they are given by name."""
 
 # Torch reads a name with blanks around its dots, under another name, or as the text of a getattr: judged are words.
-_TEXT = re.compile(r"""(?P<long>\"{3}|'{3})|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
+_TEXT = re.compile(r"""(?P<long>\"{3}|'{3})|"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*'""")
 _PLAIN = re.compile(r"""["']\w+["']""")
+_SHOWN = re.compile(r"""["']\w*["']""")
 _FILES = re.compile(rf"\b(?:{'|'.join(REACHING)}|rpc_\w+|PythonOp)\b")
 _OURS = re.compile(rf"""\bops(?:\.(?:{"|".join(NAMESPACES)})\.\w| [:=] )|\(ops\)\.\w+\(|getattr\(ops, "\d+"\)""")
 """Operations that may be called, and a network's own module that is called ops."""
@@ -57,7 +58,7 @@ def _check(code: str, where: str) -> None:
     strange = _OPS.search(_OURS.sub("", shown))
     if strange:
         raise CardInvalid(f"{where}: calls {strange.group()!r}, which is not part of torch; it is not opened")
-    if "..." in shown or _GETATTR.search(shown):
+    if "..." in shown or _GETATTR.search(shown) or any(one in _SHOWN.sub("", shown) for one in "\"'\\"):
         raise CardInvalid(f"{where}: is not written as torch writes it, and may hide what it calls; it is not opened")
 
 

@@ -158,6 +158,7 @@ FILE = '"/etc/hostname"'
         f'y = getattr(torch, "from_" "file")({FILE}, False, 1)',
         f'y = getattr(torch, "from\\137file")({FILE}, False, 1)',
         f"y = (torch.\\\n  from_file)({FILE}, False, 1)",
+        'y = torch.format("a\\\n", torch.save(x, "/nowhere/here"), "b")',
         f'# """\n    y = torch.from_file({FILE}, False, 1)  # """',
         'ops.aten.save(x, "/nowhere/here")',
         'ops.image.read_file("/etc/hostname")',
