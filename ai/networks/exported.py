@@ -1,7 +1,8 @@
 """Opens a torch.export archive (.pt2) after everything in it that could run code was looked at.
 
 torch.export.load unpickles what the archive marks so, falls back to unpickling sample inputs, evaluates expressions of
-sizes, calls any function of torch that a node names, and loads compiled libraries: none of these is let in.
+sizes, calls any function of torch that a node names, writes names into the Python code that it makes of the graph, and
+loads compiled libraries: none of these is let in.
 """
 
 import io
@@ -9,7 +10,7 @@ import json
 import pickle  # its error alone: nothing is unpickled here
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ai.errors import CardInvalid
@@ -39,9 +40,14 @@ WORDS = frozenset({
 """What an expression of sizes may consist of, beside symbols (s0, u3), names of inputs in quotes, and numbers."""
 SPECS = (None, "builtins.tuple", "builtins.list", "builtins.dict")
 """What a network may take and give its tensors in; torch imports what others name."""
-TEXT = re.compile(r"'\w+'")
-WORD = re.compile(r"[A-Za-z_]\w*")
-SYMBOL = re.compile(r"[su]\d+")
+TEXT = re.compile(r"'\w+'", re.ASCII)
+WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+SYMBOL = re.compile(r"[su]\d+", re.ASCII)
+BETWEEN = re.compile(r"[\w\s()\[\],.+\-*/%<>=!]*", re.ASCII)
+"""Without its texts, an expression: Python takes letters of other alphabets for these, and reads texts as code."""
+NAME = re.compile(r"[\w.]*", re.ASCII)
+"""What may stand in the code that torch makes: of a network's values, weights and arguments."""
+NEVER_CODE = ("as_string", "as_strings", "torch_version")
 
 
 def open_exported(content: bytes, name: str) -> "nn.Module":
@@ -51,7 +57,8 @@ def open_exported(content: bytes, name: str) -> "nn.Module":
     try:
         archive, files = read_checked(content, name)
         _check(files, name)
-        network: nn.Module = torch.export.load(archive).module()
+        # Without its guards, which torch makes code of: the sizes of what it is given are held against the graph's own.
+        network: nn.Module = torch.export.load(archive).module(check_guards=False)
     except CardInvalid:
         raise
     except (
@@ -91,10 +98,17 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield key, inner
-            yield from _pairs(inner)
+            yield from _pairs(_without_texts(inner) if key == "metadata" else inner)
     elif isinstance(value, list):
         for inner in value:
             yield from _pairs(inner)
+
+
+def _without_texts(metadata: object) -> object:
+    """Where a node came from, in words: lines of the exporter's code, which go nowhere."""
+    if not isinstance(metadata, dict):
+        return metadata
+    return {key: inner for key, inner in metadata.items() if not isinstance(inner, str)}
 
 
 def _fault(key: str, value: object) -> str | None:
@@ -102,8 +116,9 @@ def _fault(key: str, value: object) -> str | None:
     match key:
         case "use_pickle" if value is not False:
             return "holds pickled objects; save it again with torch.export.save and plain tensors"
-        case "target" if isinstance(value, str) and not TARGETS.fullmatch(value):
-            return f"calls {value!r}, which is no operation on tensors"
+        case "target":
+            called = isinstance(value, str) and not TARGETS.fullmatch(value)
+            return f"calls {value!r}, which is no operation on tensors" if called else None
         case "expr_str":
             return _expression_fault(value)
         case "guards_code":
@@ -113,23 +128,32 @@ def _fault(key: str, value: object) -> str | None:
             return _spec_fault(value)
         case "as_custom_obj" | "as_operator" | "as_graph":
             return f"holds a {key}, which is not opened"
-    return None
+    return _name_fault([key, *(() if key in NEVER_CODE else value if isinstance(value, list) else [value])])
+
+
+def _name_fault(values: Iterable[object]) -> str | None:
+    strange = [one for one in values if isinstance(one, str) and not NAME.fullmatch(one)]
+    return f"names something {strange[0]!r}, which would be written into code; it is not opened" if strange else None
 
 
 def _spec_fault(value: object) -> str | None:
     try:
-        kinds = [inner for key, inner in _pairs(json.loads(str(value))) if key == "type"]
+        pairs = list(_pairs(json.loads(str(value))))
+        keys = [json.loads(inner) for key, inner in pairs if key == "context" and isinstance(inner, str)]
     except ValueError:
         return f"takes or gives {value!r}"
-    strange = [one for one in kinds if one not in SPECS]
-    return (
-        f"takes or gives a {strange[0]!r}; export it with tensors, tuples, lists and dicts alone" if strange else None
-    )
+    strange = [inner for key, inner in pairs if key == "type" and inner not in SPECS]
+    if strange:
+        return f"takes or gives a {strange[0]!r}; export it with tensors, tuples, lists and dicts alone"
+    return _name_fault(one for names in keys if isinstance(names, list) for one in names)
 
 
 def _expression_fault(value: object) -> str | None:
     if not isinstance(value, str):
         return f"an expression is {value!r}"
-    words = WORD.findall(TEXT.sub("", value))
+    bare = TEXT.sub("", value)
+    if not BETWEEN.fullmatch(bare):
+        return f"the expression {value!r} is of more than words, numbers and signs of arithmetic"
+    words = WORD.findall(bare)
     strange = [one for one in words if one not in WORDS and not SYMBOL.fullmatch(one)]
     return f"the expression {value!r} holds {strange[0]!r}" if strange else None

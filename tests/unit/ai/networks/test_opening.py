@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -244,7 +245,18 @@ def test_an_export_with_hostile_sample_inputs_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "expression", ["__import__('os').system('true')", "().__class__", "open('/etc/passwd')", "s0.func(1)"]
+    "expression",
+    [
+        "__import__('os').system('true')",
+        "().__class__",
+        "open('/etc/passwd')",
+        "s0.func(1)",
+        "ｅｖａｌ(1)",
+        r'Max("\143\141\154\154", 2)',
+        r"Max('\143', 2)",
+        "1 # 2",
+        "f'{s0}'",
+    ],
 )
 def test_an_export_with_a_hostile_expression_is_refused(expression: str) -> None:
     def with_expression(name: str, content: bytes) -> bytes:
@@ -256,6 +268,47 @@ def test_an_export_with_a_hostile_expression_is_refused(expression: str) -> None
 
     with pytest.raises(CardInvalid, match="expression"):
         open_exported(changed(exported(network()), with_expression), "a.pt2")
+
+
+CODE = "x=open('/dev/null')"
+"""Torch writes names into the code that it makes of a graph."""
+
+
+def named(program: dict[str, Any]) -> None:
+    node = program["graph_module"]["graph"]["nodes"][0]
+    node["outputs"][0]["as_tensor"]["name"] = CODE
+
+
+def argument(program: dict[str, Any]) -> None:
+    program["graph_module"]["module_call_graph"][0]["signature"]["forward_arg_names"] = [CODE]
+
+
+def keyword(program: dict[str, Any]) -> None:
+    spec = [1, {"type": "builtins.dict", "context": json.dumps([CODE]), "children_spec": []}]
+    program["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps(spec)
+
+
+def weight(program: dict[str, Any]) -> None:
+    specs = program["graph_module"]["signature"]["input_specs"]
+    next(one for one in specs if "parameter" in one)["parameter"]["parameter_name"] = CODE
+
+
+def value(program: dict[str, Any]) -> None:
+    values = program["graph_module"]["graph"]["tensor_values"]
+    values[CODE] = values.pop(next(iter(values)))
+
+
+@pytest.mark.parametrize("hide", [named, argument, keyword, weight, value])
+def test_an_export_with_code_in_a_name_is_refused(hide: Callable[[dict[str, Any]], None]) -> None:
+    def hidden(name: str, content: bytes) -> bytes:
+        if "/models/" not in name:
+            return content
+        program = json.loads(content)
+        hide(program)
+        return json.dumps(program).encode()
+
+    with pytest.raises(CardInvalid, match="would be written into code"):
+        open_exported(changed(exported(network()), hidden), "a.pt2")
 
 
 def test_an_export_that_has_a_module_imported_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
