@@ -3,12 +3,15 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 from ai.contract import Model, Predict
 from ai.device import Device
 from ai.errors import OutOfMemory
 from ai.memory import begin_peak, free_mb, peak_mb, used_mb
+
+Waiting = Callable[[], AbstractContextManager[None]]
+"""Entered while one prediction waits for another: whoever limits its time may leave that out."""
 
 
 class Open:
@@ -33,14 +36,17 @@ class WarmModels:
         self._changed = threading.Condition()
 
     @contextmanager
-    def held(self, name: str) -> Iterator[Predict]:
+    def held(self, name: str, waiting: Waiting = nullcontext) -> Iterator[Predict]:
         """The model's prediction; it stays open while it is held, and after that while nothing else needs the room.
 
         Raises OutOfMemory where it needs more than there is, and what its opening raises.
         """
-        with self._changed:
+        with ExitStack() as entered:
+            with waiting():
+                entered.enter_context(self._changed)
             if name not in self._open:
-                self._make_room(name)
+                self._make_room(name, waiting)
+            if name not in self._open:  # another prediction may have opened it while this one waited
                 self._open[name] = Open(self._models[name].open(self._device), used_mb(self._device))
             one = self._open[name]
             self._open.move_to_end(name)
@@ -77,14 +83,15 @@ class WarmModels:
             while self._open:
                 self._open.popitem()[1].close()
 
-    def _make_room(self, name: str) -> None:
+    def _make_room(self, name: str, waiting: Waiting) -> None:
         needs = self.needs_mb(name)
-        while self._free(self._device) < needs:
+        while name not in self._open and self._free(self._device) < needs:
             idle = next((one for one, held in self._open.items() if not held.holders), None)
             if idle is not None:
                 self._open.pop(idle).close()
             elif self._open:
-                self._changed.wait()
+                with waiting():
+                    self._changed.wait()
             else:
                 raise OutOfMemory(
                     f"{name} needs {needs} MB, and {self._free(self._device)} MB are free: give this host more memory, "

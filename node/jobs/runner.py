@@ -2,7 +2,8 @@
 
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from ai.errors import ModelError, ModelRefused, OutOfMemory
+from ai.warm import Waiting
 from node.core.job import NEXT_STAGE, JobEvent, Stage
 from node.core.retry import GiveUp, TryAgain, after_stage_failed
 from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
@@ -32,13 +34,17 @@ NO_ROOM_PAUSE = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a stage gets: the job and its run's start, where earlier artefacts lie, and an empty folder to fill."""
+    """What a stage gets: the job and its run's start, where earlier artefacts lie, and an empty folder to fill.
+
+    waiting: entered while the stage waits for another one of its process, whose time is not the job's.
+    """
 
     job: JobRow
     started_at: datetime
     prepared: Path | None
     findings: Path | None
     folder: Path
+    waiting: Waiting = nullcontext
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,9 @@ class Runner:
         log.info("stage-started", attempt=attempt_id)
         try:
             timeout_s = self._stages[ticket.stage].timeout_s(assignment.job)
-            with room_needed(), Watchdog(timeout_s, self._too_long(ticket, attempt_id)):
-                self._stages[ticket.stage].do(assignment)
+            watchdog = Watchdog(timeout_s, self._too_long(ticket, attempt_id))
+            with room_needed(), watchdog:
+                self._stages[ticket.stage].do(replace(assignment, waiting=watchdog.paused))
                 make_durable(assignment.folder, self._home)
         except Refused as refused:
             self._refuse(ticket, attempt_id, refused.reason, str(refused))

@@ -103,9 +103,9 @@ class Stages:
     def _infer(self, assignment: Assignment) -> None:
         assert self._inference is not None  # noqa: S101  of_model is only used where there is one
         assert assignment.prepared is not None  # noqa: S101  the state machine says so
-        save_findings(
-            self._inference.predict(assignment.job.model, load_inputs(assignment.prepared)), assignment.folder
-        )
+        inputs = load_inputs(assignment.prepared)
+        findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
+        save_findings(findings, assignment.folder)
 
     def _encode(self, assignment: Assignment) -> None:
         with self._ledger.read() as connection:

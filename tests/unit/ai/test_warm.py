@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,29 @@ def test_what_does_not_fit_at_all_is_refused(warm: WarmModels) -> None:
 
     with pytest.raises(OutOfMemory, match="large needs 120 MB, and 100 MB are free"):
         use(warm, "large")
+
+
+def test_a_model_that_was_opened_while_another_waited_for_room_is_not_opened_again(warm: WarmModels) -> None:
+    """Two wait for the room of the same one: what the second would open again, nobody would ever close."""
+    with ThreadPoolExecutor(2) as threads:
+        waits = threading.Semaphore(0)
+
+        @contextmanager
+        def waiting() -> Iterator[None]:
+            waits.release()
+            yield
+
+        def held() -> int:
+            with warm.held("c", waiting):
+                both.wait(timeout=20)
+                return Sized.taken_mb
+
+        both = threading.Barrier(2)
+        with warm.held("b"):
+            found = [threads.submit(held) for _ in range(2)]
+            for _ in range(4):  # for the list of models, and for the room
+                assert waits.acquire(timeout=20)
+        assert [one.result(timeout=30) for one in found] == [60, 60]
 
 
 def test_what_was_measured_counts_from_then_on() -> None:

@@ -53,3 +53,37 @@ def test_the_next_study_is_loaded_while_the_device_computes() -> None:
 
     assert model.most == 1
     inference.close()
+
+
+class Patient:
+    """Computes until another study waits for the device: each tells that it waits for the model, and for the device."""
+
+    def __init__(self) -> None:
+        self.card: ModelCard = MODEL.card
+        self.told = threading.Semaphore(0)
+
+    @contextmanager
+    def open(self, _device: Device) -> Iterator[Predict]:
+        yield self.predict
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        self.told.release()
+        yield
+
+    def predict(self, _inputs: Inputs) -> Findings:
+        for _ in range(4):
+            assert self.told.acquire(timeout=20)
+        self.told.release(4)
+        return Findings()
+
+
+def test_whoever_limits_a_studys_time_is_told_that_it_waits() -> None:
+    model = Patient()
+    inference = Inference({"lung-ct": model}, Device())
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(inference.predict, "lung-ct", INPUTS, model.waiting) for _ in range(2)]
+        assert [one.result(timeout=30) for one in both] == [Findings(), Findings()]
+
+    inference.close()
