@@ -25,12 +25,16 @@ def used_mb(device: Device) -> int:
     return int(_cuda().memory_allocated(device.index)) >> 20
 
 
-def begin_peak(device: Device) -> None:
-    """From here on peak_mb counts."""
+def begin_peak(device: Device) -> bool:
+    """From here on peak_mb counts. False: this system does not tell."""
     if device.kind == "cpu":
-        CLEAR_REFS.write_text("5")  # proc(5): resets the peak resident set size
+        try:
+            CLEAR_REFS.write_text("5")  # proc(5): resets the peak resident set size
+        except OSError:  # a kernel that was built without it, or a sandbox
+            return False
     else:
         _cuda().reset_peak_memory_stats(device.index)
+    return True
 
 
 def peak_mb(device: Device) -> int:

@@ -60,9 +60,11 @@ class WarmModels:
 
     @contextmanager
     def measured(self, name: str) -> Iterator[None]:
-        """Keep the most memory that the model took while inside; one at a time, on the device."""
-        begin_peak(self._device)
+        """Keep the most memory that the model took while inside, where the system tells; one at a time on a device."""
+        is_told = begin_peak(self._device)
         yield
+        if not is_told:
+            return
         with self._changed:
             taken = peak_mb(self._device) - self._open[name].base_mb
             self._measured_mb[name] = max(taken, self._measured_mb.get(name, 0))

@@ -18,11 +18,11 @@ from ai.contract import Model, Predict
 from ai.device import Device
 from ai.errors import ModelError, ModelFailed, ModelRefused
 from ai.findings import Findings
+from ai.memory import begin_peak, peak_mb, used_mb
 from ai.preparation.pipeline import prepare
 from ai.preparation.restoring import restore_mask
 from ai.step import Family
 from ai.testing.comparing import AS_SEEN, EXACT, Tolerance, dice, differences
-from ai.testing.memory import PeakMemory
 from ai.testing.samples import View, moved, unsuitable, views
 from ai.volume import Inputs
 
@@ -118,13 +118,14 @@ def in_words(fault: BaseException) -> str:
     return f"{words} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
 
 
-Taken = tuple[Inputs, Findings, float | None, float]
+Taken = tuple[Inputs, Findings, int | None, float]
 
 
 def _finds(model: Model, predict: Attempt, sample: Inputs) -> tuple[Taken | None, Verdict]:
-    memory, start = PeakMemory(), time.monotonic()
+    process = Device()
+    is_told, before_mb, start = begin_peak(process), used_mb(process), time.monotonic()
     found = predict(sample)
-    seconds, grown_mb = time.monotonic() - start, memory.grown_mb()
+    seconds, grown_mb = time.monotonic() - start, peak_mb(process) - before_mb if is_told else None
     match found:
         case ModelRefused():
             mend = "give a study that it should take: isocenter models check NAME FOLDER"

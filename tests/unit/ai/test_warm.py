@@ -116,6 +116,19 @@ def test_what_was_measured_counts_from_then_on() -> None:
     assert 190 <= warm.needs_mb("a") < 400
 
 
+def test_where_the_system_does_not_tell_what_is_declared_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai.memory.CLEAR_REFS", tmp_path / "proc" / "clear_refs")
+    warm = WarmModels({"a": Sized("a", 1)}, CPU)
+
+    with warm.held("a"), warm.measured("a"):
+        pass
+    warm.close()
+
+    assert warm.needs_mb("a") == 1
+
+
 def test_memory_is_counted() -> None:
     begin_peak(CPU)
     before = used_mb(CPU)
