@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from ai.errors import ModelFailed
+
 if TYPE_CHECKING:
     import torch
 
@@ -56,7 +58,7 @@ def predict_in_windows(
     """The network's output over a whole image: float32 (channels, *image's spatial size), on the image's device.
 
     image: (channels, …), smaller than the window along some axes at most, where zeros are put around it. The network
-    takes (batch, channels, *the window's size) and gives as many voxels.
+    takes (batch, channels, *the window's size) and gives as many voxels. Raises ModelFailed where it does not.
     """
     import torch
     from torch.nn import functional
@@ -76,6 +78,11 @@ def predict_in_windows(
         group = where[first : first + window.batch]
         windows = torch.stack([image[(slice(None), *place)] for place in group])
         said = network(windows)
+        if said.ndim != windows.ndim or said.shape[2:] != windows.shape[2:]:
+            raise ModelFailed(
+                f"the network gave {tuple(said.shape)} for windows of {tuple(windows.shape)}: it must "
+                "say something of every voxel, as (batch, channels, …) of the window's own size"
+            )
         if total is None:
             total = torch.zeros((said.shape[1], *size), device=image.device)
         for place, one in zip(group, said, strict=True):

@@ -15,7 +15,7 @@ from ai.networks.detected import apart, detections_of, peaks_of, rows_of
 from ai.networks.heads import Activation, Finds, HeadCard
 from ai.networks.parts import Part
 from ai.networks.running import SAID_OF_EACH_SLICE
-from ai.postprocessing.finishing import finish, segments_of
+from ai.postprocessing.finishing import check_channels, finish, segments_of
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared
 from ai.preparation.restoring import restore_probability
@@ -25,6 +25,7 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCar
     """said: float32 (channels, …), on the prepared grid. Raises ModelFailed for another shape."""
     match head.finds:
         case Finds.SEGMENTS:
+            check_channels(card, said)
             return Findings(segments=segments_of(card, finish(prepared, said, card.finish)))
         case Finds.CLASSIFICATIONS | Finds.MEASUREMENTS:
             return findings_of_values(said, head)

@@ -6,7 +6,8 @@ from ai.contract import ModelCard
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Segment
 from ai.masks import mask_from
-from ai.postprocessing.decided import Decided, Labels, labelled
+from ai.postprocessing.cleaning import merge
+from ai.postprocessing.decided import Decided, Labels, highest, labelled
 from ai.preparation.images import Array
 from ai.preparation.pipeline import Prepared
 from ai.preparation.restoring import restore_argmax, restore_mask
@@ -42,11 +43,34 @@ def check_order(chain: Chain) -> None:
             raise CardInvalid(f"{chosen.where}: it decides from scores, so it must be the first step")
 
 
+def check_channels(card: ModelCard, made: Array) -> None:
+    """Raises ModelFailed where a segment has no channel, so that it would never be found, or a channel no segment."""
+    if made.ndim != 4 or not _decides(card.finish):
+        return  # a label map has no channels
+    background = int(card.finish[0].step.call is highest)
+    if len(made) == background:
+        return  # it cannot be decided, and finish says so
+    labels = set(range(1, len(made) + 1 - background))
+    wanted = set(range(1, len(card.segments) + 1))
+    if not labels - _merged(card.finish) <= wanted <= labels:
+        meant = f"{'the background and ' if background else ''}labels 1 to {len(labels)}"
+        raise ModelFailed(
+            f"{card.name}: the network gave {len(made)} channels, {meant}, and the card has {len(wanted)} segments: it "
+            "needs one [[segment]] for each label, in their order"
+        )
+
+
+def _merged(chain: Chain) -> set[int]:
+    """The labels that have become others at its end."""
+    asked = (one.values["labels"] for one in chain if one.step.call is merge)
+    return {int(label) for labels in asked if isinstance(labels, tuple) for label in labels}
+
+
 def segments_of(card: ModelCard, layers: Labels) -> tuple[Segment, ...]:
     """The card's segments in their order: label n of the layers is the n-th. Raises ModelFailed where one is left."""
-    highest = int(layers.max(initial=0))
-    if highest > len(card.segments):
-        raise ModelFailed(f"{card.name}: found label {highest}, but its card declares {len(card.segments)} segments")
+    last = int(layers.max(initial=0))
+    if last > len(card.segments):
+        raise ModelFailed(f"{card.name}: found label {last}, but its card declares {len(card.segments)} segments")
     _, slices, rows, columns = layers.shape
     segments = []
     for label, one in enumerate(card.segments, 1):
@@ -56,8 +80,7 @@ def segments_of(card: ModelCard, layers: Labels) -> tuple[Segment, ...]:
 
 
 def _decide(prepared: Prepared, made: Array, chain: Chain) -> Decided:
-    spacing = prepared.reference_volume.spacing_mm
-    decides = bool(chain) and chain[0].step.family is Family.DECISION
+    spacing, decides = prepared.reference_volume.spacing_mm, _decides(chain)
     if made.ndim == 3 and not decides:
         return labelled(made, spacing)
     if made.ndim == 4 and decides:
@@ -66,6 +89,10 @@ def _decide(prepared: Prepared, made: Array, chain: Chain) -> Decided:
     if made.ndim == 4:
         raise ModelFailed("the model gave scores, and the card's first [[finish]] step does not decide: add `argmax`")
     raise ModelFailed(f"the model gave an array of shape {made.shape}: neither scores to decide from nor a label map")
+
+
+def _decides(chain: Chain) -> bool:
+    return bool(chain) and chain[0].step.family is Family.DECISION
 
 
 def _agreeing(decided: Decided) -> Array:

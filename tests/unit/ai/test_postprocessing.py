@@ -1,5 +1,7 @@
 """Steps of post-processing: what they clean, and that the cleaned labels go back to the images' own grid."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from ai.card import read_card
 from ai.errors import CardInvalid, ModelFailed, ModelRefused
-from ai.postprocessing.finishing import finish, segments_of
+from ai.postprocessing.finishing import check_channels, finish, segments_of
 from ai.postprocessing.table import FINISHING
 from ai.preparation.pipeline import Prepared, prepare
 from ai.preparation.table import PREPARATION
@@ -176,6 +178,27 @@ def test_labels_are_the_cards_segments_in_their_order(tmp_path: Path) -> None:
     assert np.array_equal(second.mask, SMALL)
     with pytest.raises(ModelFailed, match="label 3"):
         segments_of(card, labels + 1)
+
+
+@pytest.mark.parametrize(
+    ("finish_", "channels", "fits"),
+    [
+        ([], 3, True),
+        ([], 2, False),
+        ([], 4, False),
+        ([{"step": "merge", "labels": [3], "into": 1}], 4, True),
+        ([{"step": "merge", "labels": [2], "into": 1}], 4, False),
+    ],
+)
+def test_each_segment_has_a_channel_and_each_label_a_segment(
+    tmp_path: Path, finish_: list[dict[str, object]], channels: int, fits: bool
+) -> None:
+    file = tmp_path / "card.toml"
+    file.write_text(CARD + SEGMENT.format("first") + SEGMENT.format("second"))
+    for decision, scores in (("argmax", channels), ("threshold", channels - 1)):
+        card = replace(read_card(file), finish=chain({"step": decision}, *finish_))
+        with nullcontext() if fits else pytest.raises(ModelFailed, match="one \\[\\[segment\\]\\] for each label"):
+            check_channels(card, np.zeros((scores, *SHAPE), np.float32))
 
 
 def test_chains_that_cannot_work_are_refused_with_the_mend(tmp_path: Path) -> None:

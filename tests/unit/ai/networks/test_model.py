@@ -235,6 +235,43 @@ def test_values_that_are_no_numbers_become_no_result(tmp_path: Path) -> None:
         predict(model, volume(np.arange(256, dtype=np.float32).reshape(4, 8, 8)))
 
 
+WINDOW = "[network.window]\nsize = [8, 8, 8]\n"
+
+
+@pytest.mark.parametrize("shape", ["(batch, slices, rows, columns)", "(batch, 2, 1, 1, 1)", "half the size"])
+def test_what_is_said_of_no_voxel_becomes_no_result(tmp_path: Path, shape: str) -> None:
+    """It would be spread over the windows: labels as scores that are all alike, of which each voxel is background."""
+
+    class Decided(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x[:, 0] > 0.5).float()
+
+    class Pooled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, 1 - x], dim=1).mean(dim=(2, 3, 4), keepdim=True)
+
+    class Halved(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([x, 1 - x], dim=1)[:, :, ::2, ::2, ::2]
+
+    network = {"(batch, slices, rows, columns)": Decided(), "(batch, 2, 1, 1, 1)": Pooled(), "half the size": Halved()}
+    lines = f'kind = "torchscript"\nfinds = "segments"\n{WINDOW}'
+    model = NetworkModel(write_model(tmp_path / "m", scripted(network[shape]), lines))
+
+    with pytest.raises(ModelFailed, match="something of every voxel"):
+        predict(model, volume(image()))
+
+
+@pytest.mark.parametrize("step", ["argmax", "threshold"])
+def test_a_segment_that_no_channel_finds_is_no_negative(tmp_path: Path, step: str) -> None:
+    keys = ["bright", "dark", "grey"] if step == "threshold" else ["bright", "dark"]
+    segments = "".join(SEGMENT.replace('"bright"', f'"{key}"') for key in keys)
+    model = NetworkModel(write_bright(tmp_path / "m", findings=segments, chains=f'[[finish]]\nstep = "{step}"\n'))
+
+    with pytest.raises(ModelFailed, match=r"gave 2 channels.*has [23] segments"):
+        predict(model, volume(image()))
+
+
 def test_a_script_that_raises_is_a_model_that_failed(tmp_path: Path) -> None:
     class Raising(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
