@@ -18,7 +18,7 @@ from ai.networks.running import SAID_OF_EACH_SLICE
 from ai.postprocessing.finishing import check_channels, finish, segments_of
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared
-from ai.preparation.restoring import restore_probability
+from ai.preparation.restoring import restore_image, restore_probability
 
 
 def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCard) -> Findings:
@@ -30,7 +30,8 @@ def findings_of(said: Values, prepared: Prepared, card: ModelCard, head: HeadCar
         case Finds.CLASSIFICATIONS | Finds.MEASUREMENTS:
             return findings_of_values(said, head)
         case Finds.MAPS | Finds.DERIVED:
-            there = ((key, restore_probability(prepared, one)) for key, one in named(said, head))
+            restore = restore_image if head.finds is Finds.DERIVED else restore_probability
+            there = ((key, restore(prepared, one)) for key, one in named(said, head))
             return findings_of_volumes(there, prepared.reference, head)
     _check_channels(said, head)  # peaks: rows of detections are no channels
     return Findings(detections=tuple(peaks_of(said, prepared, card, head)))

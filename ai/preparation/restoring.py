@@ -30,6 +30,14 @@ def restore_probability(prepared: Prepared, probability: Array, of: str | None =
     return resampled(probability, whole.to_prepared, whole.shape, LINEAR, 0.0).astype(np.float32, copy=False)
 
 
+def restore_image(prepared: Prepared, values: Array) -> Values:
+    """Values of the reference's own unit on its prepared grid, linearly interpolated on the source grid. Outside they
+    are the source's own: 0 would be water in a CT. float32."""
+    made = restore_probability(prepared, values)
+    covered = restore_probability(prepared, np.ones(values.shape, np.float32)) > 0
+    return np.where(covered, made, prepared.source.array).astype(np.float32, copy=False)
+
+
 def restore_mask(prepared: Prepared, probability: Array, at_least: float = 0.5, of: str | None = None) -> Mask:
     """Where a probability (or mask) on the prepared grid, linearly interpolated, reaches a value on the source grid."""
     if not at_least > 0:

@@ -196,6 +196,16 @@ def test_image_to_image_comes_back_to_the_images_own_grid(tmp_path: Path) -> Non
     np.testing.assert_allclose(predict(model, volume(image())).derived[0].values, 2 * image(), rtol=1e-6)
 
 
+def test_where_nothing_was_made_of_an_image_it_is_its_own(tmp_path: Path) -> None:
+    """In a CT, 0 would be water."""
+    chain = '[[prepare]]\nstep = "crop"\nbefore = [3, 0, 5]\nafter = [0, 4, 0]\n'
+    model = made(tmp_path / "m", Doubled(), "derived", DERIVED, chains=chain)
+    expected = image() - 2
+    expected[3:, :-4, 5:] *= 2
+
+    np.testing.assert_allclose(predict(model, volume(image() - 2)).derived[0].values, expected, rtol=1e-6)
+
+
 def test_detection_boxes_come_back_to_the_images_own_grid(tmp_path: Path) -> None:
     chain = '[[prepare]]\nstep = "resample"\nspacing_mm = [1.0, 1.0, 1.0]\n'
     model = made(tmp_path / "m", Boxes(), "detections", DETECTION, chains=chain)
