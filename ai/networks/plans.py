@@ -33,6 +33,10 @@ SCHEMES = frozenset(
     }
 )
 
+PREPROCESSOR, RESAMPLING = "DefaultPreprocessor", "resample_data_or_seg_to_shape"
+RESAMPLED = {"order": 3, "order_z": 0, "force_separate_z": None}
+"""How nnU-Net prepares images where its plan says nothing else; a plan may name others, which are not made here."""
+
 
 @dataclass(frozen=True)
 class Density:
@@ -97,6 +101,7 @@ def _plan(plans: dict[str, Any], dataset: dict[str, Any], one: dict[str, Any], w
     schemes = tuple(str(name) for name in one["normalization_schemes"])
     if set(schemes) - SCHEMES:
         raise CardInvalid(f"{where}: normalises by {min(set(schemes) - SCHEMES)!r}, which is not known here")
+    _check_preparation(one, where)
     densities = plans.get("foreground_intensity_properties_per_channel") or {}
     regions = dataset.get("regions_class_order")
     axes = [int(axis) for axis in plans["transpose_forward"]]
@@ -117,6 +122,21 @@ def _plan(plans: dict[str, Any], dataset: dict[str, Any], one: dict[str, Any], w
         ),
         channels=len(regions) if regions else sum(name != "ignore" for name in dataset["labels"]),
     )
+
+
+def _check_preparation(one: dict[str, Any], where: str) -> None:
+    """Raises CardInvalid where images come to the network otherwise than here: it would find something else in them."""
+    given = {
+        "preprocessor_name": (one.get("preprocessor_name", PREPROCESSOR), PREPROCESSOR),
+        "resampling_fn_data": (one.get("resampling_fn_data", RESAMPLING), RESAMPLING),
+        **{
+            f"resampling_fn_data_kwargs: {key}": (one.get("resampling_fn_data_kwargs", {}).get(key, usual), usual)
+            for key, usual in RESAMPLED.items()
+        },
+    }
+    strange = [f"{key} is {found!r}" for key, (found, usual) in given.items() if found != usual]
+    if strange:
+        raise CardInvalid(f"{where}: {strange[0]}: images are not prepared in that way here, and it cannot be run")
 
 
 def _density(given: dict[str, Any]) -> Density:

@@ -53,6 +53,9 @@ def plans() -> dict[str, Any]:
                 "spacing": list(TARGET),
                 "normalization_schemes": ["CTNormalization"],
                 "use_mask_for_norm": [False],
+                "preprocessor_name": "DefaultPreprocessor",
+                "resampling_fn_data": "resample_data_or_seg_to_shape",
+                "resampling_fn_data_kwargs": {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None},
                 "architecture": {
                     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
                     "arch_kwargs": dict(PARAMETERS),
@@ -145,20 +148,31 @@ def changed(key: str, value: object) -> dict[str, Any]:
     return content
 
 
+def preparing(**differing: object) -> dict[str, Any]:
+    made = plans()
+    made["configurations"]["3d_fullres"].update(differing)
+    return made
+
+
 @pytest.mark.parametrize(
-    ("planned", "configuration", "words"),
+    ("plan", "configuration", "words"),
     [
         (changed("conv_op", "os.system"), "3d_fullres", "'os.system', which is not among"),
         (changed("nonlin", "torch.hub.load"), "3d_fullres", "torch.hub.load"),
         (plans(), "3d_cascade_fullres", "needs the result of another configuration"),
         (plans(), "2d", "cannot be read"),
         (plans(), "", "configuration names one"),
+        (preparing(preprocessor_name="TwoWindows"), "3d_fullres", "name is 'TwoWindows'"),
+        (preparing(resampling_fn_data="no_resampling_hack"), "3d_fullres", "data is 'no_resampling_hack'"),
+        (preparing(resampling_fn_data_kwargs={"order": 1}), "3d_fullres", "order is 1"),
         ({"configurations": {"3d_fullres": {"inherits_from": "3d_fullres"}}}, "3d_fullres", "in a circle"),
     ],
 )
-def test_a_plan_that_cannot_be_run_says_why(tmp_path: Path, planned: object, configuration: str, words: str) -> None:
+def test_a_plan_that_cannot_be_run_says_why(
+    tmp_path: Path, plan: dict[str, Any], configuration: str, words: str
+) -> None:
     with pytest.raises(CardInvalid, match=words):
-        NetworkModel(trained(tmp_path / "m", planned, configuration))
+        NetworkModel(trained(tmp_path / "m", plan, configuration))
 
 
 def test_a_plan_that_is_changed_gives_another_digest(tmp_path: Path) -> None:
