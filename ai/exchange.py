@@ -17,7 +17,7 @@ def save_inputs(inputs: Inputs, folder: Path) -> None:
     """Write one .npy per volume and inputs.json beside them; `folder` exists and is empty."""
     described = {}
     for name, volume in inputs.volumes.items():
-        np.save(folder / f"{name}.npy", volume.array)
+        _save(folder / f"{name}.npy", volume.array)
         described[name] = {
             "affine_lps": None if volume.affine_lps is None else volume.affine_lps.tolist(),
             "spacing_mm": volume.spacing_mm,
@@ -25,6 +25,14 @@ def save_inputs(inputs: Inputs, folder: Path) -> None:
             "frame_of_reference": volume.frame_of_reference,
         }
     (folder / "inputs.json").write_text(json.dumps({"reference": inputs.reference, "volumes": described}))
+
+
+def _save(path: Path, array: npt.NDArray[Any]) -> None:
+    """As np.save, which does not say why where it cannot write: that a disk is full is told by the error's number."""
+    plain = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(plain))
+        file.write(plain.data)
 
 
 def load_inputs(folder: Path) -> Inputs:
@@ -46,12 +54,12 @@ def save_findings(findings: Findings, folder: Path) -> None:
     """Write masks (bit-packed), maps and derived series as .npy, findings.json beside them; `folder` exists, empty."""
     segments = []
     for number, segment in enumerate(findings.segments):
-        np.save(folder / f"segment-{number}.npy", np.packbits(segment.mask))
+        _save(folder / f"segment-{number}.npy", np.packbits(segment.mask))
         segments.append({"key": segment.key, "grid": segment.grid, "shape": segment.mask.shape})
     for number, one in enumerate(findings.maps):
-        np.save(folder / f"map-{number}.npy", one.values)
+        _save(folder / f"map-{number}.npy", one.values)
     for number, series in enumerate(findings.derived):
-        np.save(folder / f"derived-{number}.npy", series.values)
+        _save(folder / f"derived-{number}.npy", series.values)
     measurements = [asdict(one) for one in findings.measurements]
     content = {
         "segments": segments,

@@ -15,7 +15,8 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused
+from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused, SpoolFull
+from node.state.disk import room_needed
 
 UNCAUGHT = 1
 """Exit code of a Python process that ends by an exception."""
@@ -41,8 +42,9 @@ def run_confined(
     memory_mb: that it may take beyond what the process has from its start.
 
     Raises Refused as it was raised there, or as out-of-memory where it wanted more memory than it may have;
-    IsocenterError with the words of one, or for an error of ours, whose traceback is then in the log; ProcessEnded
-    where it took longer than `timeout_s`, where the system ended it for want of memory, or where it crashed.
+    SpoolFull where there is no room for what it writes; IsocenterError with the words of one, or for an error of ours,
+    whose traceback is then in the log; ProcessEnded where it took longer than `timeout_s`, where the system ended it
+    for want of memory, or where it crashed.
     """
     receiving, sending = _CONTEXT.Pipe(duplex=False)
     with receiving:
@@ -62,12 +64,14 @@ def run_confined(
 
 
 def _judge(told: list[str] | None, code: int, timeout_s: float) -> None:
-    """told: done, refused or failed, with words; empty where the time was over, None where the process just ended."""
+    """told: done, refused, full or failed, with words; empty where the time was over, None where it just ended."""
     match told:
         case ["done"]:
             return
         case ["refused", reason, words]:
             raise Refused(ReasonCode(reason), words)
+        case ["full", words]:
+            raise SpoolFull(words)
         case ["failed", words]:
             raise IsocenterError(words)
         case []:
@@ -93,9 +97,12 @@ def _confined(
     bound = _data_bytes() + (memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_DATA, (bound, resource.RLIM_INFINITY))
     try:
-        function(*arguments)
+        with room_needed():
+            function(*arguments)
     except Refused as refused:
         sending.send(["refused", refused.reason.value, str(refused)])
+    except SpoolFull as full:
+        sending.send(["full", str(full)])
     except MemoryError:
         resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         words = f"the images need more memory than jobs.decode_memory_mb ({memory_mb} MB)"

@@ -20,7 +20,7 @@ from node.jobs.stages import RESULTS_FILE, Stages
 from node.results.profile import Profile
 from node.settings import Peer
 from node.state import outbox, work
-from node.state.artefacts import MODE, discard, make_durable
+from node.state.artefacts import MODE, discard, make_durable, whole
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow, JobRow, ResultRow
@@ -93,17 +93,15 @@ class Replacement:
         prepared, folder = (self._home / "work" / job.id / str(run) / f"{one}-{name}" for one in ("images", "replace"))
         for one in (prepared, folder):
             one.mkdir(mode=MODE, parents=True)
-        of_run, is_made = replace(job, run=run), False
+        of_run = replace(job, run=run)
         try:
-            self._stages.prepare(Assignment(of_run, facts.started_at, None, None, prepared))
-            findings = self._home / facts.findings
-            self._stages.encode_as([profile], Assignment(of_run, facts.started_at, prepared, findings, folder))
-            make_durable(folder, self._home)
-            is_made = True
+            with whole(folder):
+                self._stages.prepare(Assignment(of_run, facts.started_at, None, None, prepared))
+                findings = self._home / facts.findings
+                self._stages.encode_as([profile], Assignment(of_run, facts.started_at, prepared, findings, folder))
+                make_durable(folder, self._home)
         finally:
             discard(prepared)
-            if not is_made:
-                discard(folder)
         return folder
 
     def _rows(self, connection: sa.Connection, delivery: DeliveryRow, folder: Path) -> list[ResultRow]:

@@ -20,7 +20,7 @@ from node.jobs.company import Company
 from node.jobs.watchdog import Watchdog
 from node.settings import JobsTable
 from node.state import work
-from node.state.artefacts import discard, make_durable, new_folder
+from node.state.artefacts import discard, discard_attempts, make_durable, new_folder, whole
 from node.state.disk import room_needed
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -108,7 +108,7 @@ class Runner:
         try:
             timeout_s = self._stages[ticket.stage].timeout_s(assignment.job)
             watchdog = Watchdog(timeout_s, self._too_long(ticket, attempt_id))
-            with room_needed(), watchdog:
+            with room_needed(), watchdog, whole(assignment.folder):
                 self._stages[ticket.stage].do(replace(assignment, waiting=watchdog.paused))
                 make_durable(assignment.folder, self._home)
         except Refused as refused:
@@ -149,6 +149,7 @@ class Runner:
                 work.end_attempt(connection, attempt_id, "error", now, message=verdict.why)
                 reason = ReasonCode.MODEL_FAILED
                 work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=verdict.why)
+                discard_attempts(self._home, ticket)
                 return None
             run = work.get_run(connection, ticket.job_id, ticket.run)
         try:
@@ -174,6 +175,7 @@ class Runner:
                 self._queue.stage(connection, ticket.job_id, run=ticket.run, stage=following, turn=1, priority=priority)
         log.info("stage-ended", outcome=outcome)
         if adopted:
+            discard_attempts(self._home, ticket, but=assignment.folder)
             self._stages[ticket.stage].settled(assignment)
         else:
             discard(assignment.folder)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from node.state.work import Ticket
@@ -14,6 +16,13 @@ def new_folder(home: Path, ticket: Ticket, attempt_id: int) -> Path:
     folder = home / "work" / ticket.job_id / str(ticket.run) / f"{ticket.stage.value}-{attempt_id}"
     folder.mkdir(mode=MODE, parents=True, exist_ok=False)
     return folder
+
+
+def discard_attempts(home: Path, ticket: Ticket, but: Path | None = None) -> None:
+    """Remove what attempts at a stage left that died, once the stage has ended. but: the folder that was adopted."""
+    for folder in (home / "work" / ticket.job_id / str(ticket.run)).glob(f"{ticket.stage.value}-*"):
+        if folder != but:
+            discard(folder)
 
 
 def fresh_folder(home: Path, job_id: str, run: int, name: str) -> Path:
@@ -34,6 +43,15 @@ def make_durable(folder: Path, home: Path) -> None:
         _flush(parent, os.O_RDONLY | os.O_DIRECTORY)
         if parent == home:
             return
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[None]:
+    """Whatever does not come to its end leaves nothing in a folder: half a volume may be what fills the disk."""
+    with ExitStack() as unless_whole:
+        unless_whole.callback(discard, folder)
+        yield
+        unless_whole.pop_all()
 
 
 def discard(folder: Path) -> None:

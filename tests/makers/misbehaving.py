@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ai.exchange import save_inputs
+from ai.volume import Inputs, Volume
 from node.errors import ReasonCode, Refused
 from node.jobs.confined import run_confined
 
@@ -40,6 +42,12 @@ def hang_and_tell(told: Path) -> None:
 
 def take_memory(megabytes: int) -> None:
     np.ones(megabytes << 20, dtype=np.uint8)
+
+
+def keep_volume(folder: Path) -> None:
+    """4 MiB, as reading images keeps them."""
+    volume = Volume(np.zeros((8, 512, 512), np.int16), None, None)
+    save_inputs(Inputs({"ct": volume}, "ct"), folder)
 
 
 def refuse() -> None:

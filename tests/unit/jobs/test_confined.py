@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused
+from node.errors import IsocenterError, ProcessEnded, ReasonCode, Refused, SpoolFull
 from node.jobs.confined import run_confined
 from tests.makers import misbehaving
+from tests.makers.disks import small_disk
 from tests.makers.programs import ENDS_WITH_US
 
 MEMORY_MB = 200
@@ -39,6 +40,12 @@ def test_a_process_that_ends_is_told_with_its_reason(function, reason: ReasonCod
         confined(function)
 
     assert ended.value.reason is reason
+
+
+@pytest.mark.real("mounts")
+def test_a_disk_that_fills_is_told_apart(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", size_mb=2), pytest.raises(SpoolFull, match="make room"):
+        confined(misbehaving.keep_volume, tmp_path / "disk")
 
 
 def test_a_hang_is_ended_and_told_apart() -> None:

@@ -118,6 +118,34 @@ def test_work_that_was_overtaken_is_not_adopted_and_leaves_no_files(bench: Bench
     assert list((bench.books.home / "work").rglob("x")) == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("boom"), MemoryError(), ModelRefused("no lungs"), OSError(errno.ENOSPC, "No space left on device")],
+)
+def test_what_did_not_come_to_its_end_leaves_no_files(bench: Bench, error: Exception) -> None:
+    def half(assignment: Assignment) -> None:
+        (assignment.folder / "x").write_text("half")
+        raise error
+
+    bench.do = half
+    bench.run()
+
+    assert list((bench.books.home / "work").rglob("x")) == []
+
+
+def test_what_an_attempt_left_that_died_goes_once_the_stage_has_ended(bench: Bench) -> None:
+    for stage in (Stage.PREPARE, Stage.INFER):
+        died = bench.books.home / "work" / "j1" / "1" / f"{stage.value}-0"
+        died.mkdir(parents=True)
+        (died / "x").write_text("half")
+    bench.do = lambda assignment: (assignment.folder / "y").write_text("whole")
+    bench.run(Stage.PREPARE)
+    bench.run(Stage.INFER)
+
+    assert list((bench.books.home / "work").rglob("x")) == []
+    assert len(list((bench.books.home / "work").rglob("y"))) == 2
+
+
 def test_a_refusal_ends_the_job_with_its_reason(bench: Bench) -> None:
     bench.do = failing(Refused(ReasonCode.GANTRY_TILT, "tilted by 18 degrees"))
     job = bench.run()
