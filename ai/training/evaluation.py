@@ -9,7 +9,7 @@ from ai.contract import Model, ModelCard
 from ai.device import Device
 from ai.errors import CasesInvalid
 from ai.findings import Findings
-from ai.training.cases import Case, Labels, read_case
+from ai.training.cases import Case, Labels, check_segments, read_case
 from ai.training.scores import Counts, LabelScore, confusion, dice, score
 from ai.volume import Inputs
 
@@ -47,8 +47,7 @@ def evaluate(
     with model.open(device) as predict:
         for case in cases:
             volume, truth = read_case(case, card.inputs[0].modalities[0])
-            if truth.max(initial=0) > len(names):
-                raise CasesInvalid(f"{case.name}: has label {truth.max()}, and {card.name} has {len(names)} segments")
+            check_segments(case, truth, card)
             found = _labels(predict(Inputs({card.reference: volume}, card.reference)), card, truth)
             matrices.append(confusion(truth, found, len(names)))
             done()

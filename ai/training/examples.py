@@ -8,7 +8,7 @@ import torch
 from ai.contract import ModelCard
 from ai.preparation.pipeline import prepare
 from ai.preparation.sampling import NEAREST, resampled
-from ai.training.cases import Case, read_case
+from ai.training.cases import Case, check_segments, read_case
 from ai.volume import Inputs
 
 Example = Mapping[str, torch.Tensor]
@@ -22,6 +22,7 @@ def read_examples(cases: Sequence[Case], card: ModelCard) -> list[Example]:
 
 def _example(case: Case, card: ModelCard) -> Example:
     volume, labels = read_case(case, card.inputs[0].modalities[0])
+    check_segments(case, labels, card)
     placed = prepare(Inputs({card.reference: volume}, card.reference), card.prepare).placed[card.reference]
     there = resampled(labels, placed.to_source, placed.shape, NEAREST, 0.0)
     return {

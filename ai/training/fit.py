@@ -13,6 +13,7 @@ from monai.losses.dice import DiceCELoss
 from monai.utils.misc import set_determinism
 from torch.optim.swa_utils import AveragedModel
 
+from ai.errors import PlanInvalid
 from ai.networks.architectures import build
 from ai.networks.declared import NetworkCard
 from ai.networks.opening import open_network, put_in
@@ -148,9 +149,14 @@ class Fitting:
 
     def _resume(self) -> None:
         state = torch.load(self._file, weights_only=True)
-        self._network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        try:
+            self._network.load_state_dict(state["network"])
+            self._average.load_state_dict(state["average"])
+            self._optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, ValueError) as error:
+            raise PlanInvalid(
+                f"{self._file}: is of another network than the card's; name another folder with --out, or remove it"
+            ) from error
         self.best = state["best"]
         self.progress = Progress(**json.loads(state["progress"]))
 

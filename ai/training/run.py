@@ -1,18 +1,19 @@
 """A whole training: cases to weights, weights to a model's folder, and its figures on cases it was not trained on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ai.contract import ModelCard
 from ai.device import Device
-from ai.errors import PlanInvalid
+from ai.errors import CasesInvalid, PlanInvalid
 from ai.networks.declared import Kind
 from ai.networks.heads import Activation, Finds
 from ai.networks.model import NetworkModel
 from ai.training.bundle import write_bundle
 from ai.training.cases import choose, find_cases
 from ai.training.evaluation import Evaluation, evaluate
-from ai.training.examples import read_examples
+from ai.training.examples import Example, read_examples
 from ai.training.fit import Fitting
 from ai.training.plan import Plan
 from ai.training.report import as_json, page
@@ -36,10 +37,14 @@ def train(template: Path, plan: Plan, out: Path, say: Say, start: Path | None = 
     training = [case for case in found if case not in held_out and case not in validation]
     if not training or not validation or set(held_out) & set(validation):
         raise PlanInvalid("[cases]: held_out and validation must leave cases to train on, and share none")
+    if len(training) < plan.schedule.batch:
+        raise PlanInvalid(f"[schedule]: batch is {plan.schedule.batch}, of {len(training)} cases to train on")
     out.mkdir(parents=True, exist_ok=True)
     beginning = NetworkModel(start).network if start else None
     fitting = Fitting(plan, model.network, [one.key for one in model.card.segments], out, beginning)
-    weights = fitting.run(read_examples(training, model.card), read_examples(validation, model.card), say)
+    examples = read_examples(training, model.card)
+    _check_labels(examples, model.card)
+    weights = fitting.run(examples, read_examples(validation, model.card), say)
     write_bundle(template, model.network, weights, out / "bundle")
     trained, device = NetworkModel(out / "bundle"), Device(threads=plan.schedule.threads)
     parts = {"Validation": validation, "Held out": held_out}
@@ -56,6 +61,13 @@ def _check(model: NetworkModel) -> None:
             f"{model.card.name}: what can be trained is a network of kind safetensors in 3D, with one input and a "
             "window, that finds segments by softmax"
         )
+
+
+def _check_labels(examples: Sequence[Example], card: ModelCard) -> None:
+    """Raises CasesInvalid where a segment is in no case: the network would learn never to find it."""
+    for label, one in enumerate(card.segments, 1):
+        if not any((example["label"] == label).any() for example in examples):
+            raise CasesInvalid(f"no case to train on has label {label}, the segment {one.key!r} of {card.name}")
 
 
 def _report(name: str, figures: dict[str, Evaluation], epoch: int, out: Path) -> None:

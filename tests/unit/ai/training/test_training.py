@@ -12,7 +12,7 @@ import torch
 from ai.device import Device
 from ai.errors import CardInvalid, CasesInvalid, PlanInvalid
 from ai.networks.model import NetworkModel
-from ai.training.cases import choose, find_cases, read_case
+from ai.training.cases import Case, choose, find_cases, read_case
 from ai.training.evaluation import evaluate
 from ai.training.plan import Plan, read_plan
 from ai.training.run import train
@@ -161,6 +161,59 @@ def test_a_label_without_a_segment_is_refused(tmp_path: Path, trained: Path) -> 
 
     with pytest.raises(CasesInvalid, match=r"has label 3, and hippocampus has 2 segments"):
         evaluate(NetworkModel(trained / "bundle"), find_cases(folder), Device())
+
+
+def other_cases(plan: Plan, folder: Path) -> Plan:
+    return plan.model_copy(update={"cases": plan.cases.model_copy(update={"folder": folder})})
+
+
+def silent(_epoch: int, _line: str) -> None:
+    pass
+
+
+def test_a_label_without_a_segment_is_refused_before_anything_is_trained(tmp_path: Path, template: Path) -> None:
+    folder = labelled_folder(tmp_path / "cases", 5)
+    write(folder / "labels" / "case_03.nii.gz", np.full(SHAPE, 3, np.uint8))
+
+    with pytest.raises(CasesInvalid, match=r"case_03: has label 3, and hippocampus has 2 segments"):
+        train(template, other_cases(short(template, 1), folder), tmp_path / "out", silent)
+
+
+def test_a_segment_that_no_case_has_is_not_trained(tmp_path: Path, template: Path) -> None:
+    folder = labelled_folder(tmp_path / "cases", 5)
+    for file in (folder / "labels").iterdir():
+        write(file, (read_case(Case("a", file, file), "MR")[1] == 1).astype(np.uint8))
+
+    with pytest.raises(CasesInvalid, match="no case to train on has label 2, the segment 'posterior'"):
+        train(template, other_cases(short(template, 1), folder), tmp_path / "out", silent)
+
+
+@pytest.mark.parametrize("lacking", ["images", "labels"])
+def test_half_a_case_is_told(tmp_path: Path, lacking: str) -> None:
+    """The cases after it would move up by a place, and others be held out."""
+    folder = labelled_folder(tmp_path / "cases", 3)
+    (folder / lacking / "case_01.nii.gz").unlink()
+
+    with pytest.raises(CasesInvalid, match=f"{lacking}/ lacks case_01.nii.gz"):
+        find_cases(folder)
+
+
+def test_fewer_cases_than_a_batch_are_no_training(tmp_path: Path, template: Path) -> None:
+    plan = short(template, 1)
+    plan = plan.model_copy(update={"schedule": plan.schedule.model_copy(update={"batch": 9})})
+
+    with pytest.raises(PlanInvalid, match="batch is 9, of 6 cases"):
+        train(template, plan, tmp_path, silent)
+
+
+def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path: Path, template: Path, trained: Path) -> None:
+    other = shutil.copytree(template, tmp_path / "other")
+    card = (other / "card.toml").read_text()
+    (other / "card.toml").write_text(card.replace("filters = [8, 8, 8]", "filters = [8, 8, 16]"))
+    shutil.copy(trained / "checkpoint.pt", tmp_path / "checkpoint.pt")
+
+    with pytest.raises(PlanInvalid, match="another network than the card's"):
+        train(other, short(template, 9), tmp_path, silent)
 
 
 def test_a_plan_says_what_is_wrong_in_it(tmp_path: Path, template: Path) -> None:
