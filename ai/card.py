@@ -1,6 +1,7 @@
 """Reads a model's card.toml into a ModelCard and computes the model's digest."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from ai.tables import TableReader, read_tables
 
 CODE, CLASSICAL = KINDS = ("code", "classical")
 """A model in Python or of a network, and one whose chain of steps segments by itself."""
+MODALITY = re.compile(r"[A-Z0-9_]+")
+ORIENTATION = re.compile("axial|coronal|sagittal|oblique")
 
 
 def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
@@ -45,8 +48,8 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         intended_use=top.take("intended_use", str),
         not_validated_for=top.texts("not_validated_for"),
         licence=top.take("licence", str),
-        memory_mb=top.take("memory_mb", int),
-        timeout_s=top.take("timeout_s", int),
+        memory_mb=_at_least_one(top, "memory_mb"),
+        timeout_s=_at_least_one(top, "timeout_s"),
         reference=top.take("reference", str),
         inputs=inputs,
         segments=tuple(_segment(table) for table in top.tables("segment")),
@@ -81,11 +84,18 @@ def _finish(rows: list[object], where: str) -> Chain:
     return chain
 
 
+def _at_least_one(table: TableReader, key: str) -> int:
+    found = table.take(key, int)
+    if found < 1:
+        raise CardInvalid(f"{table.where}: {key} must be at least 1, found {found}")
+    return found
+
+
 def _input(table: TableReader) -> InputCard:
     found = InputCard(
         name=table.take("name", str),
-        modalities=table.one_or_more("modality"),
-        orientations=table.texts("orientations"),
+        modalities=_of(MODALITY, table.one_or_more("modality"), "modality is a code of DICOM such as CT", table),
+        orientations=_of(ORIENTATION, table.texts("orientations"), f"orientations are of {ORIENTATION.pattern}", table),
         min_slices=table.take("min_slices", int, 1),
         max_slice_spacing_mm=table.optional_number("max_slice_spacing_mm"),
         min_coverage_mm=table.optional_number("min_coverage_mm"),
@@ -97,12 +107,19 @@ def _input(table: TableReader) -> InputCard:
     return found
 
 
+def _of(form: re.Pattern[str], words: tuple[str, ...], what: str, table: TableReader) -> tuple[str, ...]:
+    strange = [word for word in words if not form.fullmatch(word)]
+    if strange:
+        raise CardInvalid(f"{table.where}: {what}; found {strange[0]!r}")
+    return words
+
+
 def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
     found = [(name, least) for name in NAMES if (least := table.optional_number(name)) is not None]
     table.finish()
     for name, least in found:
         if not 0 <= least <= 1:
-            raise CardInvalid(f"min_quality: {name} must be from 0 to 1, found {least:g}")
+            raise CardInvalid(f"{table.where}: {name} must be from 0 to 1, found {least:g}")
     return tuple(found)
 
 
@@ -110,7 +127,7 @@ def _label(table: TableReader) -> str:
     """How people call it. DICOM drops the blanks around a text, so that it would come back as another one."""
     label = table.take("label", str)
     if label != label.strip() or not label:
-        raise CardInvalid(f"label must be a text without blanks around it, found {label!r}")
+        raise CardInvalid(f"{table.where}: label must be a text without blanks around it, found {label!r}")
     return label
 
 
@@ -119,7 +136,7 @@ def _segment(table: TableReader) -> SegmentCard:
     try:
         red, green, blue = bytes.fromhex(colour.removeprefix("#"))
     except ValueError as error:
-        raise CardInvalid(f'colour must be written as "#rrggbb", found {colour!r}') from error
+        raise CardInvalid(f'{table.where}: colour must be written as "#rrggbb", found {colour!r}') from error
     found = SegmentCard(
         key=table.take("key", str),
         label=_label(table),

@@ -29,6 +29,11 @@ class TableReader:
         self._left = dict(table)
         self._where = where
 
+    @property
+    def where(self) -> str:
+        """For messages about what was taken."""
+        return self._where
+
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
         value = self._left.pop(key, default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):

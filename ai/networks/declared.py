@@ -221,7 +221,7 @@ def _inside(folder: Path, name: str, where: str) -> Path:
 def _window(table: TableReader) -> WindowCard:
     sizes = table.take("size", list)
     if not all(isinstance(one, int) and one > 0 for one in sizes) or len(sizes) not in (2, 3):
-        raise CardInvalid(f"[network.window]: size must be two or three whole numbers, found {sizes}")
+        raise CardInvalid(f"{table.where}: size must be two or three whole numbers, found {sizes}")
     found = WindowCard(
         size=tuple(sizes),
         overlap=table.take("overlap", float, 0.25),
@@ -231,7 +231,7 @@ def _window(table: TableReader) -> WindowCard:
     table.finish()
     if found.blend not in ("gaussian", "constant") or not 0 <= found.overlap < 1 or found.batch < 1:
         raise CardInvalid(
-            "[network.window]: blend is gaussian or constant, overlap from 0 to below 1, batch at least 1; "
+            f"{table.where}: blend is gaussian or constant, overlap from 0 to below 1, batch at least 1; "
             f"found {found.blend!r}, {found.overlap}, {found.batch}"
         )
     return found

@@ -306,6 +306,11 @@ def test_a_script_that_raises_is_a_model_that_failed(tmp_path: Path) -> None:
         ('finds = "segments"', 'finds = "segments"\ninputs = ["mr"]', "names 'mr'"),
         ('sha256 = "', 'sha256 = "A', "64 hexadecimal digits"),
         ('step = "argmax"', 'step = "argmx"', "argmax"),
+        ('modality = "CT"', 'modality = "ct"', r"\[\[input\]\] 1: modality is a code of DICOM"),
+        ('"axial"', '"axia"', "orientations are of axial"),
+        ("memory_mb = 500", "memory_mb = 0", "memory_mb must be at least 1"),
+        ("timeout_s = 60", "timeout_s = -1", "timeout_s must be at least 1"),
+        ("#4fa8e8", "blue", r"\[\[segment\]\] 1: colour must be written as"),
         ('finds = "segments"', "", "finds must be given"),
     ],
 )
