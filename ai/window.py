@@ -1,11 +1,13 @@
 """Runs a network over a volume in overlapping windows and blends what it says, all on the network's device.
 
-Places, weights and padding are those of MONAI's sliding_window_inference, whose output it equals.
+Places, weights and padding are those of MONAI's sliding_window_inference, whose output it equals; those of even windows
+are nnU-Net's, which it equals.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ai.errors import ModelFailed
@@ -21,12 +23,13 @@ LEAST_WEIGHT = 1e-3
 @dataclass(frozen=True)
 class Window:
     """How a volume is cut: sizes in voxels (0: the whole axis), overlap as a share of the window, gaussian or constant
-    weights."""
+    weights. even: as nnU-Net cuts."""
 
     size: tuple[int, ...]
     overlap: float
     blend: str
     batch: int
+    even: bool = False
 
 
 def places(image: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice, ...]]:
@@ -37,6 +40,28 @@ def places(image: Sequence[int], window: Sequence[int], overlap: float) -> list[
         count = 1 if one >= whole else -(-(whole - one) // step) + 1
         starts.append([min(number * step, whole - one) for number in range(count)])
     return [tuple(slice(a, a + one) for a, one in zip(corner, window, strict=True)) for corner in product(*starts)]
+
+
+def even_places(image: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice, ...]]:
+    """As few windows as overlap so far, spread evenly from the image's beginning to its end."""
+    starts = []
+    for whole, one in zip(image, window, strict=True):
+        steps = ceil((whole - one) / (one * (1 - overlap)))
+        starts.append([round((whole - one) / max(steps, 1) * number) for number in range(steps + 1)])
+    return [tuple(slice(a, a + one) for a, one in zip(corner, window, strict=True)) for corner in product(*starts)]
+
+
+def even_weights(window: Sequence[int], device: "torch.device") -> "torch.Tensor":
+    """A gaussian about the voxel behind the middle, and its least value where it would be 0."""
+    import torch
+
+    found = torch.ones((), dtype=torch.float64)
+    for size in window:
+        offset = torch.arange(size, dtype=torch.float64) - size // 2
+        one = torch.exp(offset**2 / (-2 * (SIGMA_SHARE * size) ** 2))
+        one[offset.abs() > int(4 * SIGMA_SHARE * size + 0.5)] = 0  # scipy's gaussian_filter ends there
+        found = found.unsqueeze(-1) * one
+    return found.clamp_(min=float(found[found > 0].min())).to(device, torch.float32)
 
 
 def weights(window: Sequence[int], blend: str, device: "torch.device") -> "torch.Tensor":
@@ -70,10 +95,10 @@ def predict_in_windows(
         around = [half for lack in reversed(missing) for half in (lack // 2, lack - lack // 2)]
         image = functional.pad(image, around)
     size = tuple(image.shape[1:])
-    weight = weights(part, window.blend, image.device)
+    weight = even_weights(part, image.device) if window.even else weights(part, window.blend, image.device)
     total: torch.Tensor | None = None
     count = torch.zeros(size, device=image.device)
-    where = places(size, part, window.overlap)
+    where = (even_places if window.even else places)(size, part, window.overlap)
     for first in range(0, len(where), window.batch):
         group = where[first : first + window.batch]
         windows = torch.stack([image[(slice(None), *place)] for place in group])

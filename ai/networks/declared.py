@@ -51,13 +51,14 @@ class Precision(str, Enum):
 class WindowCard:
     """[network.window]: voxels along (slices, rows, columns), or (rows, columns). overlap: from 0 to below 1.
 
-    size: of a bundle's window, 0 where it takes the whole axis.
+    size: of a bundle's window, 0 where it takes the whole axis. even: as nnU-Net cuts.
     """
 
     size: tuple[int, ...]
     overlap: float
     blend: str
     batch: int
+    even: bool = False
 
 
 @dataclass(frozen=True)

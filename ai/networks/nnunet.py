@@ -34,7 +34,7 @@ ANISOTROPIC = 3
 
 def as_planned(network: NetworkCard, plan: Plan) -> NetworkCard:
     """The card's network with the plan's windows."""
-    return replace(network, window=WindowCard(plan.patch, 0.5, "gaussian", 1), dimensions=plan.dimensions)
+    return replace(network, window=WindowCard(plan.patch, 0.5, "gaussian", 1, even=True), dimensions=plan.dimensions)
 
 
 def open_planned(network: NetworkCard, plan: Plan) -> "nn.Module":

@@ -183,7 +183,8 @@ class RunningNetwork:
 
         slices = [image] if self._card.dimensions == 3 else list(image.unbind(1))
         if self._card.window is not None:
-            window = Window(self._card.window.size, self._card.window.overlap, self._card.window.blend, batch)
+            cut = self._card.window
+            window = Window(cut.size, cut.overlap, cut.blend, batch, cut.even)
             said = [predict_in_windows(self._one, one, window) for one in slices]
         else:
             said = [one for part in _groups(slices, batch) for one in self._one(torch.stack(part))]

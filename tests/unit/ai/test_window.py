@@ -1,10 +1,12 @@
 """Our sliding window gives what MONAI's gives, for every way in which windows meet an image."""
 
+import numpy as np
 import pytest
 import torch
 from monai.inferers import sliding_window_inference
+from scipy import ndimage
 
-from ai.window import Window, places, predict_in_windows
+from ai.window import Window, even_places, even_weights, places, predict_in_windows
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,22 @@ def test_batch_does_not_change_the_output(network: torch.nn.Module) -> None:
         )
 
     torch.testing.assert_close(one, many, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("whole", "starts"), [(110, [0, 23, 46]), (64, [0]), (65, [0, 1]), (96, [0, 32])])
+def test_even_windows_lie_where_nnunet_puts_them(whole: int, starts: list[int]) -> None:
+    """Its compute_steps_for_sliding_window, of which the first is its own example."""
+    assert [one[0].start for one in even_places((whole,), (64,), 0.5)] == starts
+
+
+def test_even_windows_weigh_as_nnunets() -> None:
+    """Its compute_gaussian: a point behind the middle, filtered by scipy; never 0."""
+    size = (7, 12)
+    point = np.zeros(size)
+    point[3, 6] = 1
+    expected = ndimage.gaussian_filter(point, [one / 8 for one in size], 0, mode="constant", cval=0)
+    expected[expected == 0] = expected[expected > 0].min()
+
+    found = even_weights(size, torch.device("cpu")).numpy()
+
+    np.testing.assert_allclose(found, expected / expected.max(), rtol=1e-5)

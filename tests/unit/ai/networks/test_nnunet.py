@@ -133,7 +133,9 @@ def test_what_its_network_says_comes_back_to_the_images_voxels(tmp_path: Path) -
 
     image = torch.from_numpy(by_nnunet(given.reference_volume.array).astype(np.float32))[None]
     with torch.inference_mode():
-        said = predict_in_windows(lambda one: network()(one)[0], image, Window((16, 16, 16), 0.5, "gaussian", 1))
+        said = predict_in_windows(
+            lambda one: network()(one)[0], image, Window((16, 16, 16), 0.5, "gaussian", 1, even=True)
+        )
     back = resize(said.numpy(), (2, 18, 36, 30), order=1, mode="edge", anti_aliasing=False)
     expected = np.zeros(found.mask.shape, bool)
     expected[:, 3:33, :36] = (back[1] > back[0]).transpose(0, 2, 1)
