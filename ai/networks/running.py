@@ -207,7 +207,13 @@ class RunningNetwork:
 
     def _one(self, batch: "torch.Tensor", network: "nn.Module | None" = None) -> "torch.Tensor":
         """One call of the network. A list of outputs (deep supervision) begins with the full one."""
-        return _tensor(self._every(batch, network)[0])
+        said = _tensor(self._every(batch, network)[0])
+        if said.ndim < 2 or len(said) != len(batch) or said.is_complex():
+            raise ModelFailed(
+                f"the network gave {tuple(said.shape)} ({said.dtype}) for {tuple(batch.shape)}: the first axis must be "
+                "the batch's and the second the channels', of real numbers"
+            )
+        return said
 
     def _every(self, batch: "torch.Tensor", network: "nn.Module | None" = None) -> list[object]:
         """Every output of one call, in their order."""

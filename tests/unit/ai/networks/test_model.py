@@ -282,6 +282,29 @@ def test_a_segment_that_no_channel_finds_is_no_negative(tmp_path: Path, step: st
         predict(model, volume(image()))
 
 
+class Unbatched(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, 1 - x], dim=1)[0]
+
+
+class Scalar(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean()
+
+
+class Complex(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.complex(torch.cat([x, 1 - x], dim=1), torch.cat([x, 1 - x], dim=1))
+
+
+@pytest.mark.parametrize("network", [Unbatched(), Scalar(), Complex()])
+def test_what_is_no_batch_of_numbers_becomes_no_result(tmp_path: Path, network: torch.nn.Module) -> None:
+    model = made(tmp_path / "m", network, "segments", SEGMENT, chains='[[finish]]\nstep = "argmax"\n')
+
+    with pytest.raises(ModelFailed, match="the first axis must be the batch's"):
+        predict(model, volume(image()))
+
+
 def test_a_script_that_raises_is_a_model_that_failed(tmp_path: Path) -> None:
     class Raising(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
