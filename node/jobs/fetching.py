@@ -73,10 +73,11 @@ def _opened(entry: Published, file: Path | None) -> Iterator[tuple[Iterator[byte
             answer.raise_for_status()
             length = answer.headers.get("content-length", "")
             yield answer.iter_bytes(CHUNK), int(length) if length.isdecimal() else None
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = str(error).partition("\n")[0]
         raise NotFound(
-            f"{entry.source} cannot be had: {error}. Where this machine has no way to it, download the file "
-            f"elsewhere: isocenter models fetch {entry.name} --file FILE"
+            f"{entry.source} cannot be had: {why}. Where this machine has no way to it, download the file elsewhere: "
+            f"isocenter models fetch {entry.name} --file FILE"
         ) from error
 
 

@@ -5,6 +5,7 @@ import http.server
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,14 @@ def test_another_file_than_the_pinned_one_is_refused(models: Path, tmp_path: Pat
 def test_a_publisher_that_does_not_answer_is_told_with_the_way_round(models: Path) -> None:
     with pytest.raises(NotFound, match="--file FILE"):
         fetch(entry(models), models, file=None, wanted=yes, agreed=yes)
+
+
+@pytest.mark.parametrize("source", ["http://[::1", "http://a:b/c", "file:///etc/passwd"])
+def test_a_source_that_is_no_address_is_told(models: Path, source: str) -> None:
+    wrong = replace(entry(models), source=source)
+
+    with pytest.raises(NotFound, match="cannot be had"):
+        fetch(wrong, models, file=None, wanted=yes, agreed=yes)
 
 
 def test_what_ships_is_not_fetched() -> None:
