@@ -36,7 +36,11 @@ def train(template: Path, plan: Plan, out: Path, say: Say, start: Path | None = 
     )
     training = [case for case in found if case not in held_out and case not in validation]
     if not training or not validation or set(held_out) & set(validation):
-        raise PlanInvalid("[cases]: held_out and validation must leave cases to train on, and share none")
+        raise PlanInvalid(
+            f"[cases]: of {len(found)}, {len(training)} are left to train on, {len(validation)} are validation and "
+            f"{len(held_out)} held out: of the first two there must be some, of the last none may be validation, and "
+            f"each rest is below every ({plan.cases.every})"
+        )
     if len(training) < plan.schedule.batch:
         raise PlanInvalid(f"[schedule]: batch is {plan.schedule.batch}, of {len(training)} cases to train on")
     out.mkdir(parents=True, exist_ok=True)

@@ -206,6 +206,14 @@ def test_fewer_cases_than_a_batch_are_no_training(tmp_path: Path, template: Path
         train(template, plan, tmp_path, silent)
 
 
+def test_parts_without_cases_are_told(tmp_path: Path, template: Path) -> None:
+    plan = short(template, 1)
+    plan = plan.model_copy(update={"cases": plan.cases.model_copy(update={"validation": (5,)})})
+
+    with pytest.raises(PlanInvalid, match=r"of 10, 8 are left to train on, 0 are validation .* below every \(5\)"):
+        train(template, plan, tmp_path, silent)
+
+
 def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path: Path, template: Path, trained: Path) -> None:
     other = shutil.copytree(template, tmp_path / "other")
     card = (other / "card.toml").read_text()
