@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,18 @@ FILES = ("node.toml", "peers.toml", "routes.toml")
 _HEADER = re.compile(r"^\s*(\[{1,2})\s*([A-Za-z0-9_.\-\"]+)\s*\]{1,2}")
 T = TypeVar("T", bound=Table)
 Loc = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Override:
+    """A value that the environment sets. variable: which one of it does."""
+
+    variable: str
+    value: object
+
+
+Overrides = Mapping[str, Mapping[str, Override]]
+"""By section and key of node.toml."""
 
 
 def read_configuration(
@@ -39,17 +52,16 @@ def read_configuration(
     return found
 
 
-def _overrides(environment: Mapping[str, str]) -> dict[str, dict[str, object]]:
+def _overrides(environment: Mapping[str, str]) -> Overrides:
     """Values set outside the files: ISOCENTER__SECTION__KEY, and the two that have names of their own."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Override]] = {}
     for name, text in environment.items():
         parts = name.split("__")
         if len(parts) == 3 and parts[0] == "ISOCENTER":
-            found.setdefault(parts[1].lower(), {})[parts[2].lower()] = _value(text)
-    if environment.get("ISOCENTER_HOME"):
-        found.setdefault("state", {})["home"] = environment["ISOCENTER_HOME"]
-    if environment.get("ISOCENTER_DATABASE_URL"):
-        found.setdefault("state", {})["database_url"] = environment["ISOCENTER_DATABASE_URL"]
+            found.setdefault(parts[1].lower(), {})[parts[2].lower()] = Override(name, _value(text))
+    for name, key in (("ISOCENTER_HOME", "home"), ("ISOCENTER_DATABASE_URL", "database_url")):
+        if environment.get(name):
+            found.setdefault("state", {})[key] = Override(name, environment[name])
     return found
 
 
@@ -61,12 +73,24 @@ def _value(text: str) -> object:
         return text
 
 
-def _read(file: Path, kind: type[T], overrides: Mapping[str, Mapping[str, object]], instead: Mapping[str, str]) -> T:
+def read_text(file: Path) -> str:
+    """What a file of the configuration says, without the mark that some editors put before UTF-8. Raises OSError, and
+    ConfigurationInvalid where it is not UTF-8."""
+    content = file.read_bytes()
     try:
-        text = instead[file.name] if file.name in instead else file.read_text(encoding="utf-8")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigurationInvalid(f"{file}, line {line}: is not UTF-8: save the file in that encoding") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(file: Path, kind: type[T], overrides: Overrides, instead: Mapping[str, str]) -> T:
+    try:
+        text = instead[file.name] if file.name in instead else read_text(file)
     except FileNotFoundError:
         text = ""
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigurationInvalid(f"{file}: cannot be read: {error}") from error
     try:
         content: dict[str, object] = tomllib.loads(text)
@@ -74,23 +98,38 @@ def _read(file: Path, kind: type[T], overrides: Mapping[str, Mapping[str, object
         raise ConfigurationInvalid(f"{file}: is not TOML: {error}") from error
     for section, values in overrides.items():
         table = content.get(section, {})
-        content[section] = {**table, **values} if isinstance(table, dict) else dict(values)
+        given = {key: one.value for key, one in values.items()}
+        content[section] = {**table, **given} if isinstance(table, dict) else given
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        faults = [_fault(file, text, kind, one["loc"], one["type"], one["msg"]) for one in error.errors()]
+        faults = []
+        for one in error.errors():
+            where = _variable(text, overrides, one["loc"]) or f"{file}, line {_line(text, one['loc'])}"
+            faults.append(f"{where}: {_fault(kind, one['loc'], one['type'], one['msg'])}")
         raise ConfigurationInvalid("\n".join(faults)) from error
 
 
-def _fault(file: Path, text: str, kind: type[BaseModel], loc: Loc, fault: str, message: str) -> str:
+def _fault(kind: type[BaseModel], loc: Loc, fault: str, message: str) -> str:
     keys = [str(part) for part in loc if isinstance(part, str)]
     named = ".".join(keys)
-    where = f"{file}, line {_line(text, loc)}"
-    if fault != "extra_forbidden":
-        return f"{where}: {named}: {message.removeprefix('Value error, ')}"
-    near = difflib.get_close_matches(keys[-1], _known_keys(kind, loc[:-1]), 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{where}: unknown key {named}{meant}"
+    if fault == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(kind, loc[:-1]), 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        return f"unknown key {named}{meant}"
+    if fault == "tuple_type" and len(loc) == 1:
+        return f"{named}: write each as a table of its own, under [[{named}]]"
+    if fault == "tuple_type":
+        return f'{named}: is a list: write it in brackets, as ["…"]'
+    return f"{named}: {message.removeprefix('Value error, ')}"
+
+
+def _variable(text: str, overrides: Overrides, loc: Loc) -> str:
+    """The variable of the environment that a fault is in; empty where it is in the file."""
+    values = overrides.get(str(loc[0]), {}) if loc else {}
+    if len(loc) > 1:
+        return values[str(loc[1])].variable if str(loc[1]) in values else ""
+    return "" if f"[{loc[0]}]" in text else ", ".join(one.variable for one in values.values())
 
 
 def _known_keys(kind: type[BaseModel], loc: Loc) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from node.configuration import read_configuration
+from node.configuration import read_configuration, read_text
 from node.errors import ConfigurationInvalid, NotFound
 from node.settings import Configuration
 from node.state.replaced import replace_text
@@ -106,7 +106,7 @@ class Editor:
         configuration = self.read()
         file = self._folder / kind.file
         # Lines as TOML has them: splitlines() would part a text at characters that are none of its line ends.
-        lines = list(io.StringIO(file.read_text(encoding="utf-8"))) if file.exists() else []
+        lines = list(io.StringIO(read_text(file))) if file.exists() else []
         header = re.compile(rf"\s*\[\[\s*{kind.value}\s*\]\]")
         starts = []
         for number, line in enumerate(lines):

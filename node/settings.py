@@ -1,5 +1,6 @@
 """Typed settings: one frozen class per table of the files in the configuration folder."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from node.conditions import compile_condition, compile_preference
 
 AE_TITLE_HELP = "1 to 16 printable characters, no backslash, not only blanks"
+NAME = re.compile("[a-z0-9][a-z0-9-]{0,40}")
 
 
 def _ae_title(text: str) -> str:
@@ -17,6 +19,12 @@ def _ae_title(text: str) -> str:
     if not 1 <= len(title) <= 16 or not title.isascii() or not title.isprintable() or "\\" in title:
         raise ValueError(f"{text!r} is not an AE title ({AE_TITLE_HELP})")
     return title
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is no name: write 1 to 41 small letters, digits and hyphens, the first no hyphen")
+    return text
 
 
 def _network(given: object) -> object:
@@ -37,7 +45,8 @@ def _database_url(url: str) -> str:
 
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+Name = Annotated[str, AfterValidator(_name)]
+NameOrNone = Annotated[str, AfterValidator(lambda text: text and _name(text))]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=365 * 86_400)]
 Days = Annotated[float, Field(gt=0, le=365_000)]
@@ -233,7 +242,7 @@ class Peer(Table):
     rejections: bool = False
     proof: Literal["none", "find", "qido", "commitment"] = "none"
     commitment: bool = False
-    archive: Name | Literal[""] = ""
+    archive: NameOrNone = ""
     query: bool = False
     study_days: Days | None = None
     on_conflict: Literal["keep", "refuse"] = "keep"

@@ -151,3 +151,57 @@ def test_a_scanner_waits_longer_unless_told_otherwise(tmp_path: Path) -> None:
     scanner, fast = read_configuration(tmp_path, {}).peers
 
     assert (scanner.quiet_time_s(10), fast.quiet_time_s(10)) == (SCANNER_QUIET_S, 5)
+
+
+@pytest.mark.parametrize("text", ["\ufeff" + PEER, PEER.replace("\n", "\r\n"), "\ufeff" + PEER.replace("\n", "\r\n")])
+def test_a_file_may_be_written_as_windows_writes_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "peers.toml").write_bytes(text.encode())
+
+    assert [one.name for one in read_configuration(tmp_path, {}).peers] == ["pacs"]
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 6), ("utf-16", 1)])
+def test_another_encoding_is_told_with_what_to_do(tmp_path: Path, encoding: str, line: int) -> None:
+    (tmp_path / "peers.toml").write_bytes(f"{PEER}# Köln".encode(encoding))
+
+    with pytest.raises(ConfigurationInvalid, match=f"peers.toml, line {line}: is not UTF-8: save the file in that enc"):
+        read_configuration(tmp_path, {})
+
+
+@pytest.mark.parametrize("key", ["destinations", "from"])
+def test_a_text_in_the_place_of_a_list_is_told(tmp_path: Path, key: str) -> None:
+    text = ROUTE.replace('["pacs"]', '"pacs"') if key == "destinations" else f'{ROUTE}from = "pacs"\n'
+    (line,) = faults(tmp_path, peers=PEER, routes=text)
+
+    assert line.endswith(f'route.{key}: is a list: write it in brackets, as ["…"]')
+
+
+def test_a_table_in_single_brackets_is_told(tmp_path: Path) -> None:
+    (line,) = faults(tmp_path, peers=PEER.replace("[[peer]]", "[peer]"))
+
+    assert line.endswith("line 1: peer: write each as a table of its own, under [[peer]]")
+
+
+@pytest.mark.parametrize("key", ["name", "archive"])
+def test_a_name_in_capitals_is_told_with_what_a_name_is(tmp_path: Path, key: str) -> None:
+    text = PEER.replace('"pacs"', '"PACS"') if key == "name" else f'{PEER}archive = "PACS"\n'
+    (line,) = faults(tmp_path, peers=text)
+
+    assert f"peer.{key}: 'PACS' is no name: write 1 to 41 small letters, digits and hyphens" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key"),
+    [
+        ("ISOCENTER__NODE__PORT", "dicom", "node.port"),
+        ("ISOCENTER__NODE__PROT", "104", "unknown key node.prot; did you mean port?"),
+        ("ISOCENTER__NODES__PORT", "104", "unknown key nodes; did you mean node?"),
+        ("ISOCENTER_DATABASE_URL", "mysql://u:geheim@h/d", "state.database_url"),
+    ],
+)
+def test_a_fault_of_the_environment_names_the_variable(tmp_path: Path, variable: str, text: str, key: str) -> None:
+    """No line of the file is to be blamed for it."""
+    (line,) = faults(tmp_path, {variable: text}, node="[node]\nbind = '127.0.0.1'\n[state]\n")
+
+    assert line.startswith(f"{variable}: {key}")
+    assert "geheim" not in line

@@ -205,3 +205,12 @@ def test_a_caller_whose_title_gives_no_name_must_be_given_one() -> None:
         caller_accepted("***")
 
     assert caller_accepted("***", name="stars")["name"] == "stars"
+
+
+def test_a_file_with_a_mark_before_its_text_is_edited_too(tmp_path: Path) -> None:
+    """As some editors of Windows write it."""
+    (tmp_path / "peers.toml").write_bytes(b"\xef\xbb\xbf" + PEERS.replace("\n", "\r\n").encode())
+
+    Editor(tmp_path).change(Kind.PEER, "pacs", {"port": 11112})
+
+    assert Editor(tmp_path).read().peers[0].port == 11112
