@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from node.conditions import compile_condition, compile_preference
 
 AE_TITLE_HELP = "1 to 16 printable characters, no backslash, not only blanks"
+MAPPED_BITS = 96
+"""Of an IPv6 address that stands for one of IPv4: what comes before it."""
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,40}")
 
 
@@ -28,11 +30,15 @@ def _name(text: str) -> str:
 
 
 def _network(given: object) -> object:
+    """One of IPv4 that is written within IPv6, as some lists show it, is one of IPv4."""
     try:
-        return ip_network(given) if isinstance(given, str) else given
+        found = ip_network(given) if isinstance(given, str) else given
     except ValueError as error:
         words = "is no address and no network, such as 192.0.2.10 or 192.0.2.0/24"
         raise ValueError(f"{given!r} {words} ({error})") from error
+    if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped and found.prefixlen >= MAPPED_BITS:
+        return IPv4Network((found.network_address.ipv4_mapped, found.prefixlen - MAPPED_BITS))
+    return found
 
 
 def _database_url(url: str) -> str:

@@ -1,7 +1,7 @@
 """Decides who may open an association with the node, and what to tell whom it turns away."""
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from hmac import compare_digest
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -109,6 +109,7 @@ class Rejected:
 
 def admit(caller: Caller, rules: AdmissionRules, *, free_mb: int, draining: bool) -> Accepted | Rejected:
     """Whether this caller may speak to us now. AE titles are compared exactly, padding aside."""
+    caller = replace(caller, address=plain_address(caller.address))
     called = caller.called_ae.strip(" \0")
     if called not in rules.ae_titles:
         return _never(
@@ -186,13 +187,23 @@ def _titled(caller: Caller, peers: tuple[KnownPeer, ...]) -> list[KnownPeer]:
 
 
 def may_call_from(networks: tuple[IPv4Network | IPv6Network, ...], address: str) -> bool:
-    """Whether an address is in one of the networks; any is where there are none."""
+    """Whether an address is in one of the networks; any is where there are none, and what is no address is in none."""
     if not networks:
         return True
-    where = ip_address(address)
-    if isinstance(where, IPv6Address) and where.ipv4_mapped:
-        where = where.ipv4_mapped
+    try:
+        where = ip_address(plain_address(address))
+    except ValueError:
+        return False
     return any(where in network for network in networks)
+
+
+def plain_address(address: str) -> str:
+    """An address as it is written: one of IPv4 comes within IPv6 where one socket is open for both."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped) if isinstance(found, IPv6Address) and found.ipv4_mapped else address
 
 
 def _why_unknown(caller: Caller, peers: tuple[KnownPeer, ...]) -> str:

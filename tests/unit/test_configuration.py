@@ -71,6 +71,22 @@ def test_an_address_that_is_none_is_told_in_one_line(tmp_path: Path, given: str)
 
 
 @pytest.mark.parametrize(
+    ("given", "network"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+        ("fd00::/8", "fd00::/8"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_an_address_is_the_same_in_either_form(tmp_path: Path, given: str, network: str) -> None:
+    """A socket that is open for IPv6 and IPv4 shows the latter within the former, and so do lists of callers."""
+    (tmp_path / "peers.toml").write_text(f'{PEER}addresses = ["{given}"]\n')
+
+    assert [str(one) for one in read_configuration(tmp_path, {}).peers[0].addresses] == [network]
+
+
+@pytest.mark.parametrize(
     "url", ["postgres://u:geheim@h/d", "mysql://u:geheim@h/d", "geheim", "postgresql://u:geheim@h:port/d"]
 )
 def test_a_database_that_is_none_is_told_without_its_password(tmp_path: Path, url: str) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from node.core.admission import Accepted, AdmissionRules, Caller, KnownPeer, Rejected, admit
+from node.core.admission import Accepted, AdmissionRules, Caller, KnownPeer, Rejected, admit, may_call_from
 
 CT1 = KnownPeer("ct1", "CT1", networks=(ip_network("10.1.0.0/16"), ip_network("fd00::/8")))
 PACS = KnownPeer("pacs", "PACS", address="10.9.9.9")
@@ -174,3 +174,18 @@ def test_a_user_identity_is_enforced_where_it_is_asked_for(user: str | None, pas
     if not accepted:
         assert code(found) == (1, 2, 1)
         assert "secret" not in found.why
+
+
+@pytest.mark.parametrize("address", ["", "unknown", "_hidden"])
+def test_who_calls_from_no_address_is_in_no_network(address: str) -> None:
+    """A proxy before the window's port may say anything of who calls it."""
+    assert not may_call_from((ip_network("0.0.0.0/0"), ip_network("::/0")), address)
+    assert may_call_from((), address)
+
+
+def test_of_two_peers_of_one_title_the_address_tells_which_calls_in_either_form() -> None:
+    far = replace(PACS, name="far", address="10.9.9.8")
+
+    found = verdict(replace(CALLER, calling_ae="PACS", address="::ffff:10.9.9.8"), replace(RULES, peers=(PACS, far)))
+
+    assert found == Accepted("far", may_send=True)
