@@ -3,13 +3,14 @@
 import json
 import os
 import resource
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from node.errors import AlreadyRunning, NotPossible
 from node.service.asking import why_not_ready
 from node.service.locks import claimed
+from node.service.ports import open_listening
 from node.settings import Configuration, NodeSettings
 from node.state.disk import free_mb
 
@@ -121,13 +122,10 @@ def _processes(home: Path, settings: NodeSettings) -> Told:
 
 
 def _port(bind: str, port: int, setting: str) -> Told:
-    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((bind, port))
-        except OSError as error:
-            yield setting.replace(".", "-"), f"port {port} on {bind} cannot be had ({error.strerror}): set {setting}"
+    try:
+        open_listening(bind, port, setting).close()
+    except (AlreadyRunning, NotPossible) as error:
+        yield setting.replace(".", "-"), str(error)
 
 
 def _existing(path: Path) -> Path:

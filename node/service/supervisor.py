@@ -16,9 +16,9 @@ from pathlib import Path
 
 import structlog
 
-from node.errors import AlreadyRunning
 from node.service.executor import now
 from node.service.locks import TOLD, claim, host_name
+from node.service.ports import open_listening
 from node.settings import NodeSettings
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Run until SIGTERM, SIGINT or the line's end, then drain. Raises AlreadyRunning where home or port is another
-        node's."""
+        node's, NotPossible where a port cannot be had."""
         home = self.settings.state.home.absolute()
         with claim(home, self.roles) as folder, contextlib.ExitStack() as opened:
             listening = self._listen()
@@ -222,22 +222,6 @@ class Supervisor:
             aside.replace(target)
         except OSError as error:  # of a full disk; it is told anew once there is room
             log.warning("processes-not-told", why=error.strerror)
-
-
-def open_listening(bind: str, port: int, setting: str) -> socket.socket:
-    """A listening socket. Raises AlreadyRunning, naming the setting, where the port cannot be had."""
-    listening = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((bind, port))
-    except OSError as error:
-        listening.close()
-        raise AlreadyRunning(
-            f"port {port} on {bind} cannot be opened ({error.strerror}): another node or server has it; "
-            f"stop that one, or set {setting}"
-        ) from error
-    listening.listen(128)
-    return listening
 
 
 class _SignalPipe:
