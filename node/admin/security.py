@@ -12,6 +12,7 @@ from node.admin.accounts import FirstUser
 from node.admin.rights import DOOR, PUBLIC, RIGHTS
 from node.admin.sessions import COOKIE, Visitor, visitor_of_session, visitor_of_token
 from node.admin.window import Window
+from node.core.admission import plain_address
 from node.core.role import Role
 from node.errors import IsocenterError
 
@@ -111,7 +112,7 @@ def visitor_of(request: Request) -> Visitor:
 def is_loopback(request: Request) -> bool:
     """Whether the request comes from this machine itself."""
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        return request.client is not None and ipaddress.ip_address(plain_address(request.client.host)).is_loopback
     except ValueError:
         return False
 

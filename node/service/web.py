@@ -14,8 +14,12 @@ from node.admin.app import window_app
 from node.admin.stow import PREFIX, Open, stow_app
 from node.admin.window import Window
 from node.intake.listener import raise_file_limit
+from node.service.asking import url_of
 
 log = structlog.get_logger()
+
+PROXIES = ["127.0.0.0/8", "::1", "::ffff:127.0.0.0/104"]
+"""Who is believed of whom a request comes from: servers on this machine, by IPv4, IPv6, or a port for both."""
 
 
 @contextlib.contextmanager
@@ -29,14 +33,15 @@ def serving_window(listening: socket.socket, window: Window, stow: Open | None =
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     first_user = FirstUser(window.ledger)
     app = _beside(window_app(window, first_user), None if stow is None else stow_app(stow))
-    settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", server_header=False)
+    settings = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="off", server_header=False, forwarded_allow_ips=PROXIES
+    )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="admin", daemon=True)
     thread.start()
     if first_user.is_due():
         host, port = listening.getsockname()[:2]
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
-        log.warning("no-user-yet", open_once=f"http://{shown}:{port}/first?code={first_user.code}")
+        log.warning("no-user-yet", open_once=f"{url_of(host, port)}/first?code={first_user.code}")
     try:
         yield
     finally:

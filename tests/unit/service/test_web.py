@@ -7,7 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
+from node.service.ports import open_listening
 from node.service.web import serving_window
 from tests.makers.window import opened
 
@@ -38,3 +40,25 @@ def test_idle_callers_do_not_use_up_the_files_of_the_process(tmp_path: Path) -> 
             finally:
                 for one in callers:
                     one.close()
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "::1", "::"])
+@pytest.mark.parametrize("behind", ["", "192.0.2.7"])
+def test_this_machine_gets_in_by_ipv4_and_ipv6_and_who_calls_through_its_proxy_does_not(
+    tmp_path: Path, bind: str, behind: str
+) -> None:
+    """The link that is printed can be opened, and a proxy is believed of whom it speaks for."""
+    headers = {"X-Forwarded-For": behind} if behind else {}
+    with (
+        open_listening(bind, 0, "admin.port") as listening,
+        opened(tmp_path) as made,
+        structlog.testing.capture_logs() as logs,
+        serving_window(listening, made.window),
+    ):
+        (told,) = [one for one in logs if one["event"] == "no-user-yet"]
+        port = listening.getsockname()[1]
+        reached = [f"http://{host}:{port}" for host in {"127.0.0.1", "[::1]"} if bind == "::" or bind in host]
+        links = [told["open_once"], *(f"{one}/sign-in" for one in reached)]
+        answers = {one: httpx.get(one, headers=headers, timeout=10).status_code for one in links}
+
+    assert answers == dict.fromkeys(links, 403 if behind else 200)
