@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 from xml.etree import ElementTree as ET
@@ -24,6 +25,8 @@ REQUESTS = 16
 BUSY_RETRY_S, RETRY_S = "10", "60"
 """After so long a sender is asked to come back: when others are served, and when the node cannot take anything."""
 MOST_PARTS = 50_000
+MOST_PREAMBLE_BYTES = 16_384
+"""So much may stand before the first boundary, where a multipart body may say something to people (RFC 2046 5.1.1)."""
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 REFERENCED, FAILED = "00081199", "00081198"
 SOP_CLASS, SOP_INSTANCE, REASON = "00081150", "00081155", "00081197"
@@ -74,12 +77,17 @@ def stow_app(open_reception: Open) -> FastAPI:
         study_uid: str = "",
         authorization: Annotated[str, Header()] = "",
         content_type: Annotated[str, Header()] = "",
+        content_encoding: Annotated[str, Header()] = "",
         accept: Annotated[str, Header()] = "",
     ) -> Response:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
-        if kind != b"multipart/related" or options.get(b"type", b"application/dicom") != b"application/dicom":
+        part = options.get(b"type", b"application/dicom")
+        if kind != b"multipart/related" or part.lower() != b"application/dicom":
             return _told(415, 'send multipart/related; type="application/dicom"')
+        if content_encoding.strip().lower() not in ("", "identity"):
+            why = "the body is compressed: send it without Content-Encoding"
+            return _told(415, why, {"Accept-Encoding": "identity"})
         if not boundary or (study_uid and not is_uid(study_uid)):
             return _told(400, "the boundary is missing, or the study's UID is none")
         if places.locked():
@@ -131,6 +139,8 @@ class _Parts:
 
     def __init__(self, boundary: bytes, reception: Reception) -> None:
         self._reception, self._count, self._is_whole = reception, 0, False
+        self._first = re.compile(rb"(?:\A|\r\n)(--" + re.escape(boundary) + rb")(?:[ \t]*(\r\n)|--)")
+        self._preamble: bytearray | None = bytearray()
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -145,10 +155,23 @@ class _Parts:
             raise Malformed from error
 
     def feed(self, piece: bytes) -> None:
+        if self._preamble is not None:
+            piece = self._begun(self._preamble, piece)
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise Malformed from error
+
+    def _begun(self, preamble: bytearray, piece: bytes) -> bytes:
+        """What the parser is to have of the body: nothing before the first boundary, for that is all it understands."""
+        preamble += piece
+        first = self._first.search(preamble)
+        if (len(preamble) if first is None else first.start()) > MOST_PREAMBLE_BYTES:
+            raise Malformed
+        if first is None:
+            return b""
+        self._preamble = None
+        return first[1] + (first[2] or b"--") + bytes(preamble[first.end() :])
 
     def finish(self) -> None:
         """The body has ended; without its last boundary it was cut off."""

@@ -1,5 +1,6 @@
 """STOW-RS takes what C-STORE takes, with the same answers, in bounded memory, from whoever has a peer's token."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -223,9 +224,60 @@ def test_other_media_types_are_not_taken(service: Service, tmp_path: Path, kind:
 
 
 @pytest.mark.parametrize(
+    "before",
+    [
+        b"\r\n",
+        b"This is a multipart message.\r\n",
+        b"--front\r\n--frontiers\r\n and --frontier\r\n",
+        b"a" * 4000 + b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 7, 100_000])
+def test_what_stands_before_the_first_boundary_says_nothing(
+    service: Service, tmp_path: Path, before: bytes, pieces: int
+) -> None:
+    """A preamble (RFC 2046 5.1.1), however the body is cut into pieces."""
+    whole = before + body(file(tmp_path))
+    answer = service.post(whole[at : at + pieces] for at in range(0, len(whole), pieces))
+
+    assert (answer.status_code, stored(answer)) == (200, [INSTANCE])
+    assert [data_set_of(path) for path in service.files()] == [ct()]
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\t \t"])
+def test_blanks_may_follow_a_boundary(service: Service, tmp_path: Path, padding: bytes) -> None:
+    """Mail gateways used to put them there (RFC 2046 5.1.1)."""
+    whole = body(file(tmp_path), file(tmp_path, ct(instance="1.2.3.9"), instance="1.2.3.9"))
+    answer = service.post(whole.replace(b"--frontier\r\n", b"--frontier" + padding + b"\r\n"))
+
+    assert (answer.status_code, len(service.files())) == (200, 2)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "x-own", "identity, gzip"])
+def test_a_body_that_is_compressed_is_told_so(service: Service, tmp_path: Path, coding: str) -> None:
+    """415 (RFC 9110 15.5.16): its sender would look for a wrong boundary in vain."""
+    answer = httpx.post(
+        service.url,
+        content=gzip.compress(body(file(tmp_path))),
+        headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": KIND, "Content-Encoding": coding},
+        timeout=60,
+    )
+
+    assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+    assert "Content-Encoding" in answer.text
+
+
+def test_the_type_may_be_written_in_capitals(service: Service, tmp_path: Path) -> None:
+    kind = f'Multipart/Related; Type="Application/DICOM"; boundary="{BOUNDARY}"'
+
+    assert service.post(body(file(tmp_path)), kind=kind).status_code == 200
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"garbage",
+        b"a" * 100_000 + b"\r\n--frontier\r\n\r\nb\r\n--frontier--",
         b"--frontier",
         b"--frontier\r\n",
         b"--frontier\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
