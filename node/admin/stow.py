@@ -28,11 +28,12 @@ MOST_PARTS = 50_000
 MOST_PREAMBLE_BYTES = 16_384
 """So much may stand before the first boundary, where a multipart body may say something to people (RFC 2046 5.1.1)."""
 JSON, XML = "application/dicom+json", "application/dicom+xml"
-REFERENCED, FAILED = "00081199", "00081198"
+REFERENCED, FAILED, OTHERS = "00081199", "00081198", "0008119A"
 SOP_CLASS, SOP_INSTANCE, REASON = "00081150", "00081155", "00081197"
 KEYWORDS = {
     REFERENCED: "ReferencedSOPSequence",
     FAILED: "FailedSOPSequence",
+    OTHERS: "OtherFailuresSequence",
     SOP_CLASS: "ReferencedSOPClassUID",
     SOP_INSTANCE: "ReferencedSOPInstanceUID",
     REASON: "FailureReason",
@@ -199,24 +200,27 @@ def _told(status: int, why: str, headers: dict[str, str] | None = None) -> Respo
 
 def _answered(stored: Sequence[Stored], accept: str) -> Response:
     """The data set that says what became of each instance, as the sender wants to have it."""
-    sequences = {
-        tag: items
-        for tag, items in (
-            (FAILED, [_item(one) for one in stored if one.failure]),
-            (REFERENCED, [_item(one) for one in stored if not one.failure]),
-        )
-        if items
-    }
+    sequences: dict[str, list[Element]] = {}
+    for one in stored:
+        sequences.setdefault(_sequence(one), []).append(_item(one))
+    sequences = dict(sorted(sequences.items()))
     if XML in accept and JSON not in accept:
         return Response(_xml(sequences), http_status(stored), media_type=XML)
     model = {tag: {"vr": "SQ", "Value": [_json(one) for one in items]} for tag, items in sequences.items()}
     return Response(json.dumps(model), http_status(stored), media_type=JSON)
 
 
+def _sequence(one: Stored) -> str:
+    """Where it is told of: what failed and could not even be named stands apart (PS3.18 table I.2-1)."""
+    if not one.failure:
+        return REFERENCED
+    return FAILED if is_uid(one.sop_class_uid) and is_uid(one.sop_uid) else OTHERS
+
+
 def _item(one: Stored) -> Element:
     named: Element = {SOP_CLASS: ("UI", [one.sop_class_uid]), SOP_INSTANCE: ("UI", [one.sop_uid])}
-    item = {tag: element for tag, element in named.items() if is_uid(str(element[1][0]))}
-    return {**item, REASON: ("US", [one.failure])} if one.failure else item
+    failed: Element = {REASON: ("US", [one.failure])} if one.failure else {}
+    return failed if _sequence(one) == OTHERS else {**named, **failed}
 
 
 def _json(item: Element) -> dict[str, dict[str, str | list[str | int]]]:

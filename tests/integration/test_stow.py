@@ -123,8 +123,13 @@ def file(tmp_path: Path, data_set: bytes | None = None, **changes: str) -> bytes
 
 
 def failures(answer: httpx.Response) -> list[int]:
-    items = answer.json().get("00081198", {"Value": []})["Value"]
-    return [one["00081197"]["Value"][0] for one in items]
+    """Of instances that are named, then of those that could not be."""
+    told = [answer.json().get(tag, {"Value": []})["Value"] for tag in ("00081198", "0008119A")]
+    assert [sorted(one) for items in told for one in items] == [
+        *[["00081150", "00081155", "00081197"] for _ in told[0]],
+        *[["00081197"] for _ in told[1]],
+    ]
+    return [one["00081197"]["Value"][0] for items in told for one in items]
 
 
 def stored(answer: httpx.Response) -> list[str]:
@@ -166,7 +171,8 @@ def test_some_stored_and_some_not_is_202(service: Service, tmp_path: Path) -> No
 
     assert answer.status_code == 202
     assert stored(answer) == [INSTANCE]
-    assert failures(answer) == [0xA900, 0xC000, 0xC000, 0x0122, 0xC000, 0xC000]
+    assert failures(answer) == [0xA900, 0xC000, 0x0122, 0xC000, 0xC000, 0xC000]
+    assert len(answer.json()["0008119A"]["Value"]) == 2
     assert len(service.files()) == 1
     assert service.aside() == []
 
@@ -183,8 +189,8 @@ def test_the_answer_comes_as_xml_where_that_is_asked_for(service: Service, tmp_p
 
     assert answer.headers["content-type"] == "application/dicom+xml"
     assert model.tag == "NativeDicomModel"
-    assert [one.get("keyword") for one in model] == ["FailedSOPSequence", "ReferencedSOPSequence"]
-    assert [one.text for one in model.iter("Value")] == [str(0xC000), "1.2.840.10008.5.1.4.1.1.2", INSTANCE]
+    assert [one.get("keyword") for one in model] == ["ReferencedSOPSequence", "OtherFailuresSequence"]
+    assert [one.text for one in model.iter("Value")] == ["1.2.840.10008.5.1.4.1.1.2", INSTANCE, str(0xC000)]
 
 
 def test_a_study_may_be_named_and_no_other_then_comes_in(service: Service, tmp_path: Path) -> None:
