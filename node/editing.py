@@ -1,6 +1,7 @@
 """Changes peers.toml and routes.toml as a person would: comments stay, and what could not be used is not written."""
 
 import fcntl
+import hashlib
 import io
 import os
 import re
@@ -16,8 +17,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from node.configuration import read_configuration, read_text
-from node.errors import ConfigurationInvalid, NotFound
-from node.settings import Configuration
+from node.errors import ConfigurationInvalid, NotFound, NotPossible
+from node.settings import Configuration, Peer, Route
 from node.state.replaced import replace_text
 
 Value = str | int | float | bool | Sequence[str] | Mapping[str, Mapping[str, str | Sequence[str]]]
@@ -59,8 +60,9 @@ class Editor:
         """Raises ConfigurationInvalid where `add` would; nothing is written."""
         self._checked(kind, *self._added(kind, values))
 
-    def would_change(self, kind: Kind, name: str, values: Values) -> None:
+    def would_change(self, kind: Kind, name: str, values: Values, *, seen: str = "") -> None:
         """Raises as `change` would; nothing is written."""
+        self._check_seen(kind, name, seen)
         self._checked(kind, *self._changed(kind, name, values))
 
     def add(self, kind: Kind, values: Values) -> None:
@@ -68,9 +70,11 @@ class Editor:
         with self._alone():
             self._write(kind, *self._added(kind, values))
 
-    def change(self, kind: Kind, name: str, values: Values) -> None:
-        """Change some keys of a table. Raises NotFound, too."""
+    def change(self, kind: Kind, name: str, values: Values, *, seen: str = "") -> None:
+        """Change some keys of a table. seen: the mark of what the values were made from; where the table is another one
+        by now, somebody else has changed it. Raises NotFound and NotPossible, too."""
         with self._alone():
+            self._check_seen(kind, name, seen)
             self._write(kind, *self._changed(kind, name, values))
 
     def remove(self, kind: Kind, name: str) -> None:
@@ -87,6 +91,13 @@ class Editor:
             place = _place(kind, blocks, name)
             blocks.insert(max(0, place + by), blocks.pop(place))
             self._write(kind, head, blocks)
+
+    def _check_seen(self, kind: Kind, name: str, seen: str) -> None:
+        present = next((one for one in _tables(kind, self.read()) if one.name == name), None)
+        if seen and present is not None and mark_of_table(present) != seen:
+            raise NotPossible(
+                f"{kind.value} {name} was changed by somebody else meanwhile and is not saved: load the page again"
+            )
 
     def _added(self, kind: Kind, values: Values) -> tuple[str, list[str]]:
         head, blocks = self._blocks(kind)
@@ -116,9 +127,8 @@ class Editor:
                     start -= 1
                 starts.append(start)
         blocks = ["".join(lines[a:b]) for a, b in pairwise([*starts, len(lines)])]
-        known = configuration.peers if kind is Kind.PEER else configuration.routes
         try:
-            is_apart = [_name(kind, one) for one in blocks] == [one.name for one in known]
+            is_apart = [_name(kind, one) for one in blocks] == [one.name for one in _tables(kind, configuration)]
         except (tomllib.TOMLDecodeError, LookupError):
             is_apart = False
         if not is_apart:
@@ -154,6 +164,15 @@ class Editor:
             yield
         finally:
             os.close(folder)
+
+
+def mark_of_table(table: Peer | Route) -> str:
+    """By which it is seen whether a table still says what it said; its comments do not count."""
+    return hashlib.sha256(table.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _tables(kind: Kind, configuration: Configuration) -> tuple[Peer, ...] | tuple[Route, ...]:
+    return configuration.peers if kind is Kind.PEER else configuration.routes
 
 
 def caller_accepted(ae_title: str, address: str = "", name: str = "") -> Values:

@@ -15,6 +15,7 @@ from node.admin import words
 from node.admin.sessions import Visitor
 from node.admin.window import Window
 from node.core.role import Role
+from node.editing import mark_of_table
 
 HERE = Path(str(files("node.admin")))
 TEMPLATES, STATIC = HERE / "templates", HERE / "static"
@@ -63,6 +64,7 @@ class Pages:
             "day": words.day,
             "plain": words.plain,
             "tone": words.tone,
+            "table_mark": mark_of_table,
         }
         self._environment.globals |= {
             "version": __version__,

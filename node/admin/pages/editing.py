@@ -26,11 +26,12 @@ def each_line(text: str) -> list[str]:
     return [one.strip() for one in text.splitlines() if one.strip()]
 
 
-def fault_of(window: Window, kind: Kind, name: str, values: Values) -> str:
-    """Why a table could not be saved so, in words; empty where it could. name: of the table; empty: a new one."""
+def fault_of(window: Window, kind: Kind, name: str, values: Values, seen: str) -> str:
+    """Why a table could not be saved so, in words; empty where it could. name: of the table; empty: a new one. seen:
+    the mark of what the form was filled from."""
     try:
         if name:
-            window.editor.would_change(kind, name, values)
+            window.editor.would_change(kind, name, values, seen=seen)
         else:
             window.editor.would_add(kind, values)
     except IsocenterError as error:

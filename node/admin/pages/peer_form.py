@@ -104,9 +104,11 @@ FURTHER = (*REACHED, *PROFILE, *GATHERING, *CALLER)
 
 
 class PeerForm(BaseModel):
-    """A peer as its form gives it. of: the peer that is edited; empty: a new one, which has a name."""
+    """A peer as its form gives it. of: the peer that is edited; empty: a new one, which has a name. seen:
+    the mark of what it was when the form was made."""
 
     of: Short = ""
+    seen: Short = ""
     name: Short = ""
     ae_title: Short
     address: Long = ""

@@ -59,7 +59,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     @router.post("/peers/check")
     def peer_check(request: Request, form: Filled) -> Response:
         """What is wrong with a form that is being filled in."""
-        return pages.page(request, "_checked.html", why=fault_of(window, Kind.PEER, form.of, form.values()))
+        return pages.page(request, "_checked.html", why=fault_of(window, Kind.PEER, form.of, form.values(), form.seen))
 
     @router.post("/peers/add")
     def peer_add(form: Filled) -> Response:
@@ -68,7 +68,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
     @router.post("/peers/{name}/edit")
     def peer_edit(name: str, form: Filled) -> Response:
-        window.editor.change(Kind.PEER, name, form.values())
+        window.editor.change(Kind.PEER, name, form.values(), seen=form.seen)
         return _saved()
 
     @router.post("/peers/{name}/remove")

@@ -29,9 +29,11 @@ ANSWERS = {True: "yes", False: "no", None: "undecided"}
 
 
 class RouteForm(BaseModel):
-    """A route as its form gives it. of: the route that is edited; empty: a new one, which has a name."""
+    """A route as its form gives it. of: the route that is edited; empty: a new one, which has a name. seen:
+    the mark of what it was when the form was made."""
 
     of: Short = ""
+    seen: Short = ""
     name: Short = ""
     model: Short
     when: Lines = ""
@@ -107,7 +109,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     @router.post("/routes/check")
     def route_check(request: Request, form: Filled) -> Response:
         """What is wrong with a form that is being filled in."""
-        return pages.page(request, "_checked.html", why=fault_of(window, Kind.ROUTE, form.of, form.values()))
+        return pages.page(request, "_checked.html", why=fault_of(window, Kind.ROUTE, form.of, form.values(), form.seen))
 
     @router.post("/routes/add")
     def route_add(form: Filled) -> Response:
@@ -116,7 +118,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
     @router.post("/routes/{name}/edit")
     def route_edit(name: str, form: Filled) -> Response:
-        window.editor.change(Kind.ROUTE, name, form.values())
+        window.editor.change(Kind.ROUTE, name, form.values(), seen=form.seen)
         return _saved()
 
     @router.post("/routes/{name}/enable")

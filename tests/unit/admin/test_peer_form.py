@@ -8,7 +8,7 @@ IN_THE_FILE_ALONE = {"web_authorities", "web_user", "web_secret_file", "web_secr
 
 
 def test_every_key_of_a_peer_is_on_the_form() -> None:
-    assert set(PeerForm.model_fields) - {"of"} == set(Peer.model_fields) - IN_THE_FILE_ALONE
+    assert set(PeerForm.model_fields) - {"of", "seen"} == set(Peer.model_fields) - IN_THE_FILE_ALONE
 
 
 def test_what_is_as_usual_stays_out_of_the_file() -> None:

@@ -386,3 +386,49 @@ def test_who_was_turned_away_and_came_in_later_needs_nobody_any_more(window: Ope
     page = window.user(Role.VIEWER).see("/")
 
     assert [title for title in ("ONCE", "NEVER", "AGAIN") if f"{title} was turned away" in page] == ["NEVER", "AGAIN"]
+
+
+def seen_on(page: str, of: str) -> str:
+    """What the form of a table says of the table it was filled from."""
+    found = re.search(rf'name="of" value="{of}"><input type="hidden" name="seen" value="([0-9a-f]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "of", "file", "mine", "theirs"),
+    [
+        ("/peers", "pacs", "peers.toml", {"addresses": "192.0.2.0/24"}, {"quiet_s": "20"}),
+        ("/routes", "chest", "routes.toml", {"when": "'MR' in study.modalities"}, {"when": "study.stack_count > 1"}),
+    ],
+)
+def test_what_somebody_else_changed_meanwhile_is_not_undone_by_an_older_form(
+    window: Opened, path: str, of: str, file: str, mine: dict[str, str], theirs: dict[str, str]
+) -> None:
+    """A form holds every key of its table: saved later, it would quietly put back what another admin has changed."""
+    browser = window.user()
+    peer = {"ae_title": "PACS", "address": "192.0.2.1", "port": "104", "roles": "destination", "renditions": "seg"}
+    form = {**(peer if path == "/peers" else FORM), "of": of, "seen": seen_on(browser.see(path), of)}
+    edit, check = f"{path}/{of}/edit", f"{path}/check"
+
+    done(browser, edit, **form, **mine)
+    kept = (window.window.config_folder / file).read_text()
+    said = browser.submit(check, **form, **theirs).text
+    answer = browser.submit(edit, **form, **theirs)
+
+    assert answer.status_code == 409
+    for words in (said, answer.text):
+        assert f"{of} was changed by somebody else meanwhile and is not saved: load the page again" in words
+    assert (window.window.config_folder / file).read_text() == kept
+    done(browser, edit, **{**form, "seen": seen_on(browser.see(path), of)}, **theirs)
+
+
+def test_a_comment_that_was_written_by_hand_meanwhile_is_in_nobodys_way(window: Opened) -> None:
+    browser = window.user()
+    seen = seen_on(browser.see("/routes"), "chest")
+    file = window.window.config_folder / "routes.toml"
+    file.write_text(f"{ROUTES}# a word of the night shift\n")
+
+    done(browser, "/routes/chest/edit", **FORM, seen=seen, when="'MR' in study.modalities")
+
+    assert "# a word of the night shift" in file.read_text()
