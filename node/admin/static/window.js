@@ -9,6 +9,28 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (busy) event.preventDefault();
 });
 
+// What was asked for in vain is said: a page that quietly stays as it was would be taken for the present.
+const trouble = document.getElementById("trouble");
+let troubled = null;
+const say = (event, words) => {
+  troubled = event.detail.elt.id || event.detail.elt;
+  trouble.textContent = words;
+  trouble.hidden = false;
+};
+for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, (event) => {
+  say(event, "The node does not answer. What is shown here is how it was; a list that is live asks again by itself.");
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const { status, responseText } = event.detail.xhr;
+  const told = new DOMParser().parseFromString(responseText, "text/html").querySelector(".fault")?.textContent;
+  const why = status === 413 ? "it is too much at once" : "its log says why";
+  say(event, told || `The node did not do this (${status}): ${why}.`);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const asked = event.detail.elt.id || event.detail.elt;
+  if (event.detail.successful && asked === troubled) trouble.hidden = true;
+});
+
 // The preview: slices by wheel, keys and slider; the neighbours of the present one are fetched ahead.
 const viewer = document.getElementById("viewer");
 if (viewer) {
@@ -25,6 +47,7 @@ if (viewer) {
     if (!fetched.has(address)) {
       const made = new Image();
       made.alt = `Slice ${number} of ${count}`;
+      made.onerror = () => fetched.delete(address);
       made.src = address;
       fetched.set(address, made);
       if (fetched.size > 300) fetched.delete(fetched.keys().next().value);
@@ -32,13 +55,16 @@ if (viewer) {
     return fetched.get(address);
   };
 
+  let asked = 0;
   const show = async (number) => {
+    const mine = ++asked;
     slider.value = Math.min(count, Math.max(1, number));
     const wanted = Number(slider.value);
     document.getElementById("number").value = wanted;
     const shown = image(wanted);
-    try { await shown.decode(); } catch { return; }
-    if (Number(slider.value) === wanted) place.replaceChildren(shown);
+    const isWhole = await shown.decode().then(() => true, () => false);
+    if (mine !== asked) return;  // by now another slice is wanted, or this one in another view
+    place.replaceChildren(isWhole ? shown : "This slice cannot be shown: load the page again.");
     for (const near of [1, -1, 2, -2, 3]) if (wanted + near >= 1 && wanted + near <= count) image(wanted + near);
   };
 
