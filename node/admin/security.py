@@ -123,7 +123,10 @@ def _check_origin(request: Request) -> None:
     origin = request.headers.get("Origin", "")
     host = request.headers.get("Host", "")
     if site not in ("none", "same-origin") or (origin and origin.partition("://")[2] != host):
-        raise NotAllowed("the request comes from another site")
+        raise NotAllowed(
+            "the request comes from another site; a proxy that stands before this node must pass on the Host it was "
+            "asked for (docs/operate/install.md)"
+        )
 
 
 async def _check_text(request: Request) -> None:
