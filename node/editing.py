@@ -150,7 +150,10 @@ class Editor:
                 shutil.copy2(file, file.with_suffix(".toml.old"))
             replace_text(file, text)
         except OSError as error:
-            raise ConfigurationInvalid(f"{file}: cannot be written: {error}; nothing was changed") from error
+            raise ConfigurationInvalid(
+                f"{file}: cannot be written ({error.strerror}), and nothing was changed: edit it by hand, or let the "
+                "node's user write in that folder (docs/operate/install.md, what you may have to change)"
+            ) from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

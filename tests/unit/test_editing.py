@@ -214,3 +214,16 @@ def test_a_file_with_a_mark_before_its_text_is_edited_too(tmp_path: Path) -> Non
     Editor(tmp_path).change(Kind.PEER, "pacs", {"port": 11112})
 
     assert Editor(tmp_path).read().peers[0].port == 11112
+
+
+def test_a_folder_that_may_not_be_written_is_told_with_what_to_do(folder: Path) -> None:
+    """As under the shipped systemd unit, where root alone writes there."""
+    (folder / "peers.toml.part").mkdir()
+    before = (folder / "peers.toml").read_text()
+
+    with pytest.raises(
+        ConfigurationInvalid, match=r"peers\.toml: cannot be written .* nothing was changed: edit it by hand"
+    ):
+        Editor(folder).change(Kind.PEER, "pacs", {"port": 105})
+
+    assert (folder / "peers.toml").read_text() == before
