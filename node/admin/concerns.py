@@ -56,7 +56,10 @@ def of_ledger(ledger: Ledger, now: datetime) -> list[Concern]:
             for one in undecided
         ),
         *(
-            Concern(f"{one.whose} was turned away {_times(one.count)}", one.message, "/associations", one.since)
+            Concern(
+                f"{one.whose or 'A sender without a name'} was turned away {_times(one.count)}",
+                one.message, "/associations", one.since,
+            )
             for one in away
         ),
         *(_paused(one) for one in pauses),

@@ -320,7 +320,7 @@ def test_an_unknown_caller_is_shown_once_and_accepted(window: Opened) -> None:
     calls = Associations(window.books.home)
     receiver = calls.serve()
     at = window.books.clock()
-    for number, title in enumerate(("NEW <i>", "NEW <i>", "PACS")):
+    for number, title in enumerate(("NEW <i>", "NEW <i>", "PACS", "")):
         receiver.write(
             AssociationRecord(
                 f"a{number}",
@@ -340,7 +340,8 @@ def test_an_unknown_caller_is_shown_once_and_accepted(window: Opened) -> None:
     browser = window.user()
 
     page = browser.see("/peers")
-    assert page.count("<td>NEW &lt;i&gt;</td>") == 1
+    assert page.count("<td>NEW &lt;i&gt;</td>") == page.count(">Accept<") == 1
+    assert "<strong>A sender without a name was turned away once</strong>" in browser.see("/")
     assert "<td>PACS</td>" not in page
     done(browser, "/peers/accept", ae_title="NEW <i>", address="192.0.2.7")
     peer = configured(window).peer("new--i")
