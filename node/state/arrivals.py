@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from node.core.identity import Patient, StudyUID, short_id
 from node.core.job import STUDY_TRANSITIONS, StudyEvent, StudyState
 from node.core.study import InstanceFacts, InstanceKind
-from node.errors import NotFound
+from node.errors import NotFound, NotPossible
 from node.state import schema
 from node.state.ledger import note
 from node.state.rows import FACTS, StudyRow
@@ -166,7 +166,7 @@ def _study_for(connection: sa.Connection, one: Received, now: datetime) -> Study
             study_date=facts.study_date if facts else None,
             description=facts.study_description if facts else None,
             state=(StudyState.QUARANTINED if held else StudyState.GATHERING).value,
-            why="two-patients: another patient has this Study Instance UID" if held else "",
+            why=_shared_with(rows[0].id) if held else "",
             peer=one.peer,
             calling_ae=one.calling_ae,
             called_ae=one.called_ae,
@@ -179,8 +179,15 @@ def _study_for(connection: sa.Connection, one: Received, now: datetime) -> Study
     for row in rows if held else ():
         note(connection, now, "two-patients", f"study {identity} has the same Study Instance UID", study_id=row.id)
         if row.state is StudyState.GATHERING:
-            change_study(connection, row, StudyEvent.HELD, now, why="two-patients: see the other study of this UID")
+            change_study(connection, row, StudyEvent.HELD, now, why=_shared_with(identity))
     return get_study(connection, identity)
+
+
+def _shared_with(other: str) -> str:
+    return (
+        f"two-patients: study {other} has the same Study Instance UID and another patient: find out which is right, "
+        "release that one, and erase the other (`isocenter erase`)"
+    )
 
 
 def change_study(
@@ -198,6 +205,13 @@ def change_study(
         .values(state=after.value, **values)
     )
     return connection.execute(query).rowcount == 1
+
+
+def came_twice(connection: sa.Connection, study_id: str) -> bool:
+    """Whether there are images of which a later one came with other content."""
+    table = schema.instance.c
+    beside = sa.exists().where(table.study_id == study_id, table.path.is_not(None), ~table.in_force)
+    return bool(connection.execute(sa.select(beside)).scalar_one())
 
 
 def put_latest_in_force(connection: sa.Connection, study_id: str) -> None:
@@ -218,12 +232,16 @@ def studies_of_uid(connection: sa.Connection, study_uid: str) -> list[StudyRow]:
 
 
 def get_study(connection: sa.Connection, key: str) -> StudyRow:
-    """The study of that short id or Study Instance UID. Raises NotFound."""
+    """The study of that short id or Study Instance UID. Raises NotFound, and NotPossible for a UID that two patients
+    share: whoever means one of them must not get the other."""
     query = sa.select(schema.study).where(sa.or_(schema.study.c.id == key, schema.study.c.study_uid == key))
-    row = connection.execute(query.order_by(schema.study.c.first_at)).mappings().first()
-    if row is None:
+    rows = connection.execute(query.order_by(schema.study.c.first_at)).mappings().all()
+    if not rows:
         raise NotFound(f"no study {key!r} is known; `isocenter studies` lists them")
-    return StudyRow.of(row)
+    if len(rows) > 1:
+        ids = " or ".join(row["id"] for row in rows)
+        raise NotPossible(f"two patients have the Study Instance UID {key}: name the study by its id, {ids}")
+    return StudyRow.of(rows[0])
 
 
 def gathering_studies(connection: sa.Connection) -> list[StudyRow]:

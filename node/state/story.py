@@ -112,9 +112,11 @@ class JobStory:
 
 @dataclass(frozen=True)
 class Story:
-    """A study from its first image to the last answer of a destination."""
+    """A study from its first image to the last answer of a destination. came_twice: some of its images came again with
+    other content."""
 
     study: StudyRow
+    came_twice: bool
     series: tuple[Series, ...]
     callers: tuple[Caller, ...]
     decisions: tuple[RouteDecision, ...]
@@ -123,11 +125,13 @@ class Story:
 
 
 def story(connection: sa.Connection, key: str) -> Story:
-    """The story of the study of that short id or Study Instance UID. Raises NotFound."""
+    """The story of the study of that short id or Study Instance UID. Raises NotFound, and NotPossible where two studies
+    have that UID."""
     study = arrivals.get_study(connection, key)
     jobs = tuple(_job(connection, one) for one in reversed(work.jobs_of(connection, study.id)))
     events = _events(connection, study.id, [one.job.id for one in jobs])
-    return Story(study, series_of(connection, study.id), _callers(connection, study.id),
+    doubled = arrivals.came_twice(connection, study.id)
+    return Story(study, doubled, series_of(connection, study.id), _callers(connection, study.id),
                  _decisions(connection, study), jobs, events)  # fmt: skip
 
 

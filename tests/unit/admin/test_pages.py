@@ -122,6 +122,30 @@ def test_an_action_that_does_not_suit_says_so(window: Opened) -> None:
     assert "only one that is held can be released" in answer.text
 
 
+def test_of_two_patients_one_goes_on_and_nothing_is_said_of_later_images(window: Opened) -> None:
+    """There are none: each study holds the images of its own patient, and names the other."""
+    browser = window.user()
+    first = arrive(window, "one", patient="P1")
+    other = ct_slice(2, study="one", patient="P2")
+    window.books.arrive(other)
+    with window.books.ledger.read() as connection:
+        second = next(one.id for one in arrivals.studies_of_uid(connection, other.study_uid) if one.id != first)
+
+    for one, another in ((first, second), (second, first)):
+        page = browser.see(f"/studies/{one}")
+        assert f"study {another} has the same Study Instance UID" in page
+        assert (page.count("Let it go on</button>"), "later images" in page) == (1, False)
+
+
+def test_of_images_that_came_twice_the_first_or_the_later_ones_count(window: Opened) -> None:
+    key = arrive(window, "one")
+    window.books.arrive(ct_slice(1, study="one"), path="spool/instances/again.dcm", conflict=arrivals.Conflict.HELD)
+    page = window.user().see(f"/studies/{key}")
+
+    assert "Let it go on with the first images" in page
+    assert "… with the later images" in page
+
+
 def test_an_unknown_study_is_a_page_in_words(window: Opened) -> None:
     answer = window.user().client.get("/studies/nothing")
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from node.actions import Operator
 from node.core.identity import ClassUID
 from node.core.job import JobState, StudyState
 from node.core.study import InstanceKind
+from node.errors import NotPossible
 from node.settings import RouteInput
 from node.state import arrivals
 from tests.makers.ledger import books, ct_slice
@@ -100,6 +102,26 @@ def test_two_patients_under_one_study_uid_are_held_and_never_merged(scene: Scene
 
     assert [one.state for one in studies] == [StudyState.QUARANTINED, StudyState.QUARANTINED]
     assert scene.jobs() == []
+    for one, other in (studies, reversed(studies)):
+        assert f"two-patients: study {other.id} has the same Study Instance UID" in one.why
+
+
+def test_a_uid_that_two_patients_share_names_neither_of_them(scene: Scene) -> None:
+    """Or the one would be released, or erased, for the other."""
+    scene.arrive(1, 2)
+    scene.arrive(3, patient="P2")
+    operator, uid, now = Operator(scene.books.ledger, scene.books.queue), ct_slice(1).study_uid, scene.books.clock()
+    with scene.books.ledger.read() as connection:
+        first, second = (one.id for one in arrivals.studies_of_uid(connection, uid))
+
+    for act in (
+        lambda: operator.release(uid, now, latest=False),
+        lambda: operator.erase(uid, scene.books.home, now),
+        lambda: operator.complete(uid, now),
+    ):
+        with pytest.raises(NotPossible, match=f"name the study by its id, {first} or {second}"):
+            act()
+    assert operator.release(second, now, latest=False) == second
 
 
 def test_an_absent_attribute_leaves_the_route_undecided_and_says_which(tmp_path: Path, database_url: str) -> None:
