@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from node.configuration import read_configuration
+from node.errors import IsocenterError
 from node.logs import configure_logs
 from node.service.isolation import leave_network, needs_network
 from node.service.renewal import READ_BY, Tables, Watch, follow
@@ -136,5 +137,16 @@ def _receive(configuration: Configuration, listening: int, line: Line, stop: thr
         run_receiver(configuration, listening_socket, home, stop, line.ready, changed=watch.changed, beat=line.beat)
 
 
+def run(arguments: list[str]) -> int:
+    """Run one role, and say in one line of the log what kept it from that; returns the exit code."""
+    configure_logs("info", role=arguments[0])
+    try:
+        main(arguments)
+    except IsocenterError as error:
+        log.error("process-unable", why=str(error))  # noqa: TRY400  the words say it; a traceback hides them
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""A process of the node that cannot do its work says why in a line."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 1\n'
+ROUTE = '[[route]]\nname = "r"\nmodel = "not-here"\ndestinations = ["pacs"]\n'
+TLS = '[tls]\ncertificate = "no.pem"\nkey = "no.key"\nauthorities = "ca.pem"\n'
+
+
+@pytest.mark.parametrize(
+    ("role", "file", "text", "told"),
+    [
+        ("service", "routes.toml", ROUTE, "route 'r': no model 'not-here'; installed: "),
+        ("receiver", "node.toml", TLS, "look at no.pem, no.key, ca.pem"),
+        ("worker", "peers.toml", "[peer]\n", "write each as a table of its own, under [[peer]]"),
+    ],
+)
+def test_what_keeps_it_from_its_work_is_one_line_of_the_log(
+    tmp_path: Path, role: str, file: str, text: str, told: str
+) -> None:
+    """And no traceback, in which nobody looks for what to correct."""
+    (tmp_path / "peers.toml").write_text(PEER)
+    (tmp_path / file).write_text(text)
+    (tmp_path / "home").mkdir()
+    ours, line = socket.socketpair()
+    with ours, line, socket.create_server(("127.0.0.1", 0)) as listening:
+        handed = [line.fileno(), listening.fileno()]
+        ended = subprocess.run(
+            [sys.executable, "-m", "node.service.process", role, "0", *map(str, handed)],
+            pass_fds=handed,
+            env={**os.environ, "ISOCENTER_CONFIG": str(tmp_path), "ISOCENTER_HOME": str(tmp_path / "home")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, last["event"], last["level"]) == (1, "process-unable", "error")
+    assert told in last["why"]
+    assert "Traceback" not in ended.stderr
