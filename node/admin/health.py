@@ -11,6 +11,9 @@ from node.errors import LedgerUnusable
 from node.state.counts import count_states
 from node.state.ledger import Ledger
 
+ASKED_BY = ["GET", "HEAD"]
+"""Some that watch want to know the status alone."""
+
 
 @dataclass(frozen=True)
 class Health:
@@ -25,11 +28,11 @@ class Health:
 def add_to(router: APIRouter, look: Callable[[], Health], ledger: Ledger) -> None:
     """The routes; `look` is asked at every request but /live."""
 
-    @router.get("/live")
+    @router.api_route("/live", methods=ASKED_BY)
     def live() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.get("/ready")
+    @router.api_route("/ready", methods=ASKED_BY)
     def ready(response: Response) -> dict[str, str]:
         health = look()
         if not health.ready:

@@ -56,6 +56,7 @@ def test_health_is_told_to_everybody(window: Opened) -> None:
     far = window.stranger("192.0.2.7")
 
     assert [far.get(path).status_code for path in ("/live", "/ready", "/metrics")] == [200, 200, 200]
+    assert [far.head(path).status_code for path in ("/live", "/ready")] == [200, 200]
 
 
 @pytest.mark.parametrize(
