@@ -1,5 +1,8 @@
 """The operator's window as one application: pages, API and health, each behind the guard."""
 
+import errno
+import tempfile
+
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -31,6 +34,7 @@ from node.admin.window import Window
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 
 BODY_LIMIT = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
@@ -86,6 +90,14 @@ def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
                 return Response(status_code=200, headers={"HX-Redirect": "/sign-in"})
             return RedirectResponse("/sign-in", 303)
         return _told(request, pages, status, str(error))
+
+    @app.exception_handler(OSError)
+    def full(request: Request, error: OSError) -> Response:
+        """A disk that is full is no fault of ours; anything else is."""
+        if error.errno not in FULL:
+            raise error
+        where = f"the disk of the home, or of {tempfile.gettempdir()}, where files lie for a moment"
+        return _told(request, pages, 507, f"there was no room for this ({error.strerror}): make room on {where}")
 
     @app.exception_handler(RequestValidationError)
     def unusable(request: Request, error: RequestValidationError) -> Response:

@@ -1,6 +1,7 @@
 """The pages of peers and routes: what they show, what they write, what they say of a form, and what they refuse."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from node.state.associations import AssociationOutcome, AssociationRecord, Assoc
 from node.state.pauses import is_paused
 from node.state.search import Wanted, search
 from tests.makers.certificates import Authority
+from tests.makers.disks import small_disk
 from tests.makers.ledger import ct_slice
 from tests.makers.series import ct_series
 from tests.makers.window import Browser, Opened, opened
@@ -185,6 +187,22 @@ def test_routes_are_tried_on_a_dropped_file_of_which_nothing_is_kept(window: Ope
     with window.books.ledger.read() as connection:
         assert search(connection, Wanted()).studies == ()
     assert client.post("/routes/try", files=[("files", b"x")]).status_code == 403  # without the form's own mark
+
+
+@pytest.mark.real("mounts")
+def test_files_for_which_there_is_no_room_are_told_in_words(
+    window: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a fault of ours, with a traceback in the log."""
+    client = window.user(Role.OPERATOR).client
+    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+    with small_disk(tmp_path / "small", size_mb=2) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
+        answer = client.post("/routes/try", files=[("files", bytes(4 << 20))], headers=headers)
+
+        assert (answer.status_code, list(disk.folder.iterdir())) == (507, [])
+    assert "there was no room for this (No space left on device)" in answer.text
+    assert str(disk.folder) in answer.text
 
 
 def test_inputs_and_called_titles_of_a_route_are_edited(window: Opened) -> None:
