@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import node.state.overview as facts
 from node.admin.health import Health
 from node.admin.words import span
 from node.core.parts import Kind
+from node.editing import Editor
+from node.errors import ConfigurationInvalid
 from node.state.ledger import Ledger
 from node.state.overview import Group
 from node.state.pauses import Paused, paused
@@ -75,6 +78,19 @@ def of_machine(health: Health, full_in: timedelta | None) -> Iterator[Concern]:
         yield Concern(
             f"The disk will be full in {span(full_in)}",
             f"{health.disk_free_mb} MB are free. Make room, or keep studies for a shorter time ([retention]).",
+            "/system",
+        )
+
+
+def of_files(editor: Editor, folder: Path) -> Iterator[Concern]:
+    """What the configuration's files tell: one that cannot be used changes nothing now, and stops the next start."""
+    try:
+        editor.read()
+    except ConfigurationInvalid as error:
+        why = str(error).replace(f"{folder}/", "").replace("\n", "; ")
+        yield Concern(
+            "The configuration cannot be used",
+            f"{why}. The node works by the one before, and would not start again: correct the file.",
             "/system",
         )
 

@@ -65,7 +65,11 @@ class Live:
         health, full_in = window.look(), window.disk.full_in()
         with window.ledger.read() as connection:
             counts = journey(connection, now)
-        found = (*concerns.of_machine(health, full_in), *concerns.of_ledger(window.ledger, now))
+        found = (
+            *concerns.of_machine(health, full_in),
+            *concerns.of_files(window.editor, window.config_folder),
+            *concerns.of_ledger(window.ledger, now),
+        )
         return Present(
             journey=counts,
             stations=stations_of(counts),

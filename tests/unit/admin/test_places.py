@@ -334,6 +334,19 @@ def test_a_peer_is_checked_while_it_is_typed(window: Opened, given: dict[str, st
     assert (window.window.config_folder / "peers.toml").read_text() == PEERS
 
 
+def test_a_file_that_somebody_broke_needs_a_person_before_the_next_start(window: Opened) -> None:
+    """The node goes on with the one before, and the log alone told it."""
+    assert "The configuration cannot be used" not in window.user(Role.VIEWER).see("/")
+    file = window.window.config_folder / "routes.toml"
+    file.write_text(f'{ROUTES}destination = "pacs"\n')
+
+    page = window.user(Role.OPERATOR).see("/")
+
+    assert "The configuration cannot be used" in page
+    assert re.search(r"routes\.toml, line \d+: unknown key route\.destination; did you mean destinations\?\. The", page)
+    assert str(window.window.config_folder) not in page
+
+
 def test_an_unknown_caller_is_shown_once_and_accepted(window: Opened) -> None:
     calls = Associations(window.books.home)
     receiver = calls.serve()
