@@ -14,13 +14,15 @@ import sqlalchemy as sa
 
 from node import __version__
 from node.core.job import StudyEvent, StudyState
-from node.errors import ConfigurationInvalid, NotFound
+from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
 from node.state import arrivals, schema
 from node.state.database import POSTGRES_SCHEMA
 from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
 
 LEDGER, DUMP, NOTE = "ledger.sqlite", "ledger.dump", "backup.json"
+BESIDE = ("-wal", "-shm", "-journal")
+"""Ends of the names of what SQLite keeps beside a file: it takes it for the file's own, whichever that is."""
 FILES = (Path("spool") / "instances", Path("work"))
 """What is copied beside the ledger: received images, and what the stages made of them."""
 GONE = "not in the backup that was restored: send it again"
@@ -47,22 +49,22 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
 
     The ledger goes first: files that come later are found again when the backup is restored. Files never change once
     they have their name, so one that is there already is not copied again. postgres_url: of the ledger, where it is not
-    the SQLite file of the home.
+    the SQLite file of the home. Raises LedgerUnusable where that is damaged: the earlier backup is then as it was.
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
     if target.resolve().is_relative_to(home.resolve()):
         raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
     name = DUMP if postgres_url else LEDGER
     aside = target / f"{name}.part"
-    aside.unlink(missing_ok=True)
+    _remove(aside)
     aside.touch(mode=0o600)  # before anything is in it: the folder may be one that others can look into
     if postgres_url:
         dump(postgres_url, aside)
     else:
         _copy_sqlite(home / LEDGER, aside)
+    (target / NOTE).unlink(missing_ok=True)  # unfinished until it is written again
     aside.replace(target / name)
     copied = kept = 0
     for path in _files(home):
@@ -89,8 +91,10 @@ def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> 
     if not (source / (DUMP if postgres_url else LEDGER)).exists():
         kind = "an SQLite file: leave" if postgres_url else "PostgreSQL: set"
         raise ConfigurationInvalid(f"the ledger in {source} is of {kind} state.database_url, and restore then")
-    if (home / LEDGER).exists():
-        raise ConfigurationInvalid(f"{home} holds a ledger already: move it away, or restore into another home")
+    there = [name for name in (LEDGER, *(LEDGER + end for end in BESIDE)) if (home / name).exists()]
+    if there:
+        words = f"{home} holds a ledger already ({', '.join(there)}): move it away, or restore into another home"
+        raise ConfigurationInvalid(words)
     if postgres_url and _has_tables(postgres_url):
         raise ConfigurationInvalid("the database holds a ledger already: restore into an empty one (createdb)")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,17 +104,42 @@ def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> 
         load(source / DUMP, postgres_url)
         return Restored(count, _settle(postgres_url, home, now))
     aside = home / f"{LEDGER}.part"
+    _remove(aside)
     shutil.copyfile(source / LEDGER, aside)
     aside.chmod(0o600)
+    _check_sound(aside, source / LEDGER)
     missing = _settle(f"sqlite:///{aside}", home, now)
     aside.replace(home / LEDGER)
     return Restored(count, missing)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
-        ledger.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
+    """Raises LedgerUnusable where the copy is not whole."""
+    try:
+        with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
+            ledger.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.Error as error:
+        words = f"the ledger {source} cannot be copied to {target} ({error}): look at both disks; `isocenter check`"
+        raise LedgerUnusable(f"{words} tells whether it is damaged") from error
+    _check_sound(target, source)
+
+
+def _check_sound(copy: Path, of: Path) -> None:
+    """Raises LedgerUnusable where the copy of a ledger is damaged, as that one is then."""
+    try:
+        with closing(sqlite3.connect(copy)) as ledger:
+            (told,) = ledger.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        told = str(error)
+    if told != "ok":
+        raise LedgerUnusable(f"the ledger {of} is damaged ({told}): restore a backup that was made before it was")
+
+
+def _remove(ledger: Path) -> None:
+    """Remove what an interrupted copy left, with what lies beside it."""
+    for end in ("", *BESIDE):
+        ledger.with_name(ledger.name + end).unlink(missing_ok=True)
 
 
 def _has_tables(url: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from node.core.identity import StudyUID
 from node.core.job import StudyState
-from node.errors import ConfigurationInvalid, NotFound
+from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
 from node.state import schema
 from node.state.backup import GONE, Copied, Restored, back_up, restore
 from node.state.ledger import Ledger
@@ -90,6 +90,72 @@ def test_a_home_that_holds_a_ledger_is_not_overwritten(found: Books, tmp_path: P
 
     with pytest.raises(ConfigurationInvalid, match="holds a ledger already"):
         restore(tmp_path / "backup", found.home, found.clock())
+
+
+@pytest.mark.parametrize("left", ["ledger.sqlite-wal", "ledger.sqlite-shm"])
+def test_a_ledger_is_not_put_beside_what_another_one_left(found: Books, tmp_path: Path, left: str) -> None:
+    """As where only the file of a damaged one was moved away: SQLite takes the rest for the new one's own."""
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / left).write_bytes(b"of another ledger")
+
+    with pytest.raises(ConfigurationInvalid, match=f"holds a ledger already .{left}."):
+        restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+
+def test_what_an_interrupted_restore_left_is_not_taken_for_the_next_ones(found: Books, tmp_path: Path) -> None:
+    """A restore of an earlier backup that was killed left its journal, which SQLite would play into the new copy."""
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (tmp_path / "new").mkdir()
+    aside = tmp_path / "new" / "ledger.sqlite.part"
+    shutil.copy(tmp_path / "backup" / "ledger.sqlite", aside)
+    with closing(Ledger(f"sqlite:///{aside}")) as other:
+        with other.write() as connection:
+            connection.execute(schema.study.update().values(why="of another time"))
+        journal = aside.with_name("ledger.sqlite.part-wal").read_bytes()
+    assert journal
+    aside.with_name("ledger.sqlite.part-wal").write_bytes(journal)
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+    (study,) = rows(tmp_path / "new", schema.study)
+
+    assert study.why == ""
+
+
+def damage(ledger: Path, page: int = 2) -> None:
+    """Overwrite pages in the middle of a file."""
+    with ledger.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+
+def emptied(found: Books) -> Path:
+    """The ledger's file, with nothing beside it and nobody who has it open."""
+    with found.ledger.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    found.queue.close()
+    found.ledger.close()
+    return found.home / "ledger.sqlite"
+
+
+@pytest.mark.parametrize("page", [1, 2, 30])
+def test_a_damaged_ledger_does_not_take_the_place_of_the_copy_before_it(
+    found: Books, tmp_path: Path, page: int
+) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    damage(emptied(found), page)
+
+    with pytest.raises(LedgerUnusable, match=r"ledger\.sqlite"):
+        back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(3, 0)
+
+
+def test_a_damaged_backup_is_not_put_back(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    damage(tmp_path / "backup" / "ledger.sqlite", 30)
+
+    with pytest.raises(LedgerUnusable, match=r"backup/ledger\.sqlite is damaged"):
+        restore(tmp_path / "backup", tmp_path / "new", found.clock())
+    assert not (tmp_path / "new" / "ledger.sqlite").exists()
 
 
 @pytest.mark.parametrize("where", [".", "work/backup", "../home/backup"])
