@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from node.state.ledger import Ledger, note
 LEDGER, DUMP, NOTE = "ledger.sqlite", "ledger.dump", "backup.json"
 BESIDE = ("-wal", "-shm", "-journal")
 """Ends of the names of what SQLite keeps beside a file: it takes it for the file's own, whichever that is."""
-FILES = (Path("spool") / "instances", Path("work"))
+FILES = ("spool/instances/*/*.dcm", "work/j????????/**/*")
 """What is copied beside the ledger: received images, and what the stages made of them."""
 GONE = "not in the backup that was restored: send it again"
 
@@ -48,13 +48,15 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     """Copy ledger, files and configuration into a folder, which may hold an earlier backup of this node.
 
     The ledger goes first: files that come later are found again when the backup is restored. Files never change once
-    they have their name, so one that is there already is not copied again. postgres_url: of the ledger, where it is not
-    the SQLite file of the home. Raises LedgerUnusable where that is damaged: the earlier backup is then as it was.
+    they have their name, so one that is there already is not copied again; one that the node has removed since is
+    removed there too, or it would come back as a new image. postgres_url: of the ledger, where it is not the SQLite
+    file of the home. Raises LedgerUnusable where that is damaged: the earlier backup is then as it was.
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
     if target.resolve().is_relative_to(home.resolve()):
         raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
+    known = _known_paths(postgres_url or f"sqlite:///{home / LEDGER}")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = DUMP if postgres_url else LEDGER
     aside = target / f"{name}.part"
@@ -72,6 +74,7 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
             copied += 1
         else:
             kept += 1
+    _remove_gone(home, target, known)
     if config.is_dir():
         shutil.copytree(config, target / "config", dirs_exist_ok=True)
     os.sync()
@@ -111,6 +114,13 @@ def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> 
     missing = _settle(f"sqlite:///{aside}", home, now)
     aside.replace(home / LEDGER)
     return Restored(count, missing)
+
+
+def _known_paths(url: str) -> frozenset[str]:
+    """Files of instances that the ledger knows. Raises LedgerUnusable."""
+    path = schema.instance.c.path
+    with closing(Ledger(url)) as ledger, ledger.read() as connection:
+        return frozenset(connection.execute(sa.select(path).where(path.is_not(None))).scalars())
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -161,10 +171,21 @@ def _settle(url: str, home: Path, now: datetime) -> int:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Paths of files, relative to the folder."""
-    for top in FILES:
-        for path in (folder / top).rglob("*"):
+    for pattern in FILES:
+        for path in folder.glob(pattern):
             if path.is_file():
                 yield path.relative_to(folder)
+
+
+def _remove_gone(home: Path, target: Path, known: Collection[str]) -> None:
+    """Remove from a backup what is no longer in the home, unless the ledger knows it: then it was not the node that
+    removed it, and the backup's is the only one left."""
+    for path in list(_files(target)):
+        if not (home / path).exists() and str(path) not in known:
+            (target / path).unlink()
+            for folder in (target / path).parents[: len(path.parts) - 2]:
+                with suppress(OSError):  # it holds more
+                    folder.rmdir()
 
 
 def _copy(source: Path, target: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from node.actions import Operator
 from node.core.identity import StudyUID
 from node.core.job import StudyState
 from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
@@ -156,6 +157,42 @@ def test_a_damaged_backup_is_not_put_back(found: Books, tmp_path: Path) -> None:
     with pytest.raises(LedgerUnusable, match=r"backup/ledger\.sqlite is damaged"):
         restore(tmp_path / "backup", tmp_path / "new", found.clock())
     assert not (tmp_path / "new" / "ledger.sqlite").exists()
+
+
+def test_what_the_node_removed_does_not_come_back(found: Books, tmp_path: Path) -> None:
+    """A restored image that the ledger does not know would be indexed as a new one, analysed and sent."""
+    result = found.home / "work" / "jabcdefgh" / "1" / "encode-3" / "seg.dcm"
+    result.parent.mkdir(parents=True)
+    result.write_bytes(b"result")
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (study,) = rows(found.home, schema.study)
+    Operator(found.ledger, found.queue).erase(study.id, found.home, found.clock())
+    shutil.rmtree(result.parents[2])
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(0, 0)
+    assert list((tmp_path / "backup").rglob("*.dcm")) == []
+    assert not (tmp_path / "backup" / "work" / "jabcdefgh").exists()
+
+
+def test_what_somebody_else_removed_is_kept(found: Books, tmp_path: Path) -> None:
+    """The ledger knows it still: the backup's is the last copy."""
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    next((found.home / "spool").rglob("*.dcm")).unlink()
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(3, 0)
+
+
+def test_what_is_none_of_the_nodes_stays_in_the_folder(found: Books, tmp_path: Path) -> None:
+    """Somebody's own folder, which holds one that is called like ours."""
+    own = tmp_path / "backup" / "work" / "thesis" / "1" / "chapter.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("years of it")
+    for _ in range(2):
+        back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert own.exists()
 
 
 @pytest.mark.parametrize("where", [".", "work/backup", "../home/backup"])
