@@ -1,6 +1,6 @@
 """Faults that the ledger tells: what failed, what waits for a person, what does not agree with the disk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -118,7 +118,9 @@ def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
                 since = f"{pause.at:%Y-%m-%d %H:%M} UTC"
                 yield "paused", f"{pause.kind.value} {pause.name} is paused since {since}: `isocenter resume` ends that"
             yield from _unseen(connection, now)
-            yield from _missing(connection, home)
+            kept = connection.execute(sa.select(INSTANCE.path).where(INSTANCE.path.is_not(None))).scalars().all()
+        # Not within the transaction: the disk may take longer than a database waits for who is silent there.
+        yield from _missing(kept, home)
     except sa.exc.DBAPIError as error:
         words = f"the ledger cannot be read ({error.orig}): restore a backup, or look at its disk"
         raise LedgerUnusable(words) from error
@@ -149,8 +151,7 @@ def _unseen(connection: sa.Connection, now: datetime) -> Told:
         )
 
 
-def _missing(connection: sa.Connection, home: Path) -> Told:
-    kept = sa.select(INSTANCE.path).where(INSTANCE.path.is_not(None))
-    missing = sum(not (home / path).exists() for path in connection.execute(kept).scalars())
+def _missing(kept: Iterable[str], home: Path) -> Told:
+    missing = sum(not (home / path).exists() for path in kept)
     if missing:
         yield "files-missing", f"{missing} images of the ledger are not on the disk: restore them, or send them again"

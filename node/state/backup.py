@@ -205,11 +205,13 @@ def _copy(source: Path, target: Path) -> bool:
 
 def _mark_missing(ledger: Ledger, home: Path, now: datetime) -> int:
     table = schema.instance
-    with ledger.write() as connection:
+    with ledger.read() as connection:
         rows = connection.execute(
             sa.select(table.c.id, table.c.path, table.c.study_id).where(table.c.path.is_not(None))
         ).all()
-        missing = [row for row in rows if not (home / row.path).exists()]
+    # Between transactions: the disk may take longer than a database waits for who is silent within one.
+    missing = [row for row in rows if not (home / row.path).exists()]
+    with ledger.write() as connection:
         for row in missing:
             connection.execute(table.update().where(table.c.id == row.id).values(path=None, in_force=False, why=GONE))
         for identity in sorted({row.study_id for row in missing}):

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.pool import QueuePool
 
 from node.admin.health import Health, add_to
 from node.core.job import DeliveryState, JobState, Priority
@@ -21,6 +23,7 @@ from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
 from node.service import check_machine
 from node.service.check import find_faults
+from node.service.check_ledger import faults
 from node.service.executor import now
 from node.service.locks import claim
 from node.state import outbox, pauses, schema, work
@@ -384,6 +387,25 @@ def test_a_file_that_is_no_ledger_is_found(place: Place) -> None:
     (place.home / "ledger.sqlite").write_bytes(b"this is no database at all" * 100)
 
     assert "restore a backup" in place.faults()["ledger"]
+
+
+class Seen(type(Path())):
+    """A home whose disk is looked at; notes how many connections of a ledger are in use at each look."""
+
+    pool: ClassVar[QueuePool]
+    in_use: ClassVar[list[int]]
+
+    def exists(self, **given: bool) -> bool:
+        self.in_use.append(self.pool.checkedout())
+        return super().exists(**given)
+
+
+def test_the_disk_is_not_looked_at_within_a_transaction(place: Place, ledger: Books) -> None:
+    """PostgreSQL ends one in which nothing was asked for ten seconds, which a large spool takes: a false alarm."""
+    Seen.pool, Seen.in_use = ledger.ledger.engine.pool, []
+    list(faults(ledger.ledger, Seen(place.home), now()))
+
+    assert Seen.in_use == [0]
 
 
 def test_a_damaged_ledger_is_found(place: Place, ledger: Books) -> None:
