@@ -45,15 +45,13 @@ def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime) -> Forgo
         studies = _purge(connection, periods, now)
     remove_purged_files(ledger, home)
     jobs = _remove_results(ledger, home, now - periods.result)
-    with ledger.write() as connection:
-        facts = _forget_facts(connection, now - periods.ledger)
-    return Forgotten(studies, jobs, facts)
+    return Forgotten(studies, jobs, _forget_facts(ledger, home, now - periods.ledger))
 
 
 def _purge(connection: sa.Connection, periods: Periods, now: datetime) -> int:
     """Mark studies whose files are due to go."""
-    table = schema.study
-    query = sa.select(table.c.id).where(table.c.state == StudyState.COMPLETE.value)
+    table, soonest = schema.study, now - min((periods.study, *periods.study_of.values()))
+    query = sa.select(table.c.id).where(table.c.state == StudyState.COMPLETE.value, table.c.last_at < soonest)
     count = 0
     for identity in list(connection.execute(query).scalars()):
         study = arrivals.get_study(connection, identity)
@@ -77,20 +75,15 @@ def is_done_with(connection: sa.Connection, study_id: str) -> bool:
 def remove_purged_files(ledger: Ledger, home: Path) -> None:
     """Remove the files of purged studies, also of those that an interruption left; late images stay."""
     instance, study = schema.instance, schema.study
-    query = (
-        sa.select(instance.c.id, instance.c.path, study.c.id.label("study_id"))
-        .select_from(instance.join(study))
-        .where(study.c.state == StudyState.PURGED.value, instance.c.path.is_not(None))
-        .where(instance.c.why != ALREADY_PURGED)
-    )
+    purged = sa.select(study.c.id).where(study.c.state == StudyState.PURGED.value)
+    due = (instance.c.study_id.in_(purged), instance.c.path.is_not(None), instance.c.why != ALREADY_PURGED)
     with ledger.read() as connection:
-        rows = connection.execute(query).all()
-    for row in rows:
-        _remove_file(home / row.path)
-    if rows:
+        paths = connection.execute(sa.select(instance.c.path).where(*due)).scalars().all()
+    for path in paths:
+        _remove_file(home / path)
+    if paths:  # the same ones: what comes to a purged study has come too late
         with ledger.write() as connection:
-            ids = [row.id for row in rows]
-            connection.execute(instance.update().where(instance.c.id.in_(ids)).values(path=None))
+            connection.execute(instance.update().where(*due).values(path=None))
 
 
 def _remove_results(ledger: Ledger, home: Path, before: datetime) -> int:
@@ -115,15 +108,21 @@ def _is_result_due(connection: sa.Connection, job_id: str, before: datetime) -> 
     return row.state in ENDED and row.changed_at < before and connection.execute(kept).first() is None
 
 
-def _forget_facts(connection: sa.Connection, before: datetime) -> int:
-    table = schema.study
+def _forget_facts(ledger: Ledger, home: Path, before: datetime) -> int:
+    """Results go with the last facts about them: without these nobody would know when to remove them."""
+    table, job = schema.study, schema.job
     query = sa.select(table.c.id).where(table.c.state == StudyState.PURGED.value, table.c.last_at < before)
-    found = list(connection.execute(query).scalars())
-    for identity in found:
-        forget(connection, identity)
-    for old, at in ((schema.association, "started_at"), (schema.event, "at"), (schema.pledge, "received_at")):
-        of_no_study = old.c.study_id.is_(None) if old is schema.event else sa.true()
-        connection.execute(old.delete().where(old.c[at] < before, of_no_study))
+    with ledger.read() as connection:
+        found = list(connection.execute(query).scalars())
+        jobs = list(connection.execute(sa.select(job.c.id).where(job.c.study_id.in_(query))).scalars())
+    for identity in jobs:
+        shutil.rmtree(home / "work" / identity, ignore_errors=True)
+    with ledger.write() as connection:
+        for identity in found:
+            forget(connection, identity)
+        for old, at in ((schema.association, "started_at"), (schema.event, "at"), (schema.pledge, "received_at")):
+            of_no_study = old.c.study_id.is_(None) if old is schema.event else sa.true()
+            connection.execute(old.delete().where(old.c[at] < before, of_no_study))
     return len(found)
 
 

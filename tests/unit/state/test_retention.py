@@ -136,6 +136,33 @@ def test_results_go_after_ninety_days_and_facts_after_two_years(kept: Kept) -> N
         assert connection.execute(schema.instance.select()).all() == []
 
 
+def test_results_go_with_the_facts_about_them_where_these_go_first(kept: Kept) -> None:
+    """Nobody would know any more when their time is over."""
+    periods = Periods(timedelta(days=7), timedelta(days=90), timedelta(days=30), {})
+    for days in (8, 31):
+        kept.books.clock.at = START + timedelta(days=days)
+        retain(kept.books.ledger, kept.home, periods, kept.books.clock())
+
+    with kept.books.ledger.read() as connection:
+        assert connection.execute(schema.job.select()).all() == []
+    assert not kept.results.parents[1].exists()
+
+
+def test_more_images_go_at_once_than_a_database_takes_values(kept: Kept) -> None:
+    """PostgreSQL takes 65535 in a statement; after a weekend without the node as many are due."""
+    study, count = kept.study().id, 70_000
+    with kept.books.ledger.read() as connection:
+        like = dict(connection.execute(schema.instance.select()).mappings().first())
+    del like["id"]
+    rows = ({**like, "study_id": study, "facts": None, "path": f"spool/instances/1/{one}.dcm"} for one in range(count))
+    with kept.books.ledger.write() as connection:
+        connection.execute(schema.instance.insert(), list(rows))
+
+    assert kept.after(days=8).studies == 1
+    with kept.books.ledger.read() as connection:
+        assert connection.execute(schema.instance.select().where(schema.instance.c.path.is_not(None))).first() is None
+
+
 def test_an_interrupted_purge_is_finished_at_the_next(kept: Kept) -> None:
     """Killed after the ledger said purged and before the files were gone."""
     kept.put_study(StudyState.PURGED)
