@@ -71,11 +71,12 @@ class Attributes:
         return decode_bytes(value, self._codecs, {0x0A, 0x0C, 0x0D}).translate(CONTROLS).strip() or None
 
     def texts(self, keyword: str) -> tuple[str, ...]:
-        """The values of a code string, upper case as DICOM has them; undecodable characters are replaced."""
+        """The values of a code string, upper case as DICOM has them; undecodable characters are replaced, those that
+        control something left out."""
         value = self._bytes(keyword)
         if value is None:
             return ()
-        return tuple(one.strip(" \0").upper() for one in value.decode(ASCII, "replace").split("\\"))
+        return tuple(one.strip().upper() for one in value.decode(ASCII, "replace").translate(CONTROLS).split("\\"))
 
     def code(self, keyword: str) -> str | None:
         """The first value of a code string; None where empty."""

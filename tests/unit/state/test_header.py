@@ -60,6 +60,14 @@ def test_a_malformed_attribute_is_none(tmp_path, keyword, value, field):
     assert getattr(read_facts(write(tmp_path / "a.dcm", ds)), field) is None
 
 
+@pytest.mark.parametrize("written", ["C\0T", "CT\0\0", "\nCT\t", "C\x1bT"])
+def test_characters_that_control_something_are_no_part_of_a_code(tmp_path, written):
+    """PostgreSQL refuses texts with a null: one image would keep all that came after it from being indexed."""
+    ds = ct_dataset()
+    ds.add(pydicom.DataElement("Modality", "LO", written))
+    assert read_facts(write(tmp_path / "a.dcm", ds)).modality == "CT"
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "field"),
     [
