@@ -48,7 +48,7 @@ def judge(
     if not missing:
         return Proven()
     count = f"{len(missing)} of {len(sent)} objects are not listed there, though it accepted them"
-    waited = now - accepted_at
+    waited = abs(now - accepted_at)  # in the future: the clock was set back, and nobody waits until it is there again
     if waited < PATIENCE:
         return LookAgain(max(FIRST_LOOK, waited), count)
     if lacking + 1 < LACKING_LIMIT:

@@ -13,7 +13,8 @@ from node.state.work import Ticket
 log = structlog.get_logger()
 
 SETTLED = timedelta(seconds=20)
-"""What changed more recently is left alone: its workflow may be ending or starting at this moment."""
+"""What changed more recently is left alone: its workflow may be ending or starting at this moment. What changed in the
+future did so before the clock was set back."""
 
 
 def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
@@ -22,12 +23,12 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
         jobs = [
             job
             for job in work.unfinished_jobs(connection)
-            if job.changed_at < now - SETTLED and not pauses.is_job_paused(connection, job)
+            if abs(now - job.changed_at) > SETTLED and not pauses.is_job_paused(connection, job)
         ]
         deliveries = [
             one
             for one in outbox.open_deliveries(connection)
-            if one.changed_at < now - SETTLED
+            if abs(now - one.changed_at) > SETTLED
             and not pauses.is_paused(connection, Pausable.DESTINATION, one.destination)
         ]
     stranded = 0

@@ -1,0 +1,39 @@
+"""What is due and has no live workflow is put back into the queue."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.core.job import Priority, Stage
+from node.service.reconcile import reconcile
+from node.state import schema, work
+from node.state.rows import NewJob
+from tests.makers.ledger import Books, books, ct_slice
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[Books]:
+    """A job that the queue does not know."""
+    with books(tmp_path) as made:
+        made.arrive(ct_slice(1))
+        with made.ledger.write() as connection:
+            study = connection.execute(schema.study.select()).one()
+            new = NewJob(
+                "j1", "k1", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE
+            )
+            work.add_job(connection, new, made.clock())
+        yield made
+
+
+@pytest.mark.parametrize("span", [{"seconds": 30}, {"hours": -3}], ids=["later", "clock-set-back"])
+def test_a_job_without_a_workflow_gets_one(found: Books, span: dict[str, float]) -> None:
+    found.clock.forward(**span)
+    counts = [reconcile(found.ledger, found.queue, found.clock()) for _ in range(2)]
+
+    assert counts == [1, 0]
+    assert found.queue.is_live(found.queue.stage_id("j1", 1, Stage.PREPARE, 2))
+
+
+def test_what_has_just_changed_is_left_alone(found: Books) -> None:
+    assert reconcile(found.ledger, found.queue, found.clock()) == 0
