@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -22,7 +23,7 @@ from node.service.reconcile import reconcile
 from node.service.survey import LOOK_S
 from node.settings import Configuration
 from node.state.associations import Associations
-from node.state.ledger import UNUSABLE, Ledger
+from node.state.ledger import Ledger, is_unusable
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.retention import Periods, retain
@@ -156,8 +157,15 @@ class ServiceClock:
         """What is done at intervals is left out while the ledger cannot be used; the next time comes."""
         try:
             look()
-        except (LedgerUnusable, *UNUSABLE) as error:
-            log.warning("ledger-unusable", why=str(error).partition("\n")[0])
+        except LedgerUnusable as error:
+            why = str(error)
+        except sa.exc.DBAPIError as error:  # of the queue's tables, which lie beside the ledger's
+            if not is_unusable(error):
+                raise
+            why = str(error.orig)
+        else:
+            return
+        log.warning("ledger-unusable", why=why.partition("\n")[0])
 
     def _ring_when(self, stop: threading.Event) -> None:
         stop.wait()
