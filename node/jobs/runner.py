@@ -82,6 +82,8 @@ class Runner:
         self._limits, self._stages, self._clock = limits, stages, clock
         self._choice = Choice(queue)
         self._company = Company()
+        self._broken_off: set[int] = set()
+        """Attempts whose end the ledger could not be told."""
         self._unanalysed = unanalysed
 
     def run(self, stage: Stage, job_id: str, run: int, turn: int) -> None:
@@ -101,7 +103,11 @@ class Runner:
             return
         assignment, ticket, attempt_id = started
         with structlog.contextvars.bound_contextvars(job=ticket.job_id, stage=ticket.stage.value):
-            self._attempt(ticket, attempt_id, assignment)
+            try:
+                self._attempt(ticket, attempt_id, assignment)
+            except LedgerUnusable:  # the stage is done again once the ledger can be used
+                self._broken_off.add(attempt_id)
+                raise
 
     def _attempt(self, ticket: Ticket, attempt_id: int, assignment: Assignment) -> None:
         log.info("stage-started", attempt=attempt_id)
@@ -122,7 +128,7 @@ class Runner:
         except SpoolFull as full:
             self._postpone(ticket, attempt_id, str(full))
         except LedgerUnusable:
-            raise  # the stage is done again once the ledger can be used
+            raise
         except (IsocenterError, ModelError) as error:
             log.warning("stage-failed", error=type(error).__name__)
             self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, str(error))
@@ -134,8 +140,9 @@ class Runner:
 
     def _start(self, offered: Ticket, *, is_alone: bool) -> tuple[Assignment, Ticket, int] | None:
         """None where there is nothing to do. Raises _DiedBefore, and does nothing, where it must be done alone."""
-        now = self._clock()
+        now, broken_off = self._clock(), tuple(self._broken_off)
         with self._ledger.write() as connection:
+            work.break_off(connection, broken_off, now)
             chosen = self._choice.choose(connection, offered, now)
             if chosen is None:
                 return None
@@ -152,6 +159,7 @@ class Runner:
                 discard_attempts(self._home, ticket)
                 return None
             run = work.get_run(connection, ticket.job_id, ticket.run)
+        self._broken_off.difference_update(broken_off)
         try:
             with room_needed():
                 folder = new_folder(self._home, ticket, attempt_id)

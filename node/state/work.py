@@ -144,6 +144,15 @@ def start_attempt(connection: sa.Connection, ticket: Ticket, executor: str, now:
     return int(key[0])
 
 
+def break_off(connection: sa.Connection, attempt_ids: Collection[int], now: datetime) -> None:
+    """Record that attempts which are still open ended because the ledger could not be used: no fault of theirs."""
+    if not attempt_ids:
+        return
+    table = schema.attempt
+    values = {"ended_at": now, "outcome": "no-ledger", "message": "the ledger could not be used"}
+    connection.execute(table.update().where(table.c.id.in_(attempt_ids), table.c.ended_at.is_(None)).values(**values))
+
+
 def count_attempts(connection: sa.Connection, ticket: Ticket) -> tuple[int, int]:
     """How often this stage of this run has ended in an error, and how often its process died, since a person last
     put it back."""

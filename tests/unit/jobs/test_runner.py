@@ -239,6 +239,35 @@ def test_a_full_disk_is_no_failure_of_the_job(bench: Bench, code: int) -> None:
     assert bench.outcomes() == [*["no-room"] * 7, "done"]
 
 
+def test_a_ledger_that_cannot_be_used_is_no_crash_of_a_process(bench: Bench) -> None:
+    """However often: a job that has crashed five times is given up."""
+    for _ in range(JobsTable().crash_attempts + 1):
+        bench.do = failing(LedgerUnusable("gone"))
+        with pytest.raises(LedgerUnusable):
+            bench.run()
+    bench.do = lambda _assignment: None
+
+    assert bench.run().state is JobState.PREPARED
+    assert set(bench.outcomes()) == {"no-ledger", "done"}
+
+
+def test_an_attempt_that_the_ledger_took_before_it_failed_stays_as_it_is(bench: Bench) -> None:
+    """The connection was lost after the commit."""
+
+    def ended(_assignment: Assignment) -> None:
+        with bench.books.ledger.write() as connection:
+            work.end_attempt(connection, 1, "refused", bench.books.clock())
+        raise LedgerUnusable("gone")
+
+    bench.do = ended
+    with pytest.raises(LedgerUnusable):
+        bench.run()
+    bench.do = lambda _assignment: None
+    bench.run()
+
+    assert bench.outcomes() == ["refused", "done"]
+
+
 def test_a_ledger_that_cannot_be_used_is_no_failure_of_the_job(bench: Bench) -> None:
     """The engine has the body run again."""
     bench.do = failing(LedgerUnusable("full"))
