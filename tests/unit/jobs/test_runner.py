@@ -9,7 +9,7 @@ import pytest
 
 from ai.errors import ModelRefused
 from node.core.job import JobState, Priority, Stage
-from node.errors import LedgerUnusable, ReasonCode, Refused
+from node.errors import IsocenterError, LedgerUnusable, ReasonCode, Refused
 from node.jobs.runner import Assignment, Runner, StageWork
 from node.settings import JobsTable
 from node.state import arrivals, schema, work
@@ -237,6 +237,30 @@ def test_a_full_disk_is_no_failure_of_the_job(bench: Bench, code: int) -> None:
 
     assert bench.run(turn=8).state is JobState.PREPARED
     assert bench.outcomes() == [*["no-room"] * 7, "done"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        Refused(ReasonCode.COVERAGE, "too few"),
+        ModelRefused("not this"),
+        IsocenterError("unsound"),
+        ValueError("wrong"),
+    ],
+    ids=["no-room", "refused", "model-refused", "failed", "wrong"],
+)
+def test_what_a_stage_that_did_not_end_well_has_written_is_removed(bench: Bench, error: Exception) -> None:
+    """Above all where there is no room: each further try would fill the disk with one more half."""
+
+    def write_and_fail(assignment: Assignment) -> None:
+        (assignment.folder / "half").write_bytes(bytes(100))
+        raise error
+
+    bench.do = write_and_fail
+    bench.run()
+
+    assert list((bench.books.home / "work").rglob("half")) == []
 
 
 def test_a_ledger_that_cannot_be_used_is_no_crash_of_a_process(bench: Bench) -> None:
