@@ -12,10 +12,11 @@ MODE = 0o700
 
 
 def new_folder(home: Path, ticket: Ticket, attempt_id: int) -> Path:
-    """An empty folder for one attempt; its path holds job, run and attempt, so that no other attempt shares it."""
-    folder = home / "work" / ticket.job_id / str(ticket.run) / f"{ticket.stage.value}-{attempt_id}"
-    folder.mkdir(mode=MODE, parents=True, exist_ok=False)
-    return folder
+    """An empty folder for one attempt; its path holds job, run and attempt, so that no other attempt shares it.
+
+    Where one lies there, it was made under a ledger that was lost since: the one in use has not given that number yet.
+    """
+    return fresh_folder(home, ticket.job_id, ticket.run, f"{ticket.stage.value}-{attempt_id}")
 
 
 def discard_attempts(home: Path, ticket: Ticket, but: Path | None = None) -> None:

@@ -292,6 +292,17 @@ def test_an_attempt_that_the_ledger_took_before_it_failed_stays_as_it_is(bench: 
     assert bench.outcomes() == ["refused", "done"]
 
 
+def test_what_lies_in_a_stages_folder_of_a_ledger_that_was_lost_is_removed(bench: Bench) -> None:
+    """A restored ledger gives the same numbers again."""
+    left = bench.books.home / "work" / "j1" / "1" / "prepare-1" / "left"
+    left.parent.mkdir(parents=True)
+    left.touch()
+
+    assert bench.run().state is JobState.PREPARED
+    assert bench.outcomes() == ["done"]
+    assert [one.name for one in left.parent.iterdir()] == ["x"]
+
+
 def test_a_ledger_that_cannot_be_used_is_no_failure_of_the_job(bench: Bench) -> None:
     """The engine has the body run again."""
     bench.do = failing(LedgerUnusable("full"))
