@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from ai.contract import Model
+from ai.contract import Model, ModelCard
 from ai.errors import CardInvalid, ModelUnknown
 from ai.registry import find_model, model_names
 from node.core.model import ModelFacts
@@ -32,6 +32,16 @@ def installed_models(
                 raise
             unusable(name, error)
     return found
+
+
+def card_of(models: Mapping[str, Model], name: str) -> ModelCard:
+    """The card of a model that a job was made for. Raises ModelUnknown."""
+    if name not in models:
+        raise ModelUnknown(
+            f"model {name} is not installed here any more, or its card cannot be used (`isocenter check` says so): "
+            "install it again, then retry the job"
+        )
+    return models[name].card
 
 
 def model_facts(models: Mapping[str, Model]) -> dict[str, ModelFacts]:

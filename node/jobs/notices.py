@@ -7,10 +7,12 @@ from pathlib import Path
 import structlog
 
 from ai.contract import Model
+from ai.errors import ModelError
 from node.core.identity import SeriesUID
 from node.core.job import JobState
 from node.core.reasons import ADVICE
 from node.errors import IsocenterError, ReasonCode
+from node.jobs.catalogue import card_of
 from node.jobs.recorded import result_row
 from node.results.encode import RunIdentity
 from node.results.notice import Cause, Unanalysed, encode_notice
@@ -59,7 +61,7 @@ class Notices:
             return
         try:
             rows = self._make(job)
-        except (IsocenterError, OSError) as error:
+        except (IsocenterError, ModelError, OSError) as error:
             log.warning("notice-not-made", job=job.id, error=type(error).__name__)
             return
         now = self._clock()
@@ -78,7 +80,7 @@ class Notices:
         return peer is not None and peer.failures
 
     def _make(self, job: JobRow) -> list[ResultRow]:
-        card = self._models[job.model].card
+        card = card_of(self._models, job.model)
         stack = job.inputs.get(card.reference) or next(iter(job.inputs.values()))
         with self._ledger.read() as connection:
             held = arrivals.instances_in_force(connection, job.study_id, [SeriesUID(stack.series_uid)])

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 import structlog
 
 from ai.contract import Model
+from ai.errors import ModelError
 from node.core.forms import rejection_kind, rendition_of
 from node.core.identity import ClassUID, InstanceUID, SeriesUID
 from node.core.job import DeliveryEvent, DeliveryState
 from node.errors import IsocenterError
+from node.jobs.catalogue import card_of
 from node.jobs.recorded import result_row
 from node.results.encode import RunIdentity
 from node.results.rejection import Replaced, encode_rejection
@@ -61,7 +63,7 @@ class Rejections:
                 continue
             try:
                 row = self._made(job, delivery, replaced[delivery.id])
-            except (IsocenterError, OSError) as error:
+            except (IsocenterError, ModelError, OSError) as error:
                 log.warning("rejection-not-made", job=job_id, delivery=delivery.id, error=type(error).__name__)
                 with self._ledger.write() as connection:
                     words = f"{delivery.destination}: {error}"
@@ -97,7 +99,7 @@ class Rejections:
                 for one in replaced
             ],
             self._home / replaced[0].path,
-            self._models[job.model].card,
+            card_of(self._models, job.model),
             RunIdentity(job_key=job.key, run=delivery.run, started_at=started_at),
             folder,
             delivery.destination,

@@ -15,6 +15,7 @@ from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
 from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts
+from node.jobs.catalogue import card_of
 from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
@@ -74,7 +75,7 @@ class Stages:
 
     def of_model(self) -> dict[Stage, StageWork]:
         """What a model worker does."""
-        return {Stage.INFER: StageWork(self._infer, lambda job: self._models[job.model].card.timeout_s)}
+        return {Stage.INFER: StageWork(self._infer, lambda job: card_of(self._models, job.model).timeout_s)}
 
     def prepare(self, assignment: Assignment) -> None:
         """Read and gate a job's images. Raises Refused and ProcessEnded."""
@@ -86,7 +87,7 @@ class Stages:
             name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in job.inputs.items()
         }
         # The chains are the model worker's; their steps are functions, which do not travel between processes.
-        card = self._models[job.model].card
+        card = card_of(self._models, job.model)
         card = replace(card, prepare=(), finish=(), inputs=asked_for(card.inputs, self._routes.get(job.route)))
         run_confined(
             prepare_inputs,
@@ -123,7 +124,7 @@ class Stages:
         findings = replace(findings, summary=(*remarks(load_quality(assignment.prepared)), *findings.summary))
         if job.incomplete:
             findings = replace(findings, summary=(INCOMPLETE, *findings.summary))
-        card = self._models[job.model].card
+        card = card_of(self._models, job.model)
         volume = load_inputs(assignment.prepared).reference_volume
         run = RunIdentity(job_key=job.key, run=job.run, started_at=assignment.started_at)
         with self._ledger.read() as connection:

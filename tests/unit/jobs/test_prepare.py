@@ -15,9 +15,10 @@ from node.core.stacks import split_into_stacks
 from node.errors import ReasonCode
 from node.jobs import stages
 from node.jobs.confined import run_confined
+from node.jobs.notices import Notices
 from node.jobs.runner import Runner, StageWork
 from node.jobs.stages import Stages
-from node.settings import JobsTable, Route
+from node.settings import JobsTable, Peer, Route
 from node.state import schema, work
 from node.state.header import read_facts
 from node.state.rows import JobRow, NewJob
@@ -168,6 +169,21 @@ def test_a_hang_and_a_kill_for_want_of_memory_are_told_apart(
 
     assert (job.state, job.reason) == (JobState.FAILED, reason)
     assert station.outcomes() == ["error"] * 3
+
+
+def test_a_model_that_is_gone_is_named_and_what_to_do(station: Station) -> None:
+    """Removed, or with a card that cannot be used, while jobs for it waited; the notice of that is not made either."""
+    job_id = station.receive("six slices")
+    parts = station.books.ledger, station.books.queue, station.books.home, {}
+    station.prepare = Stages(*parts, decode_memory_mb=MEMORY_MB).of_worker()[Stage.PREPARE]
+    with station.books.ledger.write() as connection:
+        connection.execute(schema.job.update().values(destinations='["pacs"]'))
+    job = station.run(job_id)
+    peer = Peer(name="pacs", ae_title="PACS", address="127.0.0.1", port=104, failures=True)
+    Notices(*parts, {"pacs": peer}, station.books.clock).announce(job_id)
+
+    assert job.state is JobState.FAILED
+    assert job.message.startswith("model m is not installed here any more")
 
 
 def test_more_slices_get_more_time(station: Station) -> None:
