@@ -127,9 +127,16 @@ class Operator:
                 self.queue.next_attempt(connection, delivery)
 
     def resend(self, delivery_id: str, now: datetime) -> None:
-        """Send a delivery now: what waits at once, what is parked again, what was delivered once more in full."""
+        """Send a delivery now: what waits at once, what is parked or was dropped again, what was delivered once more in
+        full. Never what newer results replaced: a reader would take the older ones, come last, for the present ones."""
         with self.ledger.write() as connection:
             delivery = outbox.get_delivery(connection, delivery_id)
+            newer = outbox.newer_results(connection, delivery)
+            if newer is not None:
+                raise NotPossible(
+                    f"delivery {delivery.id} is out of date: newer results replaced these (job {newer[0]}, run "
+                    f"{newer[1]}); resend the delivery of those"
+                )
             if delivery.state in (DeliveryState.ACCEPTED, DeliveryState.PROVEN):
                 outbox.forget_accepted(connection, delivery.id)
             if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):

@@ -173,13 +173,19 @@ class Stages:
             peer = self._peers.get(destination)
             is_unwanted = content["negative"] and peer is not None and not peer.negatives
             # A finding that it holds from an earlier run may not stand there as if it were still true.
-            if is_unwanted and not outbox.held_of_earlier(connection, assignment.job, assignment.job.run, destination):
+            if is_unwanted and not self._may_hold_earlier(connection, assignment.job, destination):
                 note(connection, now, "negative-not-sent", destination, job_id=assignment.job.id)
                 continue
             made = outbox.add_delivery(connection, assignment.job, destination, now)
             self._queue.delivery(
                 connection, made.id, destination=destination, attempt=made.attempt, priority=assignment.job.priority
             )
+
+    @staticmethod
+    def _may_hold_earlier(connection: sa.Connection, job: JobRow, destination: str) -> bool:
+        """Whether a destination took results that the job's present run replaces, or is just taking them."""
+        held = outbox.held_of_earlier(connection, job, job.run, destination)
+        return bool(held) or outbox.is_earlier_under_way(connection, job, destination)
 
     @staticmethod
     def _forget_volume(assignment: Assignment) -> None:

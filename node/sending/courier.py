@@ -72,6 +72,8 @@ class Courier:
                 return
             if delivery.attempt != attempt:
                 return
+            if delivery.state is DeliveryState.WAITING and self._is_out_of_date(connection, delivery):
+                return
             is_accepted = delivery.state is DeliveryState.ACCEPTED
             started = DeliveryEvent.STARTED
             if not is_accepted and not outbox.change_delivery(connection, delivery, started, self._clock()):
@@ -93,6 +95,14 @@ class Courier:
                 log.exception("delivery-failed")
                 report = f"{type(error).__name__}: {error}"
             self._record(delivery_id, report)
+
+    def _is_out_of_date(self, connection: sa.Connection, delivery: DeliveryRow) -> bool:
+        """Drop what newer results replaced while it was being sent, and could not be dropped."""
+        newer = outbox.newer_results(connection, delivery)
+        if newer is None:
+            return False
+        message = f"newer results go instead: job {newer[0]}, run {newer[1]}"
+        return outbox.change_delivery(connection, delivery, DeliveryEvent.DROPPED, self._clock(), message=message)
 
     def _prove(self, delivery: DeliveryRow) -> None:
         terms = self._destinations.get(delivery.destination)

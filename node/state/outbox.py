@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from node.core.forms import REJECTION, rejection_kind, rendition_of
 from node.core.identity import short_id
-from node.core.job import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryState
+from node.core.job import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryState, Stage
 from node.errors import NotFound
 from node.state import schema
 from node.state.ledger import note
@@ -179,6 +179,38 @@ def drop_outdated(connection: sa.Connection, job: JobRow, now: datetime) -> None
     for row in connection.execute(query).mappings().all():
         message = f"newer results go instead: job {job.id}, run {job.run}"
         change_delivery(connection, DeliveryRow.of(row), DeliveryEvent.DROPPED, now, message=message)
+
+
+def newer_results(connection: sa.Connection, delivery: DeliveryRow) -> tuple[str, int] | None:
+    """Job and run of the newest results of the same route, where these are not the delivery's own: its own are out of
+    date then. By the order in which work began, not by the clock, which may have been set back."""
+    attempt, job, own = schema.attempt, schema.job, schema.job.alias()
+    began = sa.select(sa.func.max(attempt.c.id))
+    began = began.where(attempt.c.job_id == delivery.job_id, attempt.c.run == abs(delivery.run))
+    same = sa.and_(own.c.study_id == job.c.study_id, own.c.route == job.c.route, own.c.id == delivery.job_id)
+    query = (
+        sa.select(attempt.c.job_id, attempt.c.run)
+        .select_from(attempt.join(job).join(own, same))
+        .where(attempt.c.stage == Stage.ENCODE.value, attempt.c.outcome == "done")
+        .where(attempt.c.id >= began.scalar_subquery())
+        .where(sa.or_(attempt.c.job_id != delivery.job_id, attempt.c.run != delivery.run))
+        .order_by(attempt.c.id.desc())
+    )
+    row = connection.execute(query.limit(1)).first()
+    return None if row is None else (row.job_id, row.run)
+
+
+def is_earlier_under_way(connection: sa.Connection, job: JobRow, destination: str) -> bool:
+    """Whether results of earlier runs, which the job's present run replaces, are being sent at this moment."""
+    table = schema.delivery
+    query = (
+        sa.select(table.c.id)
+        .select_from(table.join(schema.job))
+        .where(schema.job.c.study_id == job.study_id, schema.job.c.route == job.route)
+        .where(table.c.destination == destination, table.c.state == DeliveryState.SENDING.value)
+        .where(sa.or_(table.c.job_id != job.id, table.c.run < job.run))
+    )
+    return connection.execute(query).first() is not None
 
 
 def waiting_for(connection: sa.Connection, destination: str) -> list[DeliveryRow]:

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from ai.exchange import save_findings
 from ai.findings import Findings
 from node.actions import Operator
-from node.core.job import DeliveryState, Priority, Stage
+from node.core.job import DeliveryEvent, DeliveryState, Priority, Stage
 from node.core.stacks import split_into_stacks
+from node.errors import NotPossible
 from node.jobs.rejections import Rejections
 from node.jobs.renditions import forms_for
 from node.jobs.runner import Runner, StageWork
@@ -93,6 +94,11 @@ class Station:
         with self.books.ledger.read() as connection:
             (found,) = [one for one in outbox.deliveries_of(connection, "j1") if one.run == number]
             return found
+
+    def change(self, number: int, happened: DeliveryEvent) -> None:
+        """Something happens to a delivery."""
+        with self.books.ledger.write() as connection:
+            assert outbox.change_delivery(connection, self.delivery(number), happened, self.books.clock())
 
     def deliver(self, number: int) -> DeliveryRow:
         self.courier.deliver(self.delivery(number).id, self.delivery(number).attempt)
@@ -176,6 +182,44 @@ def test_a_negative_is_sent_where_it_replaces_a_finding(tmp_path: Path) -> None:
         delivered = station.deliver(2)
 
     assert delivered.state is DeliveryState.ACCEPTED
+
+
+def test_a_negative_is_sent_where_a_finding_is_just_being_sent(tmp_path: Path) -> None:
+    """The destination will hold it in a moment."""
+    (tmp_path / "home").mkdir()
+    with StandInPacs(tmp_path / "pacs") as pacs, books(tmp_path / "home") as found:
+        station = Station(found, pacs, negatives=False)
+        station.run(1)
+        station.change(1, DeliveryEvent.STARTED)
+        station.run(2, make_findings(station.made, without=tuple(one.key for one in CARD.segments)))
+
+        assert station.delivery(2).state is DeliveryState.WAITING
+
+
+def test_what_was_replaced_while_it_was_being_sent_is_not_tried_again(station: Station) -> None:
+    """It would come after the newer results, and be taken for the present ones."""
+    station.run(1)
+    station.change(1, DeliveryEvent.STARTED)
+    station.run(2)
+    station.change(1, DeliveryEvent.POSTPONED)
+    dropped = station.deliver(1)
+
+    assert (dropped.state, dropped.message) == (DeliveryState.DROPPED, "newer results go instead: job j1, run 2")
+    assert station.pacs.arrivals == ()
+    assert station.deliver(2).state is DeliveryState.ACCEPTED
+
+
+def test_what_newer_results_replaced_is_not_sent_again_by_hand(station: Station) -> None:
+    operator = Operator(station.books.ledger, station.books.queue)
+    for number in (1, 2):
+        station.run(number)
+        station.deliver(number)
+    with pytest.raises(NotPossible, match=r"newer results replaced these \(job j1, run 2\)"):
+        operator.resend(station.delivery(1).id, station.books.clock())
+    operator.resend(station.delivery(2).id, station.books.clock())
+
+    assert station.delivery(1).state is DeliveryState.ACCEPTED
+    assert station.delivery(2).state is DeliveryState.WAITING
 
 
 @pytest.mark.real("orthanc", "dcmtk", "dicom3tools")
