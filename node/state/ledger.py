@@ -15,12 +15,17 @@ MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
 UNUSABLE = (sa.exc.OperationalError, sa.exc.InternalError, sa.exc.InterfaceError)
 """What a database raises that is full, locked, read-only or gone; not what it says of a wrong statement. SQLite has
-DatabaseError itself for a damaged file, which is_unusable tells from its further kinds."""
+DatabaseError itself for a damaged file, which is_damaged tells from its further kinds."""
 
 
 def is_unusable(error: sa.exc.DBAPIError) -> bool:
     """Whether the database is at fault, and not what it was asked."""
-    return isinstance(error, UNUSABLE) or type(error) is sa.exc.DatabaseError
+    return isinstance(error, UNUSABLE) or is_damaged(error)
+
+
+def is_damaged(error: sa.exc.DBAPIError) -> bool:
+    """Whether it is SQLite that finds its file damaged, or no database at all."""
+    return type(error) is sa.exc.DatabaseError
 
 
 class Ledger:
@@ -81,8 +86,11 @@ class Ledger:
             if not is_unusable(error):
                 raise
             why = str(error.orig).partition("\n")[0]
+            advice = "restore a backup" if is_damaged(error) else "make room there, or mend the database"
+            raise LedgerUnusable(f"the ledger at {self._place()} cannot be {verb} ({why}): {advice}") from error
+        except sa.exc.TimeoutError as error:
             raise LedgerUnusable(
-                f"the ledger at {self._place()} cannot be {verb} ({why}): make room there, or mend the database"
+                f"the ledger at {self._place()} cannot be {verb}: it is so slow that every connection is in use"
             ) from error
 
     def _place(self) -> str:

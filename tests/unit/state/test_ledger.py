@@ -1,6 +1,6 @@
 """What the ledger says of a database that does not do what it should."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,17 @@ def test_an_error_does_not_name_the_patient_whose_row_it_was(tmp_path: Path) -> 
     assert "PID-4711" not in str(told.value)
 
 
+def test_a_database_so_slow_that_every_connection_is_in_use_is_tried_again(tmp_path: Path) -> None:
+    """It is as if it were gone: what waits for it is no failure of what wanted to ask."""
+    with books(tmp_path) as made, ExitStack() as held:
+        pool = made.ledger.engine.pool
+        for _ in range(pool.size() + pool._max_overflow):
+            held.enter_context(made.ledger.read())
+        pool._timeout = 0.1
+        with pytest.raises(LedgerUnusable, match="every connection is in use"), made.ledger.read():
+            pass
+
+
 @pytest.mark.parametrize("content", [b"no database at all\n" * 500, None])
 def test_a_damaged_file_is_told_as_such(tmp_path: Path, content: bytes | None) -> None:
     """Overwritten as a whole, or in its middle."""
@@ -34,7 +45,7 @@ def test_a_damaged_file_is_told_as_such(tmp_path: Path, content: bytes | None) -
 
     with (
         closing(Ledger(f"sqlite:///{file}")) as ledger,
-        pytest.raises(LedgerUnusable, match=r"not a database|malformed"),
+        pytest.raises(LedgerUnusable, match=r"(not a database|malformed)\): restore a backup"),
         ledger.read() as connection,
     ):
         connection.execute(sa.select(schema.study)).all()
