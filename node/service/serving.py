@@ -53,10 +53,10 @@ def run_service(
     settings = configuration.settings
     home = settings.state.home.absolute()
     ledger = Ledger(settings.state.url)
+    spool = Spool(home)
+    swept = spool.open() or _swept_for_new(ledger, spool)
     ledger.migrate()
     prepare_engine(settings.state.url)
-    spool = Spool(home)
-    swept = spool.open()
     bells = Bells(home)
     with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
         models = usable_models(configuration)
@@ -84,6 +84,18 @@ def run_service(
             log.info("service-ready", swept=swept)
             clock.run(stop)
         engine.stop(DRAIN_S)
+
+
+def _swept_for_new(ledger: Ledger, spool: Spool) -> bool:
+    """Whether the ledger is new, and so every image in the spool is to be indexed: the one that knew them was lost.
+
+    Called before its tables are made, so that nothing is forgotten where that is interrupted.
+    """
+    if not ledger.is_new():
+        return False
+    log.info("ledger-new", why="every image in the spool is indexed")
+    spool.sweep()
+    return True
 
 
 @contextmanager

@@ -99,9 +99,13 @@ def _alembic() -> Config:
 
 def is_current(engine: sa.Engine) -> bool:
     """Whether the tables are there, as this version has them."""
+    return revision(engine) == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def revision(engine: sa.Engine) -> str | None:
+    """The version that the tables are of, None where there are none."""
     with engine.connect() as connection:
-        here = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-    return here == ScriptDirectory.from_config(_alembic()).get_current_head()
+        return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 def migrate(engine: sa.Engine) -> None:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from node.errors import LedgerUnusable
 from node.state import schema
-from node.state.database import is_current, migrate, open_engine, reading, writing
+from node.state.database import is_current, migrate, open_engine, reading, revision, writing
 
 MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
@@ -48,6 +49,14 @@ class Ledger:
         does."""
         with self._in_words("read"):
             return is_current(self.engine)
+
+    def is_new(self) -> bool:
+        """Whether nobody has made tables there yet. Raises as `read` does."""
+        url = self.engine.url
+        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+            return True  # nor is a file made, which others could read
+        with self._in_words("read"):
+            return revision(self.engine) is None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -71,6 +71,30 @@ def test_a_second_node_on_the_same_port_is_refused(node: RunningNode, tmp_path: 
     assert f"port {node.port} on 127.0.0.1 cannot be opened" in second.stderr
 
 
+def test_a_ledger_that_was_lost_is_made_anew_from_the_spool(tmp_path: Path) -> None:
+    """What was acknowledged is not forgotten without a word."""
+    files = ct_series(tmp_path / "images", slices=2)
+    with running_node(tmp_path / "node", peers=PEER, routes="", settings={"gathering.quiet_s": "1"}) as own:
+        own.wait_until_ready()
+        send_study(files, "127.0.0.1", own.port, "PACS", "ISOCENTER")
+        for _ in own.until(60, "the images were not indexed"):
+            if [one["instances"] for one in studies(own)] == [2]:
+                break
+        own.stop()
+        for path in own.home.glob("ledger.sqlite*"):
+            path.unlink()
+        own.start()
+        own.wait_until_ready()
+        for _ in own.until(60, "the images were not indexed again"):
+            if [(one["instances"], one["state"]) for one in studies(own)] == [(2, "complete")]:
+                break
+        assert (own.home / "ledger.sqlite").stat().st_mode & 0o077 == 0
+
+
+def studies(node: RunningNode) -> list[dict]:
+    return json.loads(isocenter(node, "studies", "--json").stdout)["items"]
+
+
 @pytest.mark.parametrize("role", ["receiver", "service", "worker", "model"])
 def test_a_process_that_is_killed_comes_back(node: RunningNode, role: str) -> None:
     first = next(one for one in status(node)["processes"] if one["role"] == role)
