@@ -91,6 +91,24 @@ def test_a_ledger_that_was_lost_is_made_anew_from_the_spool(tmp_path: Path) -> N
         assert (own.home / "ledger.sqlite").stat().st_mode & 0o077 == 0
 
 
+def test_a_node_that_cannot_use_its_ledger_says_so_in_a_line(tmp_path: Path) -> None:
+    """Each time that its service is started again, while images are taken."""
+    home = tmp_path / "node" / "home"
+    home.mkdir(parents=True)
+    (home / "ledger.sqlite").write_bytes(b"this is no database at all" * 1000)
+    with running_node(tmp_path / "node", peers=PEER, routes="") as own:
+        for _ in own.until(60, "the service did not say why it ends"):
+            told = [line for line in own.log.read_text().splitlines() if "process-unable" in line]
+            if len(told) > 1:
+                break
+        files = ct_series(tmp_path / "images", slices=2)
+        answers = send_study(files, "127.0.0.1", own.port, "PACS", "ISOCENTER")
+
+    assert [status for _, status in answers] == [0, 0]
+    assert json.loads(told[0])["why"].endswith("cannot be read (file is not a database): restore a backup")
+    assert "Traceback" not in own.log.read_text()
+
+
 def studies(node: RunningNode) -> list[dict]:
     return json.loads(isocenter(node, "studies", "--json").stdout)["items"]
 
