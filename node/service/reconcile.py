@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from node.core.job import DeliveryState
 from node.core.pausable import Pausable
 from node.state import outbox, pauses, work
 from node.state.ledger import Ledger
@@ -15,13 +16,16 @@ log = structlog.get_logger()
 SETTLED = timedelta(seconds=20)
 """What changed more recently is left alone: its workflow may be ending or starting at this moment. What changed in the
 future did so before the clock was set back."""
+BEGUN_WITHIN = timedelta(minutes=10)
+"""What a process was handed longer ago and has not begun is lost to it: the engine could not ask its tables what it had
+just taken out of the queue. It waits so long at most where another stage must be alone there, and is then stale."""
 
 
 def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
     """Enqueue again what has no live workflow; returns how much that was. Doing so twice changes nothing."""
     with ledger.read() as connection:
         jobs = [
-            job
+            (job, work.is_under_way(connection, job))
             for job in work.unfinished_jobs(connection)
             if abs(now - job.changed_at) > SETTLED and not pauses.is_job_paused(connection, job)
         ]
@@ -32,8 +36,9 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
             and not pauses.is_paused(connection, Pausable.DESTINATION, one.destination)
         ]
     stranded = 0
-    for job in jobs:
-        if queue.is_live(queue.stage_id(job.id, job.run, job.stage, job.turn)):
+    for job, is_under_way in jobs:
+        workflow_id = queue.stage_id(job.id, job.run, job.stage, job.turn)
+        if queue.is_live(workflow_id, handed_out_since=None if is_under_way else now - BEGUN_WITHIN):
             continue
         with ledger.write() as connection:
             here = Ticket(job.id, job.run, job.stage, job.turn)
@@ -44,7 +49,9 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
                 )
                 stranded += 1
     for delivery in deliveries:
-        if queue.is_live(queue.delivery_id(delivery.id, delivery.attempt)):
+        workflow_id = queue.delivery_id(delivery.id, delivery.attempt)
+        is_waiting = delivery.state is DeliveryState.WAITING
+        if queue.is_live(workflow_id, handed_out_since=now - BEGUN_WITHIN if is_waiting else None):
             continue
         with ledger.write() as connection:
             if outbox.renew(connection, delivery, now):

@@ -122,10 +122,14 @@ class Queue:
         """The workflow's id of one attempt of a delivery."""
         return f"{delivery_id}:{attempt}"
 
-    def is_live(self, workflow_id: str) -> bool:
-        """Whether that workflow waits, is delayed or runs."""
+    def is_live(self, workflow_id: str, *, handed_out_since: datetime | None = None) -> bool:
+        """Whether that workflow waits, is delayed or runs; only if a process was handed it since then, where given."""
         found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
-        return any(one.status in ("ENQUEUED", "PENDING", "DELAYED") for one in found)
+        since_ms = 0 if handed_out_since is None else handed_out_since.timestamp() * 1000
+        return any(
+            one.status in ("ENQUEUED", "DELAYED") or (one.status == "PENDING" and (one.dequeued_at or 0) >= since_ms)
+            for one in found
+        )
 
     def hasten(self, by: timedelta) -> None:
         """What is delayed is due so much earlier: the clock by which it waits was set back."""

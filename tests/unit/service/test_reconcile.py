@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.core.job import Priority, Stage
 from node.service.reconcile import reconcile
@@ -33,6 +34,27 @@ def test_a_job_without_a_workflow_gets_one(found: Books, span: dict[str, float])
 
     assert counts == [1, 0]
     assert found.queue.is_live(found.queue.stage_id("j1", 1, Stage.PREPARE, 2))
+
+
+@pytest.mark.parametrize(("minutes", "is_begun", "count"), [(5, False, 0), (15, False, 1), (15, True, 0)])
+def test_what_a_process_was_handed_and_never_began_is_put_back(
+    found: Books, minutes: int, *, is_begun: bool, count: int
+) -> None:
+    """The engine took it out of the queue and could not read it then: to the queue it runs, for ever."""
+    ticket = work.Ticket("j1", 1, Stage.PREPARE, 1)
+    handed_out_ms = int(found.clock().timestamp() * 1000)
+    with found.ledger.write() as connection:
+        found.queue.stage(connection, "j1", run=1, stage=Stage.PREPARE, turn=1, priority=Priority.ROUTINE)
+        connection.execute(
+            sa.text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'w', started_at_epoch_ms = :at"),
+            {"at": handed_out_ms},
+        )
+        if is_begun:
+            work.start_attempt(connection, ticket, "w", found.clock())
+    found.clock.forward(minutes=minutes)
+
+    assert reconcile(found.ledger, found.queue, found.clock()) == count
+    assert found.queue.is_live(found.queue.stage_id("j1", 1, Stage.PREPARE, 1 + count))
 
 
 def test_what_has_just_changed_is_left_alone(found: Books) -> None:
