@@ -31,7 +31,7 @@ class Alarm:
     def wait(self, stop: threading.Event, timeout: float | None = None) -> bool:
         """As `stop.wait` does, but also early, with False, where the calling thread should look; in seconds."""
         if timeout is None or timeout > LONGEST_S:
-            return stop.wait(timeout)
+            return threading.Event.wait(stop, timeout)  # its own `wait` may be this one
         with self._changed:
             seen = getattr(self._seen, "rings", self._rings)
             self._changed.wait_for(lambda: stop.is_set() or self._rings != seen, timeout)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,13 @@ def test_a_wait_for_something_else_is_left_alone(alarm: Alarm) -> None:
     threading.Timer(0.1, stop.set).start()
 
     assert alarm.wait(stop, LONGEST_S + 1)
+
+
+@pytest.mark.parametrize("timeout", [None, LONGEST_S + 1])
+def test_an_event_whose_wait_is_the_alarms_waits_for_something_else_too(alarm: Alarm, timeout: float | None) -> None:
+    """As the engine's events are made to: a thread of the engine's own ended in a wait that called itself."""
+    stop = threading.Event()
+    stop.wait = partial(alarm.wait, stop)
+    threading.Timer(0.1, stop.set).start()
+
+    assert stop.wait(timeout)
