@@ -15,6 +15,7 @@ from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
 from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts
+from node.errors import IsocenterError
 from node.jobs.catalogue import card_of
 from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
@@ -196,8 +197,18 @@ class Stages:
     def _sources(
         self, job: JobRow, series: list[SeriesUID]
     ) -> tuple[list[InstanceFacts], dict[InstanceUID, Path], StudyUID]:
+        """Facts and files of some series of a job's study. Raises IsocenterError where an image of the job is gone."""
         with self._ledger.read() as connection:
             held = arrivals.instances_in_force(connection, job.study_id, series)
             study_uid = StudyUID(arrivals.get_study(connection, job.study_id).study_uid)
         facts = [one.facts for one in held]
-        return facts, {one.facts.sop_instance_uid: self._home / one.path for one in held}, study_uid
+        paths = {one.facts.sop_instance_uid: self._home / one.path for one in held}
+        stacks = [one for one in job.inputs.values() if one.series_uid in series]
+        needed = {frame.sop_instance_uid for one in stacks for frame in one.frames}
+        gone = sum(uid not in paths or not paths[uid].exists() for uid in needed)
+        if gone:
+            raise IsocenterError(
+                f"{gone} of the {len(needed)} images of job {job.id} are no longer here (purged when their time was "
+                "over, or lost by the disk): erase the study and have it sent again, or restore a backup"
+            )
+        return facts, paths, study_uid

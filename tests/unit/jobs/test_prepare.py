@@ -186,6 +186,21 @@ def test_a_model_that_is_gone_is_named_and_what_to_do(station: Station) -> None:
     assert job.message.startswith("model m is not installed here any more")
 
 
+@pytest.mark.parametrize("how", ["purged", "lost"])
+def test_images_that_are_gone_are_told_as_such(station: Station, how: str) -> None:
+    """A job that is run again once the images' time is over, or after the disk lost one: no fault of model or node."""
+    job_id = station.receive("six slices")
+    if how == "purged":
+        with station.books.ledger.write() as connection:
+            connection.execute(schema.instance.update().values(path=None))
+    else:
+        next((station.books.home / "spool").rglob("*.dcm")).unlink()
+    job = station.run(job_id)
+
+    assert job.state is JobState.FAILED
+    assert f"images of job {job_id} are no longer here" in job.message
+
+
 def test_more_slices_get_more_time(station: Station) -> None:
     job = station.job(station.receive("six slices"))
 
