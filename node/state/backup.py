@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -21,6 +22,8 @@ from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
 
 LEDGER, DUMP, NOTE = "ledger.sqlite", "ledger.dump", "backup.json"
+NODE_ID = "node-id"
+"""In a home: the name under which its backups know it."""
 BESIDE = ("-wal", "-shm", "-journal")
 """Ends of the names of what SQLite keeps beside a file: it takes it for the file's own, whichever that is."""
 FILES = ("spool/instances/*/*.dcm", "work/j????????/**/*")
@@ -50,12 +53,18 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     The ledger goes first: files that come later are found again when the backup is restored. Files never change once
     they have their name, so one that is there already is not copied again; one that the node has removed since is
     removed there too, or it would come back as a new image. postgres_url: of the ledger, where it is not the SQLite
-    file of the home. Raises LedgerUnusable where that is damaged: the earlier backup is then as it was.
+    file of the home. Raises LedgerUnusable where that is damaged, ConfigurationInvalid where the folder holds another
+    node's backup: the earlier backup is then as it was.
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
     if target.resolve().is_relative_to(home.resolve()):
         raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
+    node_id, earlier = _node_id(home), _told(target)
+    if earlier not in ("", node_id):
+        raise ConfigurationInvalid(
+            f"{target} holds another node's backup, or that of a home that was lost: name another"
+        )
     known = _known_paths(postgres_url or f"sqlite:///{home / LEDGER}")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = DUMP if postgres_url else LEDGER
@@ -74,11 +83,13 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
             copied += 1
         else:
             kept += 1
-    _remove_gone(home, target, known)
+    if earlier:
+        _remove_gone(home, target, known)
     if config.is_dir():
         shutil.copytree(config, target / "config", dirs_exist_ok=True)
     os.sync()
-    (target / NOTE).write_text(json.dumps({"version": __version__, "at": now.isoformat(), "files": copied + kept}))
+    told = {"version": __version__, "at": now.isoformat(), "files": copied + kept, "node": node_id}
+    (target / NOTE).write_text(json.dumps(told))
     return Copied(copied, kept)
 
 
@@ -103,6 +114,8 @@ def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> 
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     count = sum(_copy(source / path, home / path) for path in _files(source))
     (home / "spool" / "boot-id").unlink(missing_ok=True)  # so that the start looks at every file
+    if earlier := _told(source):
+        (home / NODE_ID).write_text(earlier)  # it goes on from there, and its backups with it
     if postgres_url:
         load(source / DUMP, postgres_url)
         return Restored(count, _settle(postgres_url, home, now))
@@ -117,10 +130,26 @@ def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> 
 
 
 def _known_paths(url: str) -> frozenset[str]:
-    """Files of instances that the ledger knows. Raises LedgerUnusable."""
-    path = schema.instance.c.path
+    """Files of instances and results that the ledger knows. Raises LedgerUnusable."""
+    instance, result = schema.instance.c.path, schema.result.c.path
+    query = sa.union_all(sa.select(instance).where(instance.is_not(None)), sa.select(result))
     with closing(Ledger(url)) as ledger, ledger.read() as connection:
-        return frozenset(connection.execute(sa.select(path).where(path.is_not(None))).scalars())
+        return frozenset(connection.execute(query).scalars())
+
+
+def _node_id(home: Path) -> str:
+    """What tells this home from another one in the same place, as a new node's after a disk was lost."""
+    path = home / NODE_ID
+    if not path.exists():
+        path.write_text(secrets.token_hex(8))
+    return path.read_text()
+
+
+def _told(folder: Path) -> str:
+    """The home of which a folder holds a finished backup; empty where it holds none, or one that does not say."""
+    with suppress(FileNotFoundError, ValueError):
+        return str(json.loads((folder / NOTE).read_text()).get("node", ""))
+    return ""
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from node.state.backup import GONE, Copied, Restored, back_up, restore
 from node.state.ledger import Ledger
 from node.state.spool import Spool
 from tests.makers.ledger import Books, books, ct_slice
+from tests.makers.studies import make_study
 
 
 @pytest.fixture
@@ -182,6 +183,48 @@ def test_what_somebody_else_removed_is_kept(found: Books, tmp_path: Path) -> Non
     back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
 
     assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(3, 0)
+
+
+def test_a_result_that_somebody_else_removed_is_kept(found: Books, tmp_path: Path) -> None:
+    make_study(found, "other")
+    path = "work/jabcdefgh/1/encode-3/seg.dcm"
+    with found.ledger.write() as connection:
+        connection.execute(schema.result.update().values(path=path))
+    (found.home / path).parent.mkdir(parents=True)
+    (found.home / path).write_bytes(b"result")
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (found.home / path).unlink()
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert (tmp_path / "backup" / path).exists()
+
+
+def test_a_new_node_does_not_take_the_place_of_a_lost_ones_backup(found: Books, tmp_path: Path) -> None:
+    """Its disk was lost, a new node was started in the same place, and the nightly backup went on."""
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (tmp_path / "fresh").mkdir()
+    with books(tmp_path / "fresh") as fresh, pytest.raises(ConfigurationInvalid, match="another node's backup"):
+        back_up(fresh.home, tmp_path / "config", tmp_path / "backup", fresh.clock())
+
+    assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(3, 0)
+
+
+def test_a_restored_node_goes_on_with_its_backup(found: Books, tmp_path: Path) -> None:
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+    assert back_up(tmp_path / "new", tmp_path / "config", tmp_path / "backup", found.clock()) == Copied(0, 3)
+
+
+def test_a_backup_that_does_not_say_whose_it_is_loses_nothing(found: Books, tmp_path: Path) -> None:
+    """One by an earlier version, or one that was interrupted."""
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    (tmp_path / "backup" / "backup.json").write_text('{"version": "0.1"}')
+    (study,) = rows(found.home, schema.study)
+    Operator(found.ledger, found.queue).erase(study.id, found.home, found.clock())
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert len(list((tmp_path / "backup").rglob("*.dcm"))) == 3
 
 
 def test_what_is_none_of_the_nodes_stays_in_the_folder(found: Books, tmp_path: Path) -> None:
