@@ -2,7 +2,8 @@
 
 After nnunetv2 2.8: default_preprocessor.py, default_resampling.py, predict_from_raw_data.py. Images are reordered, cut
 to what is not zero, normalised, resampled (cubic; from slice to slice the nearest where slices are far apart), run in
-windows that overlap by half with Gaussian weights. Its mirrored copies are not made.
+windows that overlap by half with Gaussian weights, and what it says is resampled back (linear; the nearest as before).
+Its mirrored copies are not made.
 """
 
 from dataclasses import replace
@@ -101,6 +102,8 @@ def _resampled(placed: Placed, plan: Plan) -> Placed:
     sizes = [max(1, round(was / now * size)) for was, now, size in zip(old, new, placed.shape, strict=True)]
     shape = sizes[0], sizes[1], sizes[2]
     apart = _apart(old) if max(old) / min(old) > ANISOTROPIC else _apart(new)
+    back = _apart(new) if max(new) / min(new) > ANISOTROPIC else _apart(old)
+    placed = replace(placed, apart=back)
     if apart is None:
         return resize(placed, shape=shape, interpolation=BSPLINE)
     within_slices = [0 if axis == apart else size for axis, size in enumerate(shape)]

@@ -17,12 +17,14 @@ class Placed:
     """A volume as the steps so far have made it.
 
     volume: the present values and where they lie. to_source: 4 x 4, maps its (slice, row, column, 1) to the source's
-    indices, through every step of geometry. source: the volume as it came.
+    indices, through every step of geometry. source: the volume as it came. apart: an axis along which nothing is
+    interpolated on the way back, as the voxels lie too far apart there; None where there is none.
     """
 
     volume: Volume
     to_source: Affine
     source: Volume
+    apart: int | None = None
 
     @classmethod
     def at_source(cls, volume: Volume) -> "Placed":

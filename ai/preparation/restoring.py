@@ -27,7 +27,8 @@ def restore_labels(prepared: Prepared, labels: Array, of: str | None = None) -> 
 def restore_probability(prepared: Prepared, probability: Array, of: str | None = None) -> Values:
     """Values on the prepared grid, linearly interpolated on the source grid; 0 outside. float32."""
     whole = _whole(prepared, probability, of)
-    return resampled(probability, whole.to_prepared, whole.shape, LINEAR, 0.0).astype(np.float32, copy=False)
+    made = resampled(probability, whole.to_prepared, whole.shape, LINEAR, 0.0, whole.placed.apart)
+    return made.astype(np.float32, copy=False)
 
 
 def restore_image(prepared: Prepared, values: Array) -> Values:
@@ -59,7 +60,7 @@ def restore_argmax(prepared: Prepared, scores: Array, of: str | None = None) -> 
     if scores.ndim != 4 or not 1 < len(scores) <= CLASSES:
         raise ModelFailed(f"argmax needs (2 to {CLASSES} classes, slices, rows, columns), not {scores.shape}")
     whole = _whole(prepared, scores, of)
-    axes = axes_between(whole.to_prepared, scores.shape[1:], whole.shape)
+    axes = axes_between(whole.to_prepared, scores.shape[1:], whole.shape, whole.placed.apart)
     if axes is not None:
         return highest(scores, axes)
     return first_highest(resampled(one, whole.to_prepared, whole.shape, LINEAR, 0.0) for one in scores)
@@ -88,7 +89,7 @@ class Part:
 
     def planes(self, values: Array) -> Iterator[Values]:
         """Slices of the box, linearly interpolated from values on the prepared grid."""
-        return planes(values, self.to_prepared, self.shape)
+        return planes(values, self.to_prepared, self.shape, self.placed.apart)
 
     def around(self, mask: Mask) -> "Part | None":
         """The box of all points within a voxel of the mask (on the prepared grid), None where it is empty."""

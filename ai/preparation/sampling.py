@@ -28,7 +28,8 @@ class Along:
 
     @property
     def nearest(self) -> Indices:
-        found: Indices = np.where(self.weight > 0.5, self.upper, self.lower)
+        """In the middle between two, the upper, as ITK and SciPy round."""
+        found: Indices = np.where(self.weight > 0.5 - EXACT, self.upper, self.lower)
         return found
 
     @property
@@ -39,6 +40,10 @@ class Along:
     def used(self) -> slice:
         """The old voxels that the new ones are made of, and those between them."""
         return slice(int(self.lower.min()), int(self.upper.max()) + 1)
+
+    def at_nearest(self) -> "Along":
+        """The same without interpolation: each new voxel is the nearest old one."""
+        return Along(self.nearest, self.nearest, np.zeros_like(self.weight), self.inside)
 
     def part(self, new: slice) -> "Along":
         """The same for some of the new voxels."""
@@ -95,8 +100,11 @@ class Axes:
         plane[:, ~columns.inside] = outside
 
 
-def axes_between(to_old: Affine, old: tuple[int, ...], new: tuple[int, ...]) -> Axes | None:
-    """How the new grid samples the old along its axes, or None where the affine mixes axes."""
+def axes_between(to_old: Affine, old: tuple[int, ...], new: tuple[int, ...], apart: int | None = None) -> Axes | None:
+    """How the new grid samples the old along its axes, or None where the affine mixes axes.
+
+    apart: an old axis along which nothing is interpolated.
+    """
     matrix = to_old[:3, :3]
     largest = np.abs(matrix).max()
     kept = np.abs(matrix) > EXACT * largest
@@ -104,6 +112,8 @@ def axes_between(to_old: Affine, old: tuple[int, ...], new: tuple[int, ...]) -> 
         return None
     order = [int(np.flatnonzero(kept[:, axis])[0]) for axis in range(3)]
     found = [_along(matrix[order[a], a], to_old[order[a], 3], old[order[a]], new[a]) for a in range(3)]
+    if apart is not None:
+        found[order.index(apart)] = found[order.index(apart)].at_nearest()
     return Axes(tuple(order), tuple(found))
 
 
@@ -120,13 +130,16 @@ def _along(step: float, start: float, old: int, new: int) -> Along:
     return Along(lower, np.minimum(lower + 1, old - 1), weight, inside)
 
 
-def resampled(array: Array, to_old: Affine, shape: Shape, interpolation: str, outside: float | None) -> Array:
+def resampled(
+    array: Array, to_old: Affine, shape: Shape, interpolation: str, outside: float | None, apart: int | None = None
+) -> Array:
     """The array on a grid whose indices `to_old` (4 x 4) maps to those of the array.
 
     interpolation: nearest keeps the type, linear and bspline give float32. outside: the value of voxels more than
-    half a voxel outside the array; None repeats its edge.
+    half a voxel outside the array; None repeats its edge. apart: an axis of the array along which nothing is
+    interpolated, where the grids share their axes.
     """
-    axes = axes_between(to_old, array.shape, shape) if interpolation != BSPLINE else None
+    axes = axes_between(to_old, array.shape, shape, apart) if interpolation != BSPLINE else None
     if axes is None:
         return _across(array, to_old, shape, interpolation, outside)
     nearest = interpolation == NEAREST or axes.whole
@@ -169,9 +182,9 @@ def _across(array: Array, to_old: Affine, shape: Shape, interpolation: str, outs
     return found.astype(np.bool_) if array.dtype == np.bool_ and interpolation == NEAREST else found
 
 
-def planes(array: Array, to_old: Affine, shape: Shape) -> Iterator[Values]:
+def planes(array: Array, to_old: Affine, shape: Shape, apart: int | None = None) -> Iterator[Values]:
     """Every slice of the new grid, linearly interpolated; 0 outside the array. Holds one slice where it can."""
-    axes = axes_between(to_old, array.shape, shape)
+    axes = axes_between(to_old, array.shape, shape, apart)
     if axes is None:
         yield from resampled(array, to_old, shape, LINEAR, 0.0)
         return

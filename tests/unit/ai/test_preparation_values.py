@@ -117,7 +117,7 @@ def test_suv_is_the_headers_factor_or_a_refusal() -> None:
     found = step.call(placed(np.full(SHAPE, 5000.0), facts=Facts(suv_bw_factor=2e-4))).array
 
     assert np.allclose(found, 1.0)
-    with pytest.raises(ModelRefused, match="dose, time, half-life and weight"):
+    with pytest.raises(ModelRefused, match="dose, half-life, both times and weight"):
         step.call(placed(NOISE))
 
 

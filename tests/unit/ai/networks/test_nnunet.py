@@ -15,6 +15,7 @@ from skimage.transform import resize
 from ai.errors import CardInvalid
 from ai.networks.model import NetworkModel
 from ai.networks.nnunet import prepare_as_planned
+from ai.preparation.restoring import restore_argmax, restore_mask
 from ai.volume import Inputs, Volume
 from ai.window import Window, predict_in_windows
 from tests.makers.networks import write_model
@@ -142,6 +143,49 @@ def test_what_its_network_says_comes_back_to_the_images_voxels(tmp_path: Path) -
     dice = 2 * (found.mask & expected).sum() / (found.mask.sum() + expected.sum())
     assert 0.05 < expected.mean() < 0.95
     assert dice > 0.97
+
+
+@pytest.mark.parametrize(
+    ("spacing", "planned"),
+    [
+        pytest.param((5.0, 1.0, 1.0), [3.1, 1.5, 1.5], id="the images' are thick"),
+        pytest.param((2.0, 1.0, 1.0), [5.0, 1.5, 1.5], id="the plan's are thick"),
+    ],
+)
+def test_between_slices_far_apart_nothing_is_interpolated(
+    tmp_path: Path, spacing: tuple[float, float, float], planned: list[float]
+) -> None:
+    """default_resampling.py: where they are more than three times as thick as wide, each for itself, both ways."""
+    content = plans()
+    content["configurations"]["3d_fullres"]["spacing"] = planned
+    model = NetworkModel(trained(tmp_path / "m", content))
+    chance = np.random.default_rng(3)
+    array = ndimage.gaussian_filter(chance.normal(40, 900, (20, 30, 36)), (0.8, 2, 2)).astype(np.float32)
+    given = Inputs({"image": Volume(array, np.diag([*spacing, 1.0])[[2, 1, 0, 3]], spacing)}, "image")
+
+    prepared = prepare_as_planned(given, model.card, model.network, model.plan)
+    made = prepared.placed["image"]
+    scores = ndimage.gaussian_filter(chance.normal(0, 1, (3, *made.shape)), (0, 0.5, 2, 2)).astype(np.float32)
+    found = restore_argmax(prepared, scores)
+    masks = [restore_mask(prepared, one, 0.05) for one in scores]
+
+    image = (np.clip(array.transpose(0, 2, 1), -60, 120) - 40) / 30
+    count = round(spacing[0] / planned[0] * 20)
+    expected = nearest_slices(in_slices(image, (24, 20), order=3), count)
+    assert np.abs(made.array - expected)[:, 3:-3, 3:-3].max() < 0.1 * expected.std()
+    back = np.stack([nearest_slices(in_slices(one, (36, 30), order=1), 20).transpose(0, 2, 1) for one in scores])
+    assert (found == back.argmax(axis=0)).mean() > 0.999
+    assert all((one == (there >= 0.05)).mean() > 0.999 for one, there in zip(masks, back, strict=True))
+
+
+def in_slices(array: np.ndarray, shape: tuple[int, int], order: int) -> np.ndarray:
+    return np.stack([resize(one, shape, order=order, mode="edge", anti_aliasing=False) for one in array])
+
+
+def nearest_slices(array: np.ndarray, count: int) -> np.ndarray:
+    """As many slices, each the nearest of these."""
+    places = len(array) / count * (np.arange(count) + 0.5) - 0.5
+    return array[np.clip(np.floor(places + 0.5).astype(int), 0, len(array) - 1)]
 
 
 def changed(key: str, value: object) -> dict[str, Any]:
