@@ -27,15 +27,19 @@ def add_to(_app: typer.Typer) -> None:
 def list_models(as_json: AsJson = False) -> None:
     """Installed models, and those of the catalogue that `isocenter models fetch` installs.
 
+    Exit code 1: one of them cannot be used; what is said beside the list tells why.
+
     Example: isocenter models list
     """
     from node.jobs.catalogue import installed_models
     from node.jobs.published import read_catalogue
 
     entries = read_catalogue(here.models_folder())
-    cards = {name: model.card for name, model in installed_models(here.models_folder()).items()}
+    faults: dict[str, str] = {}
+    installed = installed_models(here.models_folder(), unusable=lambda name, error: faults.update({name: str(error)}))
+    cards = {name: model.card for name, model in installed.items()}
     offered = {name: entry.card for name, entry in entries.items() if name not in cards and not entry.ships}
-    rows = [
+    rows: list[here.Row] = [
         {
             "name": card.name,
             "version": card.version,
@@ -49,7 +53,13 @@ def list_models(as_json: AsJson = False) -> None:
         }
         for card in (*cards.values(), *offered.values())
     ]
+    unknown = dict.fromkeys(("version", "vendor", "title", "modality", "memory_mb", "digest", "verified"), "")
+    rows += [{"name": name, **unknown, "state": "cannot be used"} for name in faults]
     here.show(rows, as_json=as_json, empty="no model is installed")
+    for name, why in faults.items():
+        typer.echo(f"{name}: {why}", err=True)
+    if faults:
+        raise typer.Exit(1)
 
 
 def show_model(

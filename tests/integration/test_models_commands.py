@@ -22,6 +22,19 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "study"
 
 
+@pytest.mark.usefixtures("study")
+def test_a_card_that_cannot_be_used_hides_no_other_model(tmp_path: Path) -> None:
+    card = tmp_path / "config" / "models" / "broken" / "card.toml"
+    card.parent.mkdir()
+    card.write_text("name = 7")
+    result = CliRunner().invoke(app, ["models", "list", "--json"])
+    states = {one["name"]: one["state"] for one in json.loads(result.stdout)["items"]}
+
+    assert result.exit_code == 1
+    assert (states["body"], states["broken"]) == ("installed", "cannot be used")
+    assert "broken: " in result.stderr
+
+
 def test_preview_writes_a_picture_after_each_step(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "steps"
     result = CliRunner().invoke(app, ["models", "preview", "body", str(study), "--out", str(out)])
