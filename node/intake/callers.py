@@ -1,17 +1,26 @@
 """Moves the records of associations that ended from the spool into the ledger, where the operator sees them."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from node.state import schema
-from node.state.associations import Associations
+from node.state.associations import AssociationRecord, Associations
 from node.state.ledger import Ledger
+
+AT_ONCE = 500
+"""In a transaction: after days without a database there are more than fit into one statement."""
 
 
 def keep_ended(ledger: Ledger, associations: Associations) -> int:
     """Record every association that ended, then forget its file; doing so twice changes nothing."""
     ended = [record for record in associations.records() if not record.is_open]
-    if not ended:
-        return 0
+    for first in range(0, len(ended), AT_ONCE):
+        _keep(ledger, associations, ended[first : first + AT_ONCE])
+    return len(ended)
+
+
+def _keep(ledger: Ledger, associations: Associations, ended: Sequence[AssociationRecord]) -> None:
     with ledger.write() as connection:
         ids = [record.id for record in ended]
         query = sa.select(schema.association.c.id).where(schema.association.c.id.in_(ids))
@@ -34,4 +43,3 @@ def keep_ended(ledger: Ledger, associations: Associations) -> int:
                 )
     for record in ended:
         associations.remove(record)
-    return len(ended)
