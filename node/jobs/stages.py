@@ -36,6 +36,10 @@ from node.state.rows import JobRow, ResultRow
 RESULTS_FILE = "results.json"
 CPU_STAGE_TIMEOUT_S = 600.0
 READING_S, READING_S_PER_SLICE = 60.0, 0.25
+GONE = (
+    "are no longer here (purged when their time was over, or lost by the disk): erase the study and have it sent "
+    "again, or restore a backup"
+)
 INCOMPLETE = "The study may be incomplete: images were still arriving when it had to be analysed."
 
 
@@ -105,6 +109,8 @@ class Stages:
     def _infer(self, assignment: Assignment) -> None:
         assert self._inference is not None  # noqa: S101  of_model is only used where there is one
         assert assignment.prepared is not None  # noqa: S101  the state machine says so
+        if not assignment.prepared.exists():
+            raise IsocenterError(f"the images of job {assignment.job.id} {GONE}")
         inputs = load_inputs(assignment.prepared)
         findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
         save_findings(findings, assignment.folder)
@@ -207,8 +213,5 @@ class Stages:
         needed = {frame.sop_instance_uid for one in stacks for frame in one.frames}
         gone = sum(uid not in paths or not paths[uid].exists() for uid in needed)
         if gone:
-            raise IsocenterError(
-                f"{gone} of the {len(needed)} images of job {job.id} are no longer here (purged when their time was "
-                "over, or lost by the disk): erase the study and have it sent again, or restore a backup"
-            )
+            raise IsocenterError(f"{gone} of the {len(needed)} images of job {job.id} {GONE}")
         return facts, paths, study_uid

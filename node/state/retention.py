@@ -73,12 +73,18 @@ def is_done_with(connection: sa.Connection, study_id: str) -> bool:
 
 
 def remove_purged_files(ledger: Ledger, home: Path) -> None:
-    """Remove the files of purged studies, also of those that an interruption left; late images stay."""
-    instance, study = schema.instance, schema.study
+    """Remove the files of purged studies and what was prepared of them, also what an interruption left; late images
+    stay."""
+    instance, study, job, run = schema.instance, schema.study, schema.job, schema.run
     purged = sa.select(study.c.id).where(study.c.state == StudyState.PURGED.value)
     due = (instance.c.study_id.in_(purged), instance.c.path.is_not(None), instance.c.why != ALREADY_PURGED)
     with ledger.read() as connection:
         paths = connection.execute(sa.select(instance.c.path).where(*due)).scalars().all()
+        jobs = sa.select(job.c.id).where(job.c.study_id.in_(sa.select(instance.c.study_id).where(*due)))
+        of_jobs = sa.select(run.c.prepared).where(run.c.job_id.in_(jobs), run.c.prepared.is_not(None))
+        prepared = connection.execute(of_jobs).scalars().all()
+    for folder in prepared:
+        shutil.rmtree(home / folder, ignore_errors=True)
     for path in paths:
         _remove_file(home / path)
     if paths:  # the same ones: what comes to a purged study has come too late

@@ -10,13 +10,15 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from ai.contract import InputCard, ModelCard
+from ai.device import Device
 from node.core.job import JobState, Priority, Stage
 from node.core.stacks import split_into_stacks
-from node.errors import ReasonCode
+from node.errors import IsocenterError, ReasonCode
 from node.jobs import stages
 from node.jobs.confined import run_confined
+from node.jobs.inference import Inference
 from node.jobs.notices import Notices
-from node.jobs.runner import Runner, StageWork
+from node.jobs.runner import Assignment, Runner, StageWork
 from node.jobs.stages import Stages
 from node.settings import JobsTable, Peer, Route
 from node.state import schema, work
@@ -199,6 +201,20 @@ def test_images_that_are_gone_are_told_as_such(station: Station, how: str) -> No
 
     assert job.state is JobState.FAILED
     assert f"images of job {job_id} are no longer here" in job.message
+
+
+def test_a_volume_that_is_gone_is_told_as_such(station: Station) -> None:
+    """A job that failed in its model is retried once its images' time is over."""
+    model, found = SimpleNamespace(card=CARD), station.books
+    warm = Inference({"m": model}, Device())
+    made = Stages(
+        found.ledger, found.queue, found.home, {"m": model}, decode_memory_mb=MEMORY_MB, inference=warm
+    ).of_model()[Stage.INFER]
+    job = SimpleNamespace(id="j1", model="m")
+
+    with pytest.raises(IsocenterError, match="the images of job j1 are no longer here"):
+        made.do(Assignment(job, found.clock(), found.home / "gone", None, found.home / "to-fill"))
+    warm.close()
 
 
 def test_more_slices_get_more_time(station: Station) -> None:

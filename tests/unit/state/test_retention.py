@@ -78,6 +78,22 @@ def test_files_go_a_week_after_everything_is_delivered(kept: Kept) -> None:
     assert kept.after(days=7.2) == NOTHING
 
 
+def test_what_was_prepared_of_images_goes_with_them(kept: Kept) -> None:
+    """A job that failed or was refused still has its volume: as large as the images, and of the same patient."""
+    prepared = kept.home / "work" / kept.first.id / "1" / "prepare-1"
+    prepared.mkdir()
+    (prepared / "ct.npy").write_bytes(b"volume")
+    with kept.books.ledger.write() as connection:
+        connection.execute(schema.run.update().values(prepared=str(prepared.relative_to(kept.home))))
+    kept.put(JobState.FAILED, DeliveryState.DROPPED)
+
+    kept.after(days=6.9)
+    assert prepared.exists()
+    kept.after(days=7.1)
+    assert not prepared.exists()
+    assert kept.results.exists()
+
+
 @pytest.mark.parametrize("state", [DeliveryState.PROVEN, DeliveryState.DROPPED])
 def test_proven_and_dropped_are_delivered(kept: Kept, state: DeliveryState) -> None:
     kept.put(JobState.ENCODED, state)
