@@ -20,7 +20,7 @@ from node.jobs.company import Company
 from node.jobs.watchdog import Watchdog
 from node.settings import JobsTable
 from node.state import work
-from node.state.artefacts import discard, discard_attempts, make_durable, new_folder, whole
+from node.state.artefacts import discard, make_durable, new_folder, whole
 from node.state.disk import room_needed
 from node.state.ledger import Ledger
 from node.state.queue import Queue
@@ -158,7 +158,6 @@ class Runner:
                 work.end_attempt(connection, attempt_id, "error", now, message=verdict.why)
                 reason = ReasonCode.MODEL_FAILED
                 work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=verdict.why)
-                discard_attempts(self._home, ticket)
                 return None
             run = work.get_run(connection, ticket.job_id, ticket.run)
         self._broken_off.difference_update(broken_off)
@@ -185,7 +184,6 @@ class Runner:
                 self._queue.stage(connection, ticket.job_id, run=ticket.run, stage=following, turn=1, priority=priority)
         log.info("stage-ended", outcome=outcome)
         if adopted:
-            discard_attempts(self._home, ticket, but=assignment.folder)
             self._stages[ticket.stage].settled(assignment)
         else:
             discard(assignment.folder)

@@ -19,13 +19,6 @@ def new_folder(home: Path, ticket: Ticket, attempt_id: int) -> Path:
     return fresh_folder(home, ticket.job_id, ticket.run, f"{ticket.stage.value}-{attempt_id}")
 
 
-def discard_attempts(home: Path, ticket: Ticket, but: Path | None = None) -> None:
-    """Remove what attempts at a stage left that died, once the stage has ended. but: the folder that was adopted."""
-    for folder in (home / "work" / ticket.job_id / str(ticket.run)).glob(f"{ticket.stage.value}-*"):
-        if folder != but:
-            discard(folder)
-
-
 def fresh_folder(home: Path, job_id: str, run: int, name: str) -> Path:
     """An empty folder for what is made of a run beside the stages; what an attempt left there that died is removed."""
     folder = home / "work" / job_id / str(run) / name

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from node.core.job import JOB_ENDED, DeliveryState, StudyEvent, StudyState
+from node.core.job import JOB_ENDED, DeliveryState, Stage, StudyEvent, StudyState
 from node.state import arrivals, pledges, schema
 from node.state.arrivals import ALREADY_PURGED
 from node.state.ledger import Ledger, note
@@ -75,16 +75,16 @@ def is_done_with(connection: sa.Connection, study_id: str) -> bool:
 def remove_purged_files(ledger: Ledger, home: Path) -> None:
     """Remove the files of purged studies and what was prepared of them, also what an interruption left; late images
     stay."""
-    instance, study, job, run = schema.instance, schema.study, schema.job, schema.run
+    instance, study, job = schema.instance, schema.study, schema.job
     purged = sa.select(study.c.id).where(study.c.state == StudyState.PURGED.value)
     due = (instance.c.study_id.in_(purged), instance.c.path.is_not(None), instance.c.why != ALREADY_PURGED)
     with ledger.read() as connection:
         paths = connection.execute(sa.select(instance.c.path).where(*due)).scalars().all()
-        jobs = sa.select(job.c.id).where(job.c.study_id.in_(sa.select(instance.c.study_id).where(*due)))
-        of_jobs = sa.select(run.c.prepared).where(run.c.job_id.in_(jobs), run.c.prepared.is_not(None))
-        prepared = connection.execute(of_jobs).scalars().all()
-    for folder in prepared:
-        shutil.rmtree(home / folder, ignore_errors=True)
+        of_studies = job.c.study_id.in_(sa.select(instance.c.study_id).where(*due))
+        jobs = connection.execute(sa.select(job.c.id).where(of_studies)).scalars().all()
+    for identity in jobs:  # all attempts at it: not before, as one that was given up may be writing still
+        for folder in (home / "work" / identity).glob(f"*/{Stage.PREPARE.value}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
     for path in paths:
         _remove_file(home / path)
     if paths:  # the same ones: what comes to a purged study has come too late

@@ -24,6 +24,7 @@ from tests.makers.programs import ENDS_WITH_US
 JOBS = 20
 KILLS = 6
 LIMIT_S = 90
+STARTED: list[subprocess.Popen[bytes]] = []
 
 
 @pytest.fixture
@@ -31,6 +32,8 @@ def found(tmp_path: Path, database_url: str) -> Iterator[Books]:
     with books(tmp_path, database_url) as made:
         made.arrive(ct_slice(1))
         yield made
+    while STARTED:  # those that a test which failed has left
+        STARTED.pop().kill()
 
 
 def queue_job(found: Books, number: int, priority: Priority = Priority.ROUTINE) -> str:
@@ -50,7 +53,8 @@ def start(found: Books, slot: str, stage_s: float = 0.05, *, changed: str = "") 
     program = f"import sys; from pathlib import Path; from tests.makers.worker import main\n{changed}\n"
     program += "main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]))"
     command = [*ENDS_WITH_US, sys.executable, "-c", program, str(found.home), found.url, slot, str(stage_s)]
-    return subprocess.Popen(command)
+    STARTED.append(subprocess.Popen(command))
+    return STARTED[-1]
 
 
 def states(found: Books) -> dict[str, JobState]:

@@ -133,19 +133,6 @@ def test_what_did_not_come_to_its_end_leaves_no_files(bench: Bench, error: Excep
     assert list((bench.books.home / "work").rglob("x")) == []
 
 
-def test_what_an_attempt_left_that_died_goes_once_the_stage_has_ended(bench: Bench) -> None:
-    for stage in (Stage.PREPARE, Stage.INFER):
-        died = bench.books.home / "work" / "j1" / "1" / f"{stage.value}-0"
-        died.mkdir(parents=True)
-        (died / "x").write_text("half")
-    bench.do = lambda assignment: (assignment.folder / "y").write_text("whole")
-    bench.run(Stage.PREPARE)
-    bench.run(Stage.INFER)
-
-    assert list((bench.books.home / "work").rglob("x")) == []
-    assert len(list((bench.books.home / "work").rglob("y"))) == 2
-
-
 def test_a_refusal_ends_the_job_with_its_reason(bench: Bench) -> None:
     bench.do = failing(Refused(ReasonCode.GANTRY_TILT, "tilted by 18 degrees"))
     job = bench.run()

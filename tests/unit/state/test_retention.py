@@ -79,18 +79,17 @@ def test_files_go_a_week_after_everything_is_delivered(kept: Kept) -> None:
 
 
 def test_what_was_prepared_of_images_goes_with_them(kept: Kept) -> None:
-    """A job that failed or was refused still has its volume: as large as the images, and of the same patient."""
-    prepared = kept.home / "work" / kept.first.id / "1" / "prepare-1"
-    prepared.mkdir()
-    (prepared / "ct.npy").write_bytes(b"volume")
-    with kept.books.ledger.write() as connection:
-        connection.execute(schema.run.update().values(prepared=str(prepared.relative_to(kept.home))))
+    """A job that failed or was refused still has its volumes: as large as the images, and of the same patient."""
+    prepared = [kept.home / "work" / kept.first.id / "1" / f"prepare-{attempt}" for attempt in (1, 2)]
+    for folder in prepared:
+        folder.mkdir()
+        (folder / "ct.npy").write_bytes(b"volume")
     kept.put(JobState.FAILED, DeliveryState.DROPPED)
 
     kept.after(days=6.9)
-    assert prepared.exists()
+    assert all(folder.exists() for folder in prepared)
     kept.after(days=7.1)
-    assert not prepared.exists()
+    assert not any(folder.exists() for folder in prepared)
     assert kept.results.exists()
 
 
