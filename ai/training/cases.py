@@ -26,25 +26,15 @@ class Case:
 
 
 def find_cases(folder: Path) -> tuple[Case, ...]:
-    """Every file of `images` with its like in `labels`, sorted by name.
-
-    Raises CasesInvalid where there is none, or one of the two is missing: cases are parted by their place, and others
-    would be held out.
-    """
-    images, labels = (_files(folder / name) for name in ("images", "labels"))
-    for those, others, where in ((images, labels, "labels"), (labels, images, "images")):
-        alone = sorted(set(those) - set(others))
-        if alone and labels and images:
-            some = ", ".join(alone[:3]) + (" …" if len(alone) > 3 else "")
-            raise CasesInvalid(f"{folder}: {where}/ lacks {some}: put {len(alone)} there, or take their like away")
-    found = tuple(Case(_stem(images[name]), images[name], labels[name]) for name in sorted(images) if name in labels)
+    """Every file of `images` that has its like in `labels`, sorted by name. Raises CasesInvalid where there is none."""
+    found = tuple(
+        Case(_stem(image), image, folder / "labels" / image.name)
+        for image in sorted((folder / "images").glob("[!.]*"))
+        if image.name.endswith(SUFFIXES) and (folder / "labels" / image.name).is_file()
+    )
     if not found:
         raise CasesInvalid(f"{folder}: no image in images/ has a file of the same name in labels/")
     return found
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    return {file.name: file for file in folder.glob("[!.]*") if file.name.endswith(SUFFIXES)}
 
 
 def choose(cases: Sequence[Case], every: int, rests: Sequence[int]) -> tuple[Case, ...]:
