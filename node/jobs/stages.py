@@ -108,12 +108,17 @@ class Stages:
 
     def _infer(self, assignment: Assignment) -> None:
         assert self._inference is not None  # noqa: S101  of_model is only used where there is one
+        inputs = load_inputs(self._prepared(assignment))
+        findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
+        save_findings(findings, assignment.folder)
+
+    @staticmethod
+    def _prepared(assignment: Assignment) -> Path:
+        """What was prepared of the images. Raises IsocenterError where it went with them."""
         assert assignment.prepared is not None  # noqa: S101  the state machine says so
         if not assignment.prepared.exists():
             raise IsocenterError(f"the images of job {assignment.job.id} {GONE}")
-        inputs = load_inputs(assignment.prepared)
-        findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
-        save_findings(findings, assignment.folder)
+        return assignment.prepared
 
     def _encode(self, assignment: Assignment) -> None:
         with self._ledger.read() as connection:
@@ -123,16 +128,16 @@ class Stages:
     def encode_as(self, profiles: Sequence[Profile], assignment: Assignment) -> None:
         """Encode a run's findings in each of these profiles. Raises IsocenterError."""
         job = assignment.job
-        assert assignment.prepared is not None  # noqa: S101
         assert assignment.findings is not None  # noqa: S101
-        grid = GRID.validate_json((assignment.prepared / GRID_FILE).read_bytes())
+        prepared = self._prepared(assignment)
+        grid = GRID.validate_json((prepared / GRID_FILE).read_bytes())
         _, paths, _ = self._sources(job, [grid.series_uid])
         findings = load_findings(assignment.findings)
-        findings = replace(findings, summary=(*remarks(load_quality(assignment.prepared)), *findings.summary))
+        findings = replace(findings, summary=(*remarks(load_quality(prepared)), *findings.summary))
         if job.incomplete:
             findings = replace(findings, summary=(INCOMPLETE, *findings.summary))
         card = card_of(self._models, job.model)
-        volume = load_inputs(assignment.prepared).reference_volume
+        volume = load_inputs(prepared).reference_volume
         run = RunIdentity(job_key=job.key, run=job.run, started_at=assignment.started_at)
         with self._ledger.read() as connection:
             replaced = outbox.replaced_by(connection, job)

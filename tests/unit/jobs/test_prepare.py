@@ -203,17 +203,19 @@ def test_images_that_are_gone_are_told_as_such(station: Station, how: str) -> No
     assert f"images of job {job_id} are no longer here" in job.message
 
 
-def test_a_volume_that_is_gone_is_told_as_such(station: Station) -> None:
-    """A job that failed in its model is retried once its images' time is over."""
+@pytest.mark.parametrize("stage", [Stage.INFER, Stage.ENCODE])
+def test_a_volume_that_is_gone_is_told_as_such(station: Station, stage: Stage) -> None:
+    """A job that failed after it was prepared is retried once its images' time is over."""
     model, found = SimpleNamespace(card=CARD), station.books
     warm = Inference({"m": model}, Device())
-    made = Stages(
-        found.ledger, found.queue, found.home, {"m": model}, decode_memory_mb=MEMORY_MB, inference=warm
-    ).of_model()[Stage.INFER]
-    job = SimpleNamespace(id="j1", model="m")
+    made = Stages(found.ledger, found.queue, found.home, {"m": model}, decode_memory_mb=MEMORY_MB, inference=warm)
+    job, gone = SimpleNamespace(id="j1", model="m", destinations=()), found.home / "gone"
+    assignment = Assignment(job, found.clock(), gone, gone, found.home / "new")
 
     with pytest.raises(IsocenterError, match="the images of job j1 are no longer here"):
-        made.do(Assignment(job, found.clock(), found.home / "gone", None, found.home / "to-fill"))
+        {**made.of_model(), **made.of_worker()}[stage].do(
+            Assignment(job, found.clock(), gone, gone, found.home / "new")
+        )
     warm.close()
 
 
