@@ -137,8 +137,6 @@ class Runner:
             self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, f"{type(error).__name__}: {error}")
         else:
             self._adopt(ticket, attempt_id, assignment)
-            return
-        discard(assignment.folder)  # most of all where the disk had no room for the rest of it
 
     def _start(self, offered: Ticket, *, is_alone: bool) -> tuple[Assignment, Ticket, int] | None:
         """None where there is nothing to do. Raises _DiedBefore, and does nothing, where it must be done alone."""
