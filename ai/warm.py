@@ -14,6 +14,15 @@ Waiting = Callable[[], AbstractContextManager[None]]
 """Entered while one prediction waits for another: whoever limits its time may leave that out."""
 
 
+@contextmanager
+def taken(lock: AbstractContextManager[object], waiting: Waiting) -> Iterator[None]:
+    """Hold a lock; what it takes to get it is waiting."""
+    with ExitStack() as entered:
+        with waiting():
+            entered.enter_context(lock)
+        yield
+
+
 class Open:
     """An open model, and how many predictions hold it at the moment."""
 
@@ -41,9 +50,7 @@ class WarmModels:
 
         Raises OutOfMemory where it needs more than there is, and what its opening raises.
         """
-        with ExitStack() as entered:
-            with waiting():
-                entered.enter_context(self._changed)
+        with taken(self._changed, waiting):
             if name not in self._open:
                 self._make_room(name, waiting)
             if name not in self._open:  # another prediction may have opened it while this one waited

@@ -1,15 +1,15 @@
 """Our side of the model: kept open and warm, one prediction at a time on its device."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 
 from ai.agreement import check_findings
 from ai.contract import InParts, Model
 from ai.device import Device
 from ai.findings import Findings
 from ai.volume import Inputs
-from ai.warm import Waiting, WarmModels
+from ai.warm import Waiting, WarmModels, taken
 
 
 class Inference:
@@ -31,20 +31,11 @@ class Inference:
         with self._warm.held(name, waiting) as predict:
             parts = predict if isinstance(predict, InParts) else InParts(lambda one: one, predict, lambda found: found)
             loaded = parts.load(inputs)
-            with self._turn(waiting), self._warm.measured(name):
+            with taken(self._device, waiting), self._warm.measured(name):
                 said = parts.compute(loaded)
             findings = parts.finish(said)
         check_findings(findings, self._models[name], inputs)
         return self._measured(findings, name, inputs)
-
-    @contextmanager
-    def _turn(self, waiting: Waiting) -> Iterator[None]:
-        with waiting():
-            self._device.acquire()
-        try:
-            yield
-        finally:
-            self._device.release()
 
     def _measured(self, findings: Findings, name: str, inputs: Inputs) -> Findings:
         """What the card wants measured beside what the model measures itself; its libraries load where one does."""
