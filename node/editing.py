@@ -93,8 +93,10 @@ class Editor:
             self._write(kind, head, blocks)
 
     def _check_seen(self, kind: Kind, name: str, seen: str) -> None:
+        if not seen:
+            return
         present = next((one for one in _tables(kind, self.read()) if one.name == name), None)
-        if seen and present is not None and mark_of_table(present) != seen:
+        if present is not None and mark_of_table(present) != seen:
             raise NotPossible(
                 f"{kind.value} {name} was changed by somebody else meanwhile and is not saved: load the page again"
             )
