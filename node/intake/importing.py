@@ -10,7 +10,7 @@ from node.errors import IntakeError, NotSupported, Unreadable
 from node.intake.door import Door, Offer, Taken
 from node.intake.negotiation import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from node.intake.status import STORED, Answer, answer_to
-from node.state.files import files_below
+from node.state.files import files_below, unread
 from node.state.spool import Origin
 
 CALLING_AE = "IMPORT"
@@ -49,7 +49,7 @@ def import_files(door: Door, path: Path, origin: Origin) -> Iterator[Imported]:
 
 
 def _unread(path: Path, error: OSError) -> Imported:
-    return Imported(path, answer_to(Unreadable("")), f"it cannot be read: {error.strerror}")
+    return Imported(path, answer_to(Unreadable("")), unread(error))
 
 
 def import_file(door: Door, path: Path, origin: Origin) -> Taken:

@@ -9,7 +9,7 @@ from node.core.stacks import split_into_stacks
 from node.core.study import InstanceFacts, Stack
 from node.errors import NotFound, ReasonCode, Refused, Unreadable
 from node.state.digests import pixels_sha256
-from node.state.files import files_below
+from node.state.files import files_below, unread
 from node.state.header import read_facts
 
 
@@ -41,13 +41,13 @@ def read_folder(path: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]
             others.append((file, str(error)))
             continue
         except OSError as error:
-            closed.append(error)
+            others.append((file, unread(error)))
             continue
         first = paths.setdefault(one.sop_instance_uid, file)
         if first is not file:
             _check_same(first, file, one)
         facts.setdefault(one.sop_instance_uid, one)
-    others += [(Path(one.filename), f"it cannot be read: {one.strerror}") for one in closed]
+    others += [(Path(one.filename), unread(one)) for one in closed]
     studies = sorted({one.study_uid for one in facts.values()})
     if not studies:
         raise NotFound(f"{path}: no DICOM instance was found there ({len(others)} other files)")

@@ -14,7 +14,7 @@ from node.intake.importing import read_meta as read_identity
 from node.sending.destination import Destination, ObjectOutcome, Parcel, SendOutcome
 from node.sending.parcel import outcome_of
 from node.sending.senders import sender_to
-from node.state.files import files_below
+from node.state.files import files_below, unread
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 SET_SIZE, SET_KINDS = 50, 40
@@ -60,8 +60,8 @@ def find_instances(paths: Sequence[Path]) -> Found:
             except Unreadable as error:
                 others.append((file, str(error)))
             except OSError as error:
-                closed.append(error)
-        others += [(Path(one.filename), f"it cannot be read: {one.strerror}") for one in closed]
+                others.append((file, unread(error)))
+        others += [(Path(one.filename), unread(one)) for one in closed]
     if not parcels:
         raise NotFound(f"{', '.join(map(str, paths))}: no DICOM instance was found there ({len(others)} other files)")
     return Found(tuple(parcels), tuple(others))

@@ -11,3 +11,8 @@ def files_below(path: Path) -> tuple[list[Path], list[OSError]]:
     closed: list[OSError] = []
     found = (Path(folder) / name for folder, _, names in os.walk(path, onerror=closed.append) for name in names)
     return sorted(one for one in found if one.is_file()), closed
+
+
+def unread(error: OSError) -> str:
+    """Why a file or folder is left out, in words."""
+    return f"it cannot be read: {error.strerror}"
