@@ -11,6 +11,12 @@ from tests.makers.installed import DOING, installed_model
 from tests.makers.series import ct_series
 
 
+def run_strange(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The model on the study there; results into `out` beside it."""
+    command = [sys.executable, "-m", "node", "run", "strange", str(folder / "study"), "--out", str(folder / "out")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
 @pytest.mark.parametrize(
     ("does", "reason", "words"),
     [
@@ -30,17 +36,7 @@ def test_a_model_that_does_not_come_to_an_end_is_reported(tmp_path: Path, does: 
     with installed_model(tmp_path / "installed", "strange", DOING.format(does=does)) as installed:
         card = installed / "card.toml"
         card.write_text(card.read_text().replace("timeout_s = 60", "timeout_s = 2"))
-        command = [
-            sys.executable,
-            "-m",
-            "node",
-            "run",
-            "strange",
-            str(tmp_path / "study"),
-            "--out",
-            str(tmp_path / "out"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = run_strange(tmp_path)
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert done.returncode == 1, done.stderr
@@ -56,17 +52,7 @@ def test_files_that_are_left_out_are_told(tmp_path: Path) -> None:
     files[12].write_bytes(files[12].read_bytes()[:300])
     (tmp_path / "study" / "notes.txt").write_text("brought on a stick")
     with installed_model(tmp_path / "installed", "strange", DOING.format(does="raise ValueError")):
-        command = [
-            sys.executable,
-            "-m",
-            "node",
-            "run",
-            "strange",
-            str(tmp_path / "study"),
-            "--out",
-            str(tmp_path / "out"),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = run_strange(tmp_path)
 
     assert "Left out" in done.stderr
     assert f"{files[12]}: " in done.stderr

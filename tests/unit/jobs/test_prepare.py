@@ -213,9 +213,7 @@ def test_a_volume_that_is_gone_is_told_as_such(station: Station, stage: Stage) -
     assignment = Assignment(job, found.clock(), gone, gone, found.home / "new")
 
     with pytest.raises(IsocenterError, match="the images of job j1 are no longer here"):
-        {**made.of_model(), **made.of_worker()}[stage].do(
-            Assignment(job, found.clock(), gone, gone, found.home / "new")
-        )
+        {**made.of_model(), **made.of_worker()}[stage].do(assignment)
     warm.close()
 
 
