@@ -119,6 +119,17 @@ def test_what_is_asked_for_must_be_there(send: Send, tmp_path: Path) -> None:
     assert "no DICOM instance was found there (1 other files)" in nothing.stderr
 
 
+def test_a_file_that_fails_while_it_is_read_is_told(tmp_path: Path) -> None:
+    """The system names a file in the error of its opening, and none in that of its reading."""
+    files = ct_series(tmp_path, slices=1)
+    broken = tmp_path / "broken.dcm"
+    broken.symlink_to("/proc/self/mem")
+    found = find_instances([tmp_path])
+
+    assert [one.path for one in found.parcels] == files
+    assert found.others == ((broken, "it cannot be read: Input/output error"),)
+
+
 def test_each_copy_of_an_instance_has_its_own_answer(tmp_path: Path) -> None:
     """The peer takes the first and refuses the second: neither answer may stand for both."""
     (path,) = ct_series(tmp_path, slices=1)
