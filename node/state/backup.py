@@ -14,9 +14,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node import __version__
-from node.core.job import StudyEvent, StudyState
+from node.core.job import Stage, StudyEvent, StudyState
 from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
-from node.state import arrivals, schema
+from node.state import arrivals, schema, work
 from node.state.database import POSTGRES_SCHEMA
 from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
@@ -191,6 +191,7 @@ def _settle(url: str, home: Path, now: datetime) -> int:
     with closing(Ledger(url)) as ledger:
         ledger.migrate()
         missing = _mark_missing(ledger, home, now)
+        _prepare_again(ledger, now)
         if ledger.engine.dialect.name == "sqlite":
             with ledger.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -230,6 +231,15 @@ def _copy(source: Path, target: Path) -> bool:
     aside.chmod(0o600)
     aside.replace(target)
     return True
+
+
+def _prepare_again(ledger: Ledger, now: datetime) -> None:
+    """Let every unfinished job begin its run anew: while the files were copied the node went on, and removed what the
+    ledger, copied before, still needs. The service enqueues them when it starts."""
+    with ledger.write() as connection:
+        for job in work.unfinished_jobs(connection):
+            if job.stage is not Stage.PREPARE:
+                work.prepare_again(connection, job, now)
 
 
 def _mark_missing(ledger: Ledger, home: Path, now: datetime) -> int:

@@ -248,6 +248,14 @@ def put_back(connection: sa.Connection, job: JobRow, *, new_run: bool, now: date
     return ticket
 
 
+def prepare_again(connection: sa.Connection, job: JobRow, now: datetime) -> None:
+    """Let a job's run begin anew, whatever it had come to: what its stages made is not to be relied on."""
+    here = Ticket(job.id, job.run, job.stage, job.turn)
+    values = {"stage": Stage.PREPARE.value, "turn": job.turn + 1, "state": STATE_BEFORE[Stage.PREPARE].value}
+    if _compare_and_set(connection, job, here, values, now):
+        note(connection, now, "job-prepared-again", f"run {job.run}", study_id=job.study_id, job_id=job.id)
+
+
 def _compare_and_set(
     connection: sa.Connection, job: JobRow, ticket: Ticket, values: Mapping[str, object], now: datetime
 ) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from node.actions import Operator
 from node.core.identity import StudyUID
-from node.core.job import StudyState
+from node.core.job import JobState, Stage, StudyState
 from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
 from node.state import schema
 from node.state.backup import GONE, Copied, Restored, back_up, restore
@@ -197,6 +197,28 @@ def test_a_result_that_somebody_else_removed_is_kept(found: Books, tmp_path: Pat
     back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
 
     assert (tmp_path / "backup" / path).exists()
+
+
+@pytest.mark.parametrize(("state", "stage"), [(JobState.PREPARED, Stage.INFER), (JobState.INFERRED, Stage.ENCODE)])
+def test_an_unfinished_job_begins_again(found: Books, tmp_path: Path, state: JobState, stage: Stage) -> None:
+    """The node went on between the copy of its ledger and that of its files, and removed what it needed no more."""
+    make_study(found, "other")
+    with found.ledger.write() as connection:
+        connection.execute(schema.job.update().values(state=state.value, stage=stage.value))
+    (before,) = rows(found.home, schema.job)
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+    (job,) = rows(tmp_path / "new", schema.job)
+    assert (job.run, job.stage, job.state, job.turn) == (before.run, "prepare", "queued", before.turn + 1)
+
+
+def test_a_finished_job_stays_as_it_is(found: Books, tmp_path: Path) -> None:
+    make_study(found, "other")
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    restore(tmp_path / "backup", tmp_path / "new", found.clock())
+
+    assert rows(tmp_path / "new", schema.job) == rows(found.home, schema.job)
 
 
 def test_a_new_node_does_not_take_the_place_of_a_lost_ones_backup(found: Books, tmp_path: Path) -> None:
