@@ -3,6 +3,7 @@
 import select
 import socket
 import ssl
+import struct
 import time
 from contextlib import suppress
 from typing import Final
@@ -15,6 +16,11 @@ BUFFER_BYTES: Final = 1 << 18
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 26
 SEND_TIMEOUT_S = 30.0
+STEP_S = 2.0
+"""Longer waits are made of such steps, so that the socket's own timeout hardly ever changes: that is a system call."""
+_TIMEVAL = struct.Struct("ll")
+_TIMED_OUT = (TimeoutError, BlockingIOError)
+"""What a call raises after a timeout of Python's, and after one of the system's."""
 
 
 class Ended(Exception):
@@ -28,9 +34,12 @@ class Ended(Exception):
 class Wire:
     """Reads and writes one connection, from one thread. `interrupt` alone may be called from another."""
 
-    def __init__(self, connection: socket.socket, pdu_deadline_s: float) -> None:
+    def __init__(
+        self, connection: socket.socket, pdu_deadline_s: float, send_timeout_s: float = SEND_TIMEOUT_S
+    ) -> None:
         self._socket = connection
         self._pdu_deadline_s = pdu_deadline_s
+        self._send_timeout_s = send_timeout_s
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -50,10 +59,11 @@ class Wire:
 
     def secure(self, context: ssl.SSLContext, timeout_s: float) -> ssl.SSLSocket:
         """Shake hands. Raises Ended where this fails."""
-        self._set_timeout(timeout_s)
         try:
             secured = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = secured
+            secured.settimeout(timeout_s)
+            self._timeout_s = timeout_s
             secured.do_handshake()
         except TimeoutError as error:
             raise Ended(f"the TLS handshake was not done within {timeout_s:g} s", Cause.TLS_SLOW) from error
@@ -99,12 +109,19 @@ class Wire:
         return bool(ready.poll(wait_s * 1000))
 
     def send(self, content: bytes) -> None:
-        """Send all of it. Raises Ended where the peer does not take it."""
-        self._set_timeout(SEND_TIMEOUT_S)
-        try:
-            self._socket.sendall(content)
-        except OSError as error:
-            raise Ended("the connection broke before the answer was sent", Cause.DEAF) from error
+        """Send all of it. Raises Ended where the peer does not take it in time, or is gone."""
+        rest, deadline = memoryview(content), time.monotonic() + self._send_timeout_s
+        while rest:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise Ended(f"the peer did not take the answer within {self._send_timeout_s:g} s", Cause.DEAF)
+            self._set_timeout(min(left_s, STEP_S))
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except _TIMED_OUT:
+                continue  # the deadline decides
+            except OSError as error:
+                raise Ended("the connection broke before the answer was sent", Cause.DEAF) from error
 
     def interrupt(self) -> None:
         """Let the reading thread see an end of the stream; what it is doing it finishes first."""
@@ -151,19 +168,31 @@ class Wire:
             self._read_some(left_s, why, Cause.STALLED)
 
     def _set_timeout(self, timeout_s: float) -> None:
-        if timeout_s != self._timeout_s:  # it is a system call
-            self._timeout_s = timeout_s
+        if timeout_s == self._timeout_s:
+            return
+        self._timeout_s = timeout_s
+        if timeout_s == 0 or isinstance(self._socket, ssl.SSLSocket):
             self._socket.settimeout(timeout_s)
+            return
+        # The system's own timeouts: with one of Python's, each call is two, and gives the interpreter away twice.
+        seconds, part = divmod(timeout_s, 1)
+        limit = _TIMEVAL.pack(int(seconds), max(int(part * 1e6), int(not seconds)))  # zero would be no limit at all
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def _read_some(self, timeout_s: float, why: str, cause: Cause) -> None:
-        within = self._end > self._start
-        self._set_timeout(timeout_s)
-        try:
-            got = self._socket.recv_into(self._view[self._end :])
-        except TimeoutError as error:
-            raise Ended(why, cause) from error
-        except OSError as error:
-            raise Ended(why if within else "the connection broke") from error
+        within, left_s, got = self._end > self._start, timeout_s, -1
+        while got < 0:
+            self._set_timeout(min(left_s, STEP_S))
+            try:
+                got = self._socket.recv_into(self._view[self._end :])
+            except _TIMED_OUT as error:
+                left_s -= STEP_S
+                if left_s <= 0:
+                    raise Ended(why, cause) from error
+            except OSError as error:
+                raise Ended(why if within else "the connection broke") from error
         if not got:
             raise Ended(why if within else "", cause)
         self._end += got

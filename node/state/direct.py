@@ -21,7 +21,8 @@ class DirectWriter:
     """Gathers what is appended to an empty file, and writes it in large pieces; `finish` writes the rest.
 
     A file that fits into one piece, or a file system without direct writes, gets ordinary ones. Use it from one
-    thread; each method raises what the operating system says. The descriptor stays the caller's.
+    thread; each method raises what the operating system says. The descriptor stays the caller's, who opened it
+    without status flags (O_APPEND and the like).
     """
 
     def __init__(self, file: int) -> None:
@@ -74,10 +75,10 @@ class DirectWriter:
         """Where the file system can."""
         self._is_begun = True
         with suppress(OSError):
-            fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) | os.O_DIRECT)
+            fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_DIRECT)
             self._is_direct = True
 
     def _go_on_ordinarily(self) -> None:
         if self._is_direct:
-            fcntl.fcntl(self._file, fcntl.F_SETFL, fcntl.fcntl(self._file, fcntl.F_GETFL) & ~os.O_DIRECT)
+            fcntl.fcntl(self._file, fcntl.F_SETFL, 0)
             self._is_direct = False

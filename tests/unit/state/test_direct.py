@@ -14,8 +14,8 @@ from node.state.direct import BLOCK_BYTES, BUFFER_BYTES, DirectWriter
 
 
 @contextmanager
-def empty(path: Path, flags: int = 0) -> Iterator[int]:
-    file = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+def empty(path: Path) -> Iterator[int]:
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield file
     finally:
@@ -78,7 +78,8 @@ def test_where_a_direct_write_is_not_taken_an_ordinary_one_is(tmp_path: Path) ->
     """Appending to a file that ends within a block: no file system takes that directly."""
     content = random.Random(1).randbytes(3 * BUFFER_BYTES + 5)
     (tmp_path / "a").write_bytes(b"0123456789")
-    with empty(tmp_path / "a", os.O_APPEND) as file:
+    with empty(tmp_path / "a") as file:
+        os.lseek(file, 0, os.SEEK_END)
         append(file, content, 1 << 17)
 
         assert not is_direct(file)
