@@ -43,6 +43,7 @@ class Parameter:
 
     unit: what its numbers count. default: None where the card may leave it out and the step finds the value itself;
     required: the card must give it. low, high: the range of each number, both included. choices: the texts it may be.
+    above: the parameter it must exceed, where both have a value; not_below: the one it must at least reach.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    above: str = ""
+    not_below: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def _read_step(row: object, known: Table, where: str, inputs: Sequence[str], ref
     if left:
         allowed = [one.name for one in step.parameters]
         raise CardInvalid(f"{where}: unknown parameter {min(left)!r}; {_nearest(min(left), allowed)}")
+    _check_order(step, values, where)
     _check_other(step, values, applied, reference, where)
     return Chosen(step, MappingProxyType(values), where, applied)
 
@@ -136,6 +140,23 @@ def _inputs(given: object, inputs: Sequence[str], where: str) -> tuple[str, ...]
         if not isinstance(name, str) or name not in inputs:
             raise CardInvalid(f"{where}: no input is called {name!r}; {_nearest(str(name), inputs)}")
     return tuple(str(name) for name in names)
+
+
+def _check_order(step: Step, values: Mapping[str, Value], where: str) -> None:
+    """A range without a value in it would be told later as a fault of the images, or find nothing in any of them."""
+    for one in step.parameters:
+        name = one.above or one.not_below
+        upper, lower = values[one.name], values.get(name)
+        if not isinstance(upper, float) or not isinstance(lower, float):
+            continue
+        if upper < lower or (one.above and upper == lower):
+            raise CardInvalid(f"{where}: {one.name} = {upper:g} must be {_order(one)} = {lower:g}")
+
+
+def _order(parameter: Parameter) -> str:
+    if parameter.above:
+        return f"more than {parameter.above}"
+    return f"at least {parameter.not_below}" if parameter.not_below else ""
 
 
 def _check_other(step: Step, values: Mapping[str, Value], applied: tuple[str, ...], reference: str, where: str) -> None:
@@ -201,6 +222,10 @@ def _asked(parameter: Parameter) -> str:
 
 def bounds(parameter: Parameter) -> str:
     """The range of a parameter in words, empty where it has none."""
+    return " and ".join(part for part in (_range(parameter), _order(parameter)) if part)
+
+
+def _range(parameter: Parameter) -> str:
     if parameter.low is not None and parameter.high is not None:
         return f"{parameter.low:g} to {parameter.high:g}"
     if parameter.low is not None:

@@ -9,8 +9,6 @@ from ai.preparation.placed import Placed
 
 def window(values: Values, *, low: float, high: float, out_low: float, out_high: float) -> Values:
     """Limit to a window and map it linearly."""
-    if not high > low:
-        raise ModelRefused(f"the model's window is empty: {low:g} to {high:g}")
     scaled = np.clip(values, np.float32(low), np.float32(high))
     scaled -= np.float32(low)
     scaled *= np.float32((out_high - out_low) / (high - low))

@@ -135,7 +135,7 @@ INTENSITY = (
         "v' = out_low + (clip(v, low, high) − low)·(out_high − out_low)/(high − low)",
         (
             Parameter("low", Form.NUMBER, "lower end (HU in CT)", VALUE, required=True),
-            Parameter("high", Form.NUMBER, "upper end (HU in CT)", VALUE, required=True),
+            Parameter("high", Form.NUMBER, "upper end (HU in CT)", VALUE, required=True, above="low"),
             OUT_LOW,
             OUT_HIGH,
         ),
@@ -147,7 +147,7 @@ INTENSITY = (
         "v' = min(max(v, low), high)",
         (
             Parameter("low", Form.NUMBER, "lower end", VALUE, required=True),
-            Parameter("high", Form.NUMBER, "upper end", VALUE, required=True),
+            Parameter("high", Form.NUMBER, "upper end", VALUE, required=True, above="low"),
         ),
     ),
     Step(
@@ -199,7 +199,7 @@ INTENSITY = (
         "`window` from P(low) to P(high), interpolated linearly between ranks",
         (
             Parameter("low", Form.NUMBER, "lower percentile", "%", default=0.5, low=0, high=100),
-            Parameter("high", Form.NUMBER, "upper percentile", "%", default=99.5, low=0, high=100),
+            Parameter("high", Form.NUMBER, "upper percentile", "%", default=99.5, low=0, high=100, above="low"),
             OUT_LOW,
             OUT_HIGH,
         ),

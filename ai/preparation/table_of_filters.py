@@ -15,8 +15,8 @@ def _length(name: str, meaning: str) -> Parameter:
     return Parameter(name, Form.NUMBER, meaning, MM, required=True, low=0.01, high=1000)
 
 
-def _value(name: str, meaning: str, *, required: bool = False) -> Parameter:
-    return Parameter(name, Form.NUMBER, meaning, VALUE, required=required)
+def _value(name: str, meaning: str, *, required: bool = False, not_below: str = "", above: str = "") -> Parameter:
+    return Parameter(name, Form.NUMBER, meaning, VALUE, required=required, not_below=not_below, above=above)
 
 
 ORDER = Parameter("order", Form.WHOLE, "steepness n", default=2, low=1, high=20)
@@ -127,7 +127,7 @@ FILTERS = (
         (
             _length("sigma_mm", "σ of G"),
             Parameter("low", Form.NUMBER, "an edge goes on", "units per voxel", required=True, low=0),
-            Parameter("high", Form.NUMBER, "an edge begins", "units per voxel", required=True, low=0),
+            Parameter("high", Form.NUMBER, "an edge begins", "units per voxel", required=True, low=0, not_below="low"),
         ),
     ),
     Step(
@@ -158,7 +158,7 @@ SEGMENTATION = (
         Family.SEGMENTATION,
         of_values(classical.between),
         "1 where low ≤ v ≤ high",
-        (_value("low", "left out: none"), _value("high", "left out: none")),
+        (_value("low", "left out: none"), _value("high", "left out: none", not_below="low")),
     ),
     Step(
         "otsu",
@@ -187,14 +187,22 @@ SEGMENTATION = (
         Family.SEGMENTATION,
         of_values(classical.region_growing),
         "1 where low ≤ v ≤ high and faces join it to such a voxel with seed_low ≤ v ≤ seed_high",
-        tuple(_value(name, "left out: none") for name in ("low", "high", "seed_low", "seed_high")),
+        (
+            _value("low", "left out: none"),
+            _value("high", "left out: none", not_below="low"),
+            _value("seed_low", "left out: none"),
+            _value("seed_high", "left out: none", not_below="seed_low"),
+        ),
     ),
     Step(
         "watershed",
         Family.SEGMENTATION,
         of_spaced_values(classical.watershed),
         "1 where the flood of `sobel` from {v > above} arrives before that from {v < below} (Beucher and Meyer 1993)",
-        (_value("below", "is not of the region", required=True), _value("above", "is of the region", required=True)),
+        (
+            _value("below", "is not of the region", required=True),
+            _value("above", "is of the region", required=True, above="below"),
+        ),
     ),
     Step(
         "level-set",
@@ -204,7 +212,7 @@ SEGMENTATION = (
         "curvature (ITK's ThresholdSegmentationLevelSet; Lefohn 2003)",
         (
             _value("low", "grows above", required=True),
-            _value("high", "grows below", required=True),
+            _value("high", "grows below", required=True, above="low"),
             Parameter("curvature", Form.NUMBER, "weight of smoothness", default=1.0, low=0, high=100),
             Parameter("iterations", Form.WHOLE, "at most", default=100, low=1, high=10000),
         ),

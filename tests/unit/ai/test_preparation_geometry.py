@@ -324,6 +324,10 @@ def test_values_that_are_no_numbers_and_places_that_are_none_are_refused() -> No
         ({"step": "match", "to": "mr"}, "no input is called 'mr'"),
         ({"step": "match", "to": "pet", "input": ["pet"]}, "is the input itself"),
         ({"step": "match", "to": "pet"}, "would move the reference 'ct'"),
+        ({"step": "window", "low": 400, "high": -1000}, r"\(window\): high = -1000 must be more than low = 400"),
+        ({"step": "clip", "low": 5, "high": 5}, "high = 5 must be more than low = 5"),
+        ({"step": "percentile", "low": 99.9}, "high = 99.5 must be more than low = 99.9"),
+        ({"step": "canny", "sigma_mm": 1, "low": 3, "high": 2}, "high = 2 must be at least low = 3"),
         ("resample", "must be a table"),
     ],
 )

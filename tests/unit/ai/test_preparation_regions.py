@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ai.errors import ModelFailed, ModelRefused
+from ai.errors import CardInvalid, ModelFailed
 from ai.preparation.pipeline import prepare
 from ai.preparation.placed import Placed
 from ai.preparation.table import PREPARATION
@@ -94,7 +94,7 @@ def test_the_watershed_ends_on_the_steepest_edge() -> None:
     found = made("watershed", np.minimum(smooth, 100), below=12, above=88)
 
     assert dice(found == 1, BALL | SPECK) > 0.97
-    with pytest.raises(ModelRefused, match="overlap"):
+    with pytest.raises(CardInvalid, match="above = 10 must be more than below = 20"):
         made("watershed", smooth, below=20, above=10)
 
 
