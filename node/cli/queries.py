@@ -70,4 +70,4 @@ def associations(limit: int, *, troubled: bool = False) -> Query:
     """The newest first. troubled: only those that there is something to say of."""
     table = schema.association
     query = sa.select(table).order_by(table.c.started_at.desc()).limit(limit)
-    return query.where(sa.or_(table.c.outcome != "released", table.c.why != "")) if troubled else query
+    return query.where(schema.TROUBLED) if troubled else query

@@ -322,5 +322,17 @@ for _name, *_columns in (
     ("ix_iso_event_delivery", event.c.delivery_id),
     ("ix_iso_event_at", event.c.at),
     ("ix_iso_association_outcome", association.c.outcome, association.c.started_at),
+    ("ix_iso_study_first", study.c.first_at),
+    ("ix_iso_job_created", job.c.created_at),
+    ("ix_iso_delivery_created", delivery.c.created_at),
+    ("ix_iso_decision_lately", decision.c.verdict, decision.c.at),
 ):
     sa.Index(_name, *_columns)
+
+# Few of very many: what is still due, and callers of which there is something to say.
+TROUBLED = sa.text("outcome != 'released' OR why != ''")
+for _name, _where, *_columns in (
+    ("ix_iso_delivery_due", sa.text("next_at IS NOT NULL"), delivery.c.state, delivery.c.changed_at),
+    ("ix_iso_association_troubled", TROUBLED, association.c.started_at),
+):
+    sa.Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)
