@@ -81,8 +81,9 @@ class Notices:
 
     def _make(self, job: JobRow) -> list[ResultRow]:
         card = card_of(self._models, job.model)
-        stack = job.inputs.get(card.reference) or next(iter(job.inputs.values()))
         with self._ledger.read() as connection:
+            inputs = work.inputs_of(connection, job.id)
+            stack = inputs.get(card.reference) or next(iter(inputs.values()))
             held = arrivals.instances_in_force(connection, job.study_id, [SeriesUID(stack.series_uid)])
             started_at = work.get_run(connection, job.id, job.run).started_at
         paths = {one.facts.sop_instance_uid: self._home / one.path for one in held}

@@ -125,8 +125,8 @@ class Previews:
         return folder
 
     def _decode(self, job: JobRow, folder: Path) -> None:
-        stack = job.inputs[self._models[job.model].card.reference]
         with self._ledger.read() as connection:
+            stack = work.inputs_of(connection, job.id)[self._models[job.model].card.reference]
             held = arrivals.instances_in_force(connection, job.study_id, [SeriesUID(stack.series_uid)])
             study_uid = StudyUID(arrivals.get_study(connection, job.study_id).study_uid)
         paths = {one.facts.sop_instance_uid: self._home / one.path for one in held}

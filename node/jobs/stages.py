@@ -1,7 +1,7 @@
 """The three stages of a job: prepare reads and gates, infer predicts, encode makes result objects."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from node.core.forms import LABEL_MAP
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
 from node.core.stacks import split_into_stacks
-from node.core.study import InstanceFacts
+from node.core.study import InstanceFacts, Stack
 from node.errors import IsocenterError
 from node.jobs.catalogue import card_of
 from node.jobs.confined import run_confined
@@ -27,7 +27,7 @@ from node.jobs.runner import Assignment, StageWork
 from node.results.encode import Profile, RenditionKind, RunIdentity, encode
 from node.results.wording import is_negative, present_segments
 from node.settings import Peer, Route
-from node.state import arrivals, outbox, taken
+from node.state import arrivals, outbox, taken, work
 from node.state.artefacts import discard
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
@@ -43,9 +43,9 @@ GONE = (
 INCOMPLETE = "The study may be incomplete: images were still arriving when it had to be analysed."
 
 
-def reading_limit_s(job: JobRow) -> float:
+def reading_limit_s(inputs: Mapping[str, Stack]) -> float:
     """How long reading a job's images may take: a hundred times what it takes on a machine at rest."""
-    return READING_S + READING_S_PER_SLICE * sum(stack.slice_count for stack in job.inputs.values())
+    return READING_S + READING_S_PER_SLICE * sum(stack.slice_count for stack in inputs.values())
 
 
 class Stages:
@@ -73,7 +73,9 @@ class Stages:
         """What a CPU worker does."""
         return {
             Stage.PREPARE: StageWork(
-                self.prepare, lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(job), self._note_quality
+                self.prepare,
+                lambda job: CPU_STAGE_TIMEOUT_S + reading_limit_s(self._inputs(job)),
+                self._note_quality,
             ),
             Stage.ENCODE: StageWork(self._encode, lambda _job: CPU_STAGE_TIMEOUT_S, self._deliver, self._forget_volume),
         }
@@ -84,21 +86,20 @@ class Stages:
 
     def prepare(self, assignment: Assignment) -> None:
         """Read and gate a job's images. Raises Refused and ProcessEnded."""
-        job = assignment.job
-        series = sorted({SeriesUID(stack.series_uid) for stack in job.inputs.values()})
-        facts, paths, study_uid = self._sources(job, series)
+        job, inputs = assignment.job, self._inputs(assignment.job)
+        facts, paths, study_uid = self._sources(job, inputs.values())
         stacks = split_into_stacks(facts)
         siblings = {
-            name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in job.inputs.items()
+            name: [one for one in stacks if one.series_uid == stack.series_uid] for name, stack in inputs.items()
         }
         # The chains are the model worker's; their steps are functions, which do not travel between processes.
         card = card_of(self._models, job.model)
         card = replace(card, prepare=(), finish=(), inputs=asked_for(card.inputs, self._routes.get(job.route)))
         run_confined(
             prepare_inputs,
-            (job.inputs, siblings, card, paths, study_uid, assignment.folder),
+            (inputs, siblings, card, paths, study_uid, assignment.folder),
             memory_mb=self._decode_memory_mb,
-            timeout_s=reading_limit_s(job),
+            timeout_s=reading_limit_s(inputs),
         )
 
     def _note_quality(self, connection: sa.Connection, assignment: Assignment, now: datetime) -> None:
@@ -131,7 +132,8 @@ class Stages:
         assert assignment.findings is not None  # noqa: S101
         prepared = self._prepared(assignment)
         grid = GRID.validate_json((prepared / GRID_FILE).read_bytes())
-        _, paths, _ = self._sources(job, [grid.series_uid])
+        inputs = self._inputs(job).values()
+        _, paths, _ = self._sources(job, [one for one in inputs if one.series_uid == grid.series_uid])
         findings = load_findings(assignment.findings)
         findings = replace(findings, summary=(*remarks(load_quality(prepared)), *findings.summary))
         if job.incomplete:
@@ -205,16 +207,21 @@ class Stages:
         if assignment.prepared is not None:
             discard(assignment.prepared)
 
+    def _inputs(self, job: JobRow) -> dict[str, Stack]:
+        with self._ledger.read() as connection:
+            return work.inputs_of(connection, job.id)
+
     def _sources(
-        self, job: JobRow, series: list[SeriesUID]
+        self, job: JobRow, stacks: Collection[Stack]
     ) -> tuple[list[InstanceFacts], dict[InstanceUID, Path], StudyUID]:
-        """Facts and files of some series of a job's study. Raises IsocenterError where an image of the job is gone."""
+        """Facts and files of the series of some of a job's inputs. Raises IsocenterError where an image of them is
+        gone."""
+        series = sorted({SeriesUID(one.series_uid) for one in stacks})
         with self._ledger.read() as connection:
             held = arrivals.instances_in_force(connection, job.study_id, series)
             study_uid = StudyUID(arrivals.get_study(connection, job.study_id).study_uid)
         facts = [one.facts for one in held]
         paths = {one.facts.sop_instance_uid: self._home / one.path for one in held}
-        stacks = [one for one in job.inputs.values() if one.series_uid in series]
         needed = {frame.sop_instance_uid for one in stacks for frame in one.frames}
         gone = sum(uid not in paths or not paths[uid].exists() for uid in needed)
         if gone:

@@ -46,9 +46,7 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
-class NewJob:
-    """A job to be made, with everything its results depend on. inputs: the stack each input gets."""
-
+class _Job:
     id: str
     key: str
     study_id: str
@@ -57,6 +55,12 @@ class NewJob:
     model_version: str
     model_digest: str
     input_digest: str
+
+
+@dataclass(frozen=True)
+class NewJob(_Job):
+    """A job to be made, with everything its results depend on. inputs: the stack each input gets."""
+
     inputs: dict[str, Stack]
     destinations: tuple[str, ...]
     incomplete: bool
@@ -64,9 +68,12 @@ class NewJob:
 
 
 @dataclass(frozen=True)
-class JobRow(NewJob):
-    """A job. turn: counts how often the present stage was enqueued."""
+class JobRow(_Job):
+    """A job, less its inputs: they name every image. turn: counts how often the present stage was enqueued."""
 
+    destinations: tuple[str, ...]
+    incomplete: bool
+    priority: Priority
     state: JobState
     stage: Stage
     run: int
@@ -79,7 +86,6 @@ class JobRow(NewJob):
     @classmethod
     def of(cls, row: sa.RowMapping) -> "JobRow":
         parsed = {
-            "inputs": STACKS.validate_json(row["inputs"]),
             "destinations": NAMES.validate_json(row["destinations"]),
             "priority": Priority(row["priority"]),
             "state": JobState(row["state"]),

@@ -15,10 +15,14 @@ from node.core.job import (
     JobState,
     Stage,
 )
+from node.core.study import Stack
 from node.errors import NotFound, ReasonCode
 from node.state import schema
 from node.state.ledger import note
 from node.state.rows import NAMES, STACKS, JobRow, NewJob, RunRow
+
+_JOBS = sa.select(*(one for one in schema.job.columns if one.name != "inputs"))
+"""What a JobRow holds."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,21 @@ def add_job(connection: sa.Connection, new: NewJob, now: datetime) -> JobRow | N
 
 def get_job(connection: sa.Connection, key: str) -> JobRow:
     """The job of that id. Raises NotFound."""
-    row = connection.execute(sa.select(schema.job).where(schema.job.c.id == key)).mappings().first()
+    row = connection.execute(_JOBS.where(schema.job.c.id == key)).mappings().first()
     if row is None:
         raise NotFound(f"no job {key!r} is known; `isocenter jobs` lists them")
     return JobRow.of(row)
 
 
+def inputs_of(connection: sa.Connection, job_id: str) -> dict[str, Stack]:
+    """The stack that each input of a job gets."""
+    query = sa.select(schema.job.c.inputs).where(schema.job.c.id == job_id)
+    return STACKS.validate_json(connection.execute(query).scalar_one())
+
+
 def jobs_of(connection: sa.Connection, study_id: str, route: str | None = None) -> list[JobRow]:
     """Jobs of a study, oldest first; of one route only where it is named."""
-    query = sa.select(schema.job).where(schema.job.c.study_id == study_id)
+    query = _JOBS.where(schema.job.c.study_id == study_id)
     if route is not None:
         query = query.where(schema.job.c.route == route)
     return [JobRow.of(row) for row in connection.execute(query.order_by(schema.job.c.created_at)).mappings()]
@@ -79,14 +89,14 @@ def jobs_of(connection: sa.Connection, study_id: str, route: str | None = None) 
 
 def unfinished_jobs(connection: sa.Connection) -> list[JobRow]:
     """Jobs for which a stage is still due."""
-    query = sa.select(schema.job).where(schema.job.c.state.not_in([state.value for state in JOB_ENDED]))
+    query = _JOBS.where(schema.job.c.state.in_([state.value for state in JobState if state not in JOB_ENDED]))
     return [JobRow.of(row) for row in connection.execute(query).mappings()]
 
 
 def jobs_ended(connection: sa.Connection, states: Collection[JobState], *, since: datetime) -> list[JobRow]:
     """Jobs that ended in one of these states since then."""
     table = schema.job
-    query = sa.select(table).where(table.c.state.in_([one.value for one in states]), table.c.changed_at >= since)
+    query = _JOBS.where(table.c.state.in_([one.value for one in states]), table.c.changed_at >= since)
     return [JobRow.of(row) for row in connection.execute(query).mappings()]
 
 
@@ -99,7 +109,7 @@ def waiting_jobs(connection: sa.Connection, stage: Stage) -> list[JobRow]:
         attempt.c.stage == table.c.stage,
         sa.or_(attempt.c.ended_at.is_(None), attempt.c.outcome.in_(["error", "no-room"])),
     )
-    query = sa.select(table).where(table.c.stage == stage.value, table.c.state == STATE_BEFORE[stage].value, ~tried)
+    query = _JOBS.where(table.c.stage == stage.value, table.c.state == STATE_BEFORE[stage].value, ~tried)
     return [JobRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
 
 

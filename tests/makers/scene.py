@@ -2,6 +2,7 @@
 
 from node.core.job import JobState
 from node.core.model import ModelFacts
+from node.core.study import Stack
 from node.intake.gathering import Gathering, Rules
 from node.intake.routes import compile_route
 from node.settings import Configuration, NodeSettings, Peer, Route
@@ -47,6 +48,11 @@ class Scene:
         with self.books.ledger.read() as connection:
             ids = connection.execute(schema.job.select().order_by(schema.job.c.created_at)).mappings().all()
             return [work.get_job(connection, one["id"]) for one in ids]
+
+    def stack(self, job: work.JobRow) -> Stack:
+        """What the input `ct` of a job gets."""
+        with self.books.ledger.read() as connection:
+            return work.inputs_of(connection, job.id)["ct"]
 
     def in_force(self) -> list[work.JobRow]:
         """Jobs that no later one superseded."""

@@ -29,7 +29,7 @@ def test_a_quiet_study_becomes_one_job_and_is_enqueued(scene: Scene) -> None:
     (job,) = scene.jobs()
 
     assert scene.study().state is StudyState.COMPLETE
-    assert (job.state, job.run, job.turn, job.inputs["ct"].slice_count) == (JobState.QUEUED, 1, 1, 3)
+    assert (job.state, job.run, job.turn, scene.stack(job).slice_count) == (JobState.QUEUED, 1, 1, 3)
     assert scene.books.queue.is_live(scene.books.queue.stage_id(job.id, 1, job.stage, 1))
 
 
@@ -69,7 +69,7 @@ def test_a_late_image_of_the_chosen_stack_supersedes_the_first_job(scene: Scene)
     first, second = scene.jobs()
 
     assert (first.state, first.message) == (JobState.SUPERSEDED, f"superseded by {second.id}")
-    assert second.inputs["ct"].slice_count == 4
+    assert scene.stack(second).slice_count == 4
 
 
 def test_a_late_image_of_another_series_leaves_the_result_alone(scene: Scene) -> None:
@@ -156,7 +156,7 @@ def test_the_preferred_stack_is_chosen_whatever_came_first(tmp_path: Path, datab
         scene.pass_quiet_time()
         (job,) = scene.jobs()
 
-        assert job.inputs["ct"].kernel == "B30f"
+        assert scene.stack(job).kernel == "B30f"
 
 
 def test_open_associations_are_asked_for_once_in_each_look(scene: Scene) -> None:

@@ -70,7 +70,7 @@ def test_a_late_image_before_the_study_is_complete_is_part_of_it(scene: Scene) -
     (job,) = scene.jobs()
 
     assert waiting == []
-    assert job.inputs["ct"].slice_count == 4
+    assert scene.stack(job).slice_count == 4
 
 
 def test_a_late_image_during_the_run_makes_what_runs_stale(scene: Scene) -> None:
@@ -86,7 +86,7 @@ def test_a_late_image_during_the_run_makes_what_runs_stale(scene: Scene) -> None
     old, new = scene.jobs()
 
     assert not adopted
-    assert (old.state, new.state, new.inputs["ct"].slice_count) == (JobState.SUPERSEDED, JobState.QUEUED, 4)
+    assert (old.state, new.state, scene.stack(new).slice_count) == (JobState.SUPERSEDED, JobState.QUEUED, 4)
 
 
 def test_a_late_image_after_the_run_supersedes_its_result(scene: Scene) -> None:
@@ -111,7 +111,7 @@ def test_a_study_over_many_associations_is_one_study(scene: Scene) -> None:
     scene.pass_quiet_time()
     (job,) = scene.jobs()
 
-    assert job.inputs["ct"].slice_count == 6
+    assert scene.stack(job).slice_count == 6
 
 
 def test_two_studies_interleaved_on_one_association_stay_two(scene: Scene) -> None:
@@ -121,7 +121,7 @@ def test_two_studies_interleaved_on_one_association_stay_two(scene: Scene) -> No
     scene.pass_quiet_time()
     jobs = scene.jobs()
 
-    assert [job.inputs["ct"].slice_count for job in jobs] == [3, 3]
+    assert [scene.stack(job).slice_count for job in jobs] == [3, 3]
     assert len({job.study_id for job in jobs}) == 2
 
 

@@ -218,9 +218,11 @@ def test_a_volume_that_is_gone_is_told_as_such(station: Station, stage: Stage) -
 
 
 def test_more_slices_get_more_time(station: Station) -> None:
-    job = station.job(station.receive("six slices"))
+    job_id = station.receive("six slices")
+    with station.books.ledger.read() as connection:
+        inputs = work.inputs_of(connection, job_id)
 
-    assert stages.reading_limit_s(job) == stages.READING_S + 6 * stages.READING_S_PER_SLICE
+    assert stages.reading_limit_s(inputs) == stages.READING_S + 6 * stages.READING_S_PER_SLICE
 
 
 def test_the_quality_of_the_images_is_kept_and_what_the_route_asks_for_is_required(tmp_path: Path) -> None:
