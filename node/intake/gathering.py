@@ -13,13 +13,14 @@ from node.core import completeness, routing
 from node.core.clock_step import StepWatch
 from node.core.completeness import Activity, Complete, GatheringPolicy, Wait
 from node.core.identity import InstanceUID
-from node.core.job import JobEvent, Priority, Stage, StudyEvent, StudyState, priority_of
+from node.core.job import JobEvent, Priority, Stage, StudyEvent, priority_of
 from node.core.model import ModelFacts
 from node.core.provenance import input_digest, job_id, job_key
 from node.core.routing import Arrival, Decision, RouteRule, Verdict
 from node.core.stacks import split_into_stacks
 from node.settings import Configuration, Route
 from node.state import arrivals, schema, work
+from node.state.arrivals import Held
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
 from node.state.rows import NewJob, StudyRow
@@ -108,12 +109,18 @@ class Gathering:
         return None if self._complete(study, verdict, now) else now
 
     def _complete(self, seen: StudyRow, verdict: Complete, now: datetime) -> bool:
-        """Freeze the manifest and make the jobs, in one transaction; False where the study moved meanwhile."""
+        """Freeze the manifest and make the jobs, in one transaction; False where the study moved meanwhile. Its images
+        are read and routes decided before that: of many thousands this takes longer than others may wait to write."""
+        with self._ledger.read() as connection:
+            newest = arrivals.newest_instance(connection, seen.id)
+            held = arrivals.instances_in_force(connection, seen.id)
+        decided = self._decide(seen, held, is_incomplete=verdict.incomplete)
         with self._ledger.write() as connection:
-            study = arrivals.get_study(connection, seen.id)
+            study = next((one for one in arrivals.gathering_studies(connection) if one.id == seen.id), None)
             if (
-                study.state is not StudyState.GATHERING
+                study is None
                 or study.last_at != seen.last_at
+                or arrivals.newest_instance(connection, seen.id) != newest
                 or self._is_pending(study.study_uid)
             ):
                 return False
@@ -125,32 +132,44 @@ class Gathering:
             }
             arrivals.change_study(connection, study, StudyEvent.COMPLETED, now, why=verdict.why, **values)
             study = arrivals.get_study(connection, seen.id)
-            outcomes = self._route(connection, study, now)
+            self._route(connection, study, decided, now)
+        outcomes = {one.route: one.verdict.value for one, _ in decided or ()}
         log.info("study-complete", study=study.id, why=verdict.why, routes=outcomes)
         return True
 
-    def _route(self, connection: sa.Connection, study: StudyRow, now: datetime) -> dict[str, str]:
-        held = arrivals.instances_in_force(connection, study.id)
+    def _decide(
+        self, study: StudyRow, held: Sequence[Held], *, is_incomplete: bool
+    ) -> list[tuple[Decision, NewJob | None]] | None:
+        """What each route says, and the job of one that takes the study; None where none may take it."""
+        if self.rules.is_excluded(study):
+            return None
         facts = [one.facts for one in held]
         sha256_of = {one.facts.sop_instance_uid: one.content_sha256 for one in held}
         stacks = split_into_stacks(facts)
         came = Arrival(study.peer, study.calling_ae, study.called_ae)
         names = routing.study_names(facts, stacks, came) if facts else {}
         requested = next((one.requested_priority for one in facts if one.requested_priority), None)
-        if self.rules.is_excluded(study):
-            note(connection, now, "study-excluded", "gathering.exclude_patients names its patient", study_id=study.id)
-            return {}
-        outcomes = {}
+        decided: list[tuple[Decision, NewJob | None]] = []
         for route, rule in self.rules.routes:
-            decision = routing.decide(rule, came, names, stacks)
-            made = None
+            decision, new = routing.decide(rule, came, names, stacks), None
             if decision.verdict is Verdict.TAKEN:
                 priority = priority_of(route.priority, requested)
-                new = self._new_job(study, route, decision, sha256_of, priority)
-                made = self._start(connection, study, new, now)
+                new = self._new_job(study, route, decision, sha256_of, priority, is_incomplete=is_incomplete)
+            decided.append((decision, new))
+        return decided
+
+    def _route(
+        self,
+        connection: sa.Connection,
+        study: StudyRow,
+        decided: Sequence[tuple[Decision, NewJob | None]] | None,
+        now: datetime,
+    ) -> None:
+        if decided is None:
+            note(connection, now, "study-excluded", "gathering.exclude_patients names its patient", study_id=study.id)
+        for decision, new in decided or ():
+            made = None if new is None else self._start(connection, study, new, now)
             self._record(connection, study, decision, made, now)
-            outcomes[route.name] = decision.verdict.value
-        return outcomes
 
     def _new_job(
         self,
@@ -159,6 +178,8 @@ class Gathering:
         decision: Decision,
         sha256_of: Mapping[InstanceUID, str],
         priority: Priority,
+        *,
+        is_incomplete: bool,
     ) -> NewJob:
         model = self.rules.models[route.model]
         digest = input_digest(decision.chosen, sha256_of)
@@ -180,7 +201,7 @@ class Gathering:
             input_digest=digest,
             inputs=dict(decision.chosen),
             destinations=route.destinations,
-            incomplete=study.incomplete,
+            incomplete=is_incomplete,
             priority=priority,
         )
 

@@ -260,6 +260,12 @@ class Held:
     path: str
 
 
+def newest_instance(connection: sa.Connection, study_id: str) -> int | None:
+    """The number of a study's last instance: another one where any came since."""
+    query = sa.select(sa.func.max(schema.instance.c.id)).where(schema.instance.c.study_id == study_id)
+    return connection.execute(query).scalar()
+
+
 def instances_in_force(connection: sa.Connection, study_id: str, series_uids: Sequence[str] = ()) -> list[Held]:
     """Readable instances of a study, without conflicting second copies and purged ones; of some series only where
     these are named."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.actions import Operator
 from node.core.identity import ClassUID
@@ -12,7 +13,8 @@ from node.core.job import JobState, StudyState
 from node.core.study import InstanceKind
 from node.errors import NotPossible
 from node.settings import RouteInput
-from node.state import arrivals
+from node.state import arrivals, schema
+from node.state.retention import forget
 from tests.makers.ledger import books, ct_slice
 from tests.makers.scene import ROUTE, Scene
 
@@ -166,3 +168,54 @@ def test_open_associations_are_asked_for_once_in_each_look(scene: Scene) -> None
     scene.gathering.look()
 
     assert scene.looks_at_associations == 1
+
+
+def test_images_are_read_before_others_have_to_wait(scene: Scene) -> None:
+    """Those of a large study take seconds, and there is one writer."""
+    while_writing: list[bool] = []
+
+    def keep(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT") and "iso_instance.facts" in statement:
+            while_writing.append("isocenter_writes" in connection.get_execution_options())
+
+    scene.arrive(1, 2, 3)
+    sa.event.listen(scene.books.ledger.engine, "before_cursor_execute", keep)
+    scene.pass_quiet_time()
+
+    assert len(scene.jobs()) == 1
+    assert while_writing == [False]
+
+
+@pytest.mark.parametrize("kind", [InstanceKind.IMAGE, InstanceKind.OTHER])
+def test_what_comes_while_routes_are_decided_is_not_left_out(scene: Scene, kind: InstanceKind) -> None:
+    late = [4]
+
+    def arrive(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "iso_instance.facts" in statement and statement.startswith("SELECT") and late:
+            scene.books.arrive(ct_slice(late.pop(), kind=kind))
+
+    scene.arrive(1, 2, 3)
+    sa.event.listen(scene.books.ledger.engine, "after_cursor_execute", arrive)
+    scene.pass_quiet_time()
+    seen = scene.jobs()
+    scene.pass_quiet_time()
+    (job,) = scene.jobs()
+
+    assert seen == []
+    assert scene.stack(job).slice_count == (4 if kind is InstanceKind.IMAGE else 3)
+
+
+def test_a_study_that_is_erased_while_routes_are_decided_is_let_go(scene: Scene) -> None:
+    erased: list[bool] = []
+
+    def erase(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "iso_instance.facts" in statement and statement.startswith("SELECT") and not erased:
+            erased.append(True)
+            with scene.books.ledger.write() as connection:
+                forget(connection, connection.execute(sa.select(schema.study.c.id)).scalar_one())
+
+    scene.arrive(1, 2, 3)
+    sa.event.listen(scene.books.ledger.engine, "after_cursor_execute", erase)
+    scene.pass_quiet_time()
+
+    assert scene.jobs() == []
