@@ -16,8 +16,11 @@ from node.core.job import JOB_ENDED, DeliveryState, Stage, StudyEvent, StudyStat
 from node.state import arrivals, pledges, schema
 from node.state.arrivals import ALREADY_PURGED
 from node.state.ledger import Ledger, note
+from node.state.rows import StudyRow
 
 ENDED = [state.value for state in JOB_ENDED]
+PURGED_AT_ONCE = 100
+"""In a transaction: others wait to write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,35 @@ class Forgotten:
 
 def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime) -> Forgotten:
     """Apply every rule once (design section 4)."""
-    with ledger.write() as connection:
-        studies = _purge(connection, periods, now)
+    studies = _purge(ledger, periods, now)
     remove_purged_files(ledger, home)
     jobs = _remove_results(ledger, home, now - periods.result)
     return Forgotten(studies, jobs, _forget_facts(ledger, home, now - periods.ledger))
 
 
-def _purge(connection: sa.Connection, periods: Periods, now: datetime) -> int:
-    """Mark studies whose files are due to go."""
+def _purge(ledger: Ledger, periods: Periods, now: datetime) -> int:
+    """Mark studies whose files are due to go. They are found before others have to wait to write."""
     table, soonest = schema.study, now - min((periods.study, *periods.study_of.values()))
-    query = sa.select(table.c.id).where(table.c.state == StudyState.COMPLETE.value, table.c.last_at < soonest)
+    query = sa.select(table).where(table.c.state == StudyState.COMPLETE.value, table.c.last_at < soonest)
+    with ledger.read() as connection:
+        studies = [StudyRow.of(row) for row in connection.execute(query).mappings()]
+        due = [one.id for one in studies if _is_due(connection, one, periods, now)]
     count = 0
-    for identity in list(connection.execute(query).scalars()):
-        study = arrivals.get_study(connection, identity)
-        before = now - periods.study_of.get(study.peer or "", periods.study)
-        changed = [study.last_at, study.completed_at or now, *_changes(connection, identity)]
-        is_done = is_done_with(connection, identity) and not pledges.is_held(connection, identity)
-        if max(changed) < before and is_done:
-            count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
+    for first in range(0, len(due), PURGED_AT_ONCE):
+        with ledger.write() as connection:
+            some = query.where(table.c.id.in_(due[first : first + PURGED_AT_ONCE]))
+            for study in [StudyRow.of(row) for row in connection.execute(some).mappings()]:
+                if _is_due(connection, study, periods, now):
+                    count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
     return count
+
+
+def _is_due(connection: sa.Connection, study: StudyRow, periods: Periods, now: datetime) -> bool:
+    """Whether a study's time is over, and nobody has anything left to do with it."""
+    before = now - periods.study_of.get(study.peer or "", periods.study)
+    own = max(study.last_at, study.completed_at or now)
+    is_over = own < before and all(one < before for one in _changes(connection, study.id))
+    return is_over and is_done_with(connection, study.id) and not pledges.is_held(connection, study.id)
 
 
 def is_done_with(connection: sa.Connection, study_id: str) -> bool:

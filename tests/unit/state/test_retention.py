@@ -1,10 +1,12 @@
 """What is done with goes after its time, and nothing else ever does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.actions import NotPossible, Operator
 from node.core.job import DeliveryState, JobState, StudyState
@@ -221,3 +223,19 @@ def test_what_runs_is_not_erased_under_its_feet(kept: Kept) -> None:
         Operator(kept.books.ledger, kept.books.queue).erase(kept.study().id, kept.home, kept.books.clock())
 
     assert kept.files() == 3
+
+
+def test_nobody_waits_to_write_while_what_is_due_is_looked_for(kept: Kept) -> None:
+    """A peer whose studies go sooner has those of all others looked at, every hour."""
+    while_writing: list[str] = []
+
+    def keep(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM iso_study" in statement and "isocenter_writes" in connection.get_execution_options():
+            while_writing.append(statement)
+
+    periods = replace(PERIODS, study_of={"other": timedelta(days=1)})
+    kept.books.clock.at = START + timedelta(days=3)
+    sa.event.listen(kept.books.ledger.engine, "before_cursor_execute", keep)
+
+    assert retain(kept.books.ledger, kept.home, periods, kept.books.clock()) == NOTHING
+    assert while_writing == []
