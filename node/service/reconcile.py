@@ -24,6 +24,7 @@ just taken out of the queue. It waits so long at most where another stage must b
 def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
     """Enqueue again what has no live workflow; returns how much that was. Doing so twice changes nothing."""
     with ledger.read() as connection:
+        stopped = {one.name for one in pauses.paused(connection) if one.kind is Pausable.DESTINATION}
         jobs = [
             (job, work.is_under_way(connection, job))
             for job in work.unfinished_jobs(connection)
@@ -32,14 +33,12 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
         deliveries = [
             one
             for one in outbox.open_deliveries(connection)
-            if abs(now - one.changed_at) > SETTLED
-            and not pauses.is_paused(connection, Pausable.DESTINATION, one.destination)
+            if abs(now - one.changed_at) > SETTLED and one.destination not in stopped
         ]
-    stranded = 0
-    for job, is_under_way in jobs:
-        workflow_id = queue.stage_id(job.id, job.run, job.stage, job.turn)
-        if queue.is_live(workflow_id, handed_out_since=None if is_under_way else now - BEGUN_WITHIN):
-            continue
+    stranded, lost_before = 0, now - BEGUN_WITHIN
+    staged = {queue.stage_id(job.id, job.run, job.stage, job.turn): (job, is_begun) for job, is_begun in jobs}
+    live = queue.live({key: None if is_begun else lost_before for key, (_, is_begun) in staged.items()})
+    for job, _ in (one for key, one in staged.items() if key not in live):
         with ledger.write() as connection:
             here = Ticket(job.id, job.run, job.stage, job.turn)
             again = work.next_turn(connection, work.get_job(connection, job.id), here, now)
@@ -48,11 +47,9 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
                     connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
                 )
                 stranded += 1
-    for delivery in deliveries:
-        workflow_id = queue.delivery_id(delivery.id, delivery.attempt)
-        is_waiting = delivery.state is DeliveryState.WAITING
-        if queue.is_live(workflow_id, handed_out_since=now - BEGUN_WITHIN if is_waiting else None):
-            continue
+    tried = {queue.delivery_id(one.id, one.attempt): one for one in deliveries}
+    live = queue.live({key: lost_before if one.state is DeliveryState.WAITING else None for key, one in tried.items()})
+    for delivery in (one for key, one in tried.items() if key not in live):
         with ledger.write() as connection:
             if outbox.renew(connection, delivery, now):
                 queue.next_attempt(connection, delivery)

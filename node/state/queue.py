@@ -1,5 +1,6 @@
 """Enqueues stages and deliveries inside the ledger's own transaction: truth and queue change together, or neither."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ QUEUE_OF: dict[str, str] = {
 ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _DUE = "isocenter-due"
 """In a connection's notes: for which queues something was enqueued in its transaction."""
+ASKED_AT_ONCE = 500
 FORGOTTEN_AT_ONCE = 200
 """So many workflows are removed in one transaction: a long one would make stages wait."""
 
@@ -124,12 +126,20 @@ class Queue:
 
     def is_live(self, workflow_id: str, *, handed_out_since: datetime | None = None) -> bool:
         """Whether that workflow waits, is delayed or runs; only if a process was handed it since then, where given."""
-        found = self._client.list_workflows(workflow_ids=[workflow_id], load_input=False, load_output=False)
-        since_ms = 0 if handed_out_since is None else handed_out_since.timestamp() * 1000
-        return any(
-            one.status in ("ENQUEUED", "DELAYED") or (one.status == "PENDING" and (one.dequeued_at or 0) >= since_ms)
-            for one in found
-        )
+        return workflow_id in self.live({workflow_id: handed_out_since})
+
+    def live(self, workflows: Mapping[str, datetime | None]) -> set[str]:
+        """Which of these wait, are delayed or run; of those with a time, only if a process was handed it since then."""
+        found, ids = set(), list(workflows)
+        for first in range(0, len(ids), ASKED_AT_ONCE):
+            some = ids[first : first + ASKED_AT_ONCE]
+            for one in self._client.list_workflows(workflow_ids=some, load_input=False, load_output=False):
+                since = workflows[one.workflow_id]
+                since_ms = 0 if since is None else since.timestamp() * 1000
+                is_handed_out = one.status == "PENDING" and (one.dequeued_at or 0) >= since_ms
+                if is_handed_out or one.status in ("ENQUEUED", "DELAYED"):
+                    found.add(one.workflow_id)
+        return found
 
     def hasten(self, by: timedelta) -> None:
         """What is delayed is due so much earlier: the clock by which it waits was set back."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from node.core.job import Priority, Stage
 from node.service.reconcile import reconcile
-from node.state import schema, work
+from node.state import outbox, schema, work
 from node.state.rows import NewJob
 from tests.makers.ledger import Books, books, ct_slice
 
@@ -59,3 +59,24 @@ def test_what_a_process_was_handed_and_never_began_is_put_back(
 
 def test_what_has_just_changed_is_left_alone(found: Books) -> None:
     assert reconcile(found.ledger, found.queue, found.clock()) == 0
+
+
+def test_a_long_backlog_is_looked_at_in_as_many_queries_as_a_short_one(found: Books) -> None:
+    """A destination that is down for a day has thousands waiting, every half minute."""
+    asked: list[str] = []
+
+    def queries(first: int, last: int) -> int:
+        with found.ledger.write() as connection:
+            job = work.get_job(connection, "j1")
+            for number in range(first, last):
+                one = outbox.add_delivery(connection, job, f"pacs-{number}", found.clock())
+                found.queue.delivery(connection, one.id, destination="pacs", attempt=1, priority=job.priority)
+        found.clock.forward(seconds=30)
+        asked.clear()
+        reconcile(found.ledger, found.queue, found.clock())
+        return len(asked)
+
+    queries(0, 1)
+    sa.event.listen(found.ledger.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    assert queries(1, 3) == queries(3, 40)
