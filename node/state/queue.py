@@ -175,12 +175,14 @@ class Queue:
             self._bells.ring(name)
 
     def _options(self, name: str, workflow_id: str, priority: Priority, after: timedelta) -> EnqueueOptions:
+        """Of the same priority, what was begun goes before what was not: the first of many studies has its results
+        while the last waits to be read."""
         options: EnqueueOptions = {
             "workflow_name": name,
             "queue_name": QUEUE_OF[name],
             "workflow_id": workflow_id,
             "app_version": PROTOCOL,
-            "priority": int(priority),
+            "priority": 2 * int(priority) - (name != Stage.PREPARE.value),
         }
         if after > timedelta(0):
             options["delay_seconds"] = after.total_seconds()

@@ -106,6 +106,20 @@ def test_stat_overtakes_what_waits(found: Books) -> None:
     assert stat in order[:2]
 
 
+def test_the_first_of_many_is_finished_before_the_last_is_begun(found: Books) -> None:
+    """Else a hundred studies that come at once lie prepared on the disk, and none has a result."""
+    for number in range(12):
+        queue_job(found, number)
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    worker.terminate()
+    worker.wait(30)
+
+    with found.ledger.read() as connection:
+        order = [one.stage for one in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
+    assert order.index(Stage.ENCODE.value) < 12
+
+
 def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
     class Undone(Exception):
         pass
