@@ -120,13 +120,13 @@ def _judge_of(role: str) -> Callable[[Configuration], None] | None:
     return Judge()
 
 
-def _certificates(role: str, configuration: Configuration) -> list[Path]:
+def _certificates(role: str, configuration: Configuration) -> tuple[Path, ...]:
     """What the service works with until its end; the receiver looks at its own anew."""
     if role != "service":
-        return []
-    from node.state.certificates import certificates_in_use
+        return ()
+    from node.state.certificates import files_in_use
 
-    return [Path(one.path).absolute() for one in certificates_in_use(configuration)]
+    return files_in_use(configuration)
 
 
 def _receive(configuration: Configuration, listening: int, line: Line, stop: threading.Event, watch: Watch) -> None:

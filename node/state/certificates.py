@@ -44,6 +44,14 @@ def certificates_in_use(configuration: Configuration) -> tuple[CertificateFile, 
     return tuple(_read(*named) for named in _named(configuration))
 
 
+def files_in_use(configuration: Configuration) -> tuple[Path, ...]:
+    """What is worked by until one of them is replaced: those files, and the key, which may come after its
+    certificate."""
+    tls = configuration.settings.tls
+    names = [*(path for _, _, path in _named(configuration)), *([tls.key] if tls.is_set else [])]
+    return tuple(Path(one).absolute() for one in names)
+
+
 def _named(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     tls = configuration.settings.tls
     if tls.is_set:

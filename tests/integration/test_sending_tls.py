@@ -10,6 +10,8 @@ from node.errors import ConfigurationInvalid
 from node.sending.senders import echo
 from node.service.destinations import destination_of
 from node.service.renewal import Watch
+from node.service.routed import Judge
+from node.state.certificates import files_in_use
 from tests.integration.test_sending import program
 from tests.makers.certificates import Authority, Signed
 
@@ -72,4 +74,17 @@ def test_a_new_certificate_is_noticed_like_a_new_configuration(authority: Author
     renewed.certificate.replace(ours.certificate)
 
     assert before is None
+    assert watch.changed() is not None
+
+
+def test_a_key_that_comes_after_its_certificate_is_noticed(authority: Authority, tmp_path: Path) -> None:
+    """Whoever copies the two files one after the other leaves a pair for a moment that does not belong together."""
+    ours, renewed = authority.sign("/CN=isocenter"), authority.sign("/CN=isocenter")
+    folder = configured(tmp_path / "config", ours, authority, 104)
+    watch = Watch(folder, files_in_use(read_configuration(folder)), judge=Judge())
+    renewed.certificate.replace(ours.certificate)
+    between = watch.changed()
+    renewed.key.replace(ours.key)
+
+    assert between is None
     assert watch.changed() is not None
