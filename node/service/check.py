@@ -73,5 +73,7 @@ def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield from check_ledger.faults(ledger, home, now())
     except LedgerUnusable as error:
         yield "ledger", str(error)
+    except ConfigurationInvalid as error:
+        yield "ledger-owner", str(error)
     finally:
         ledger.close()

@@ -12,6 +12,7 @@ from node.errors import LedgerUnusable
 from node.state import pauses, schema
 from node.state.database import is_current
 from node.state.ledger import Ledger
+from node.state.owner import check_owner
 
 Told = Iterator[tuple[str, str]]
 FUTURE = timedelta(minutes=5)
@@ -98,7 +99,8 @@ COUNTED: tuple[Counted, ...] = (
 
 
 def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
-    """Everything that the ledger shows. Raises LedgerUnusable where it cannot be read."""
+    """Everything that the ledger shows. Raises LedgerUnusable where it cannot be read, ConfigurationInvalid where it is
+    another home's."""
     try:
         if not is_current(ledger.engine):
             yield (
@@ -107,6 +109,7 @@ def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
                 "newer one",
             )
             return
+        check_owner(ledger, home)
         with ledger.read() as connection:
             yield from _damage(connection)
             for one in COUNTED:

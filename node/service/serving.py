@@ -28,6 +28,7 @@ from node.service.window import window_of
 from node.settings import Configuration
 from node.state.bells import Bells
 from node.state.ledger import Ledger
+from node.state.owner import take_for
 from node.state.queue import Queue
 from node.state.seats import Caps, Seats
 from node.state.spool import Spool
@@ -56,6 +57,7 @@ def run_service(
     spool = Spool(home)
     swept = spool.open() or _swept_for_new(ledger, spool)
     ledger.migrate()
+    take_for(ledger, home)
     prepare_engine(settings.state.url)
     bells = Bells(home)
     with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 
 import structlog
 
@@ -32,6 +33,7 @@ from node.service.routed import usable_models
 from node.settings import Configuration
 from node.state.bells import Bells
 from node.state.ledger import Ledger
+from node.state.owner import check_owner
 from node.state.queue import NOTICE, REJECT, REPLACE, Queue
 
 log = structlog.get_logger()
@@ -76,7 +78,7 @@ def _run_stages(
     home = settings.state.home.absolute()
     executor = executor_name(role, slot)
     ledger = Ledger(settings.state.url)
-    _wait_for(ledger, stop)
+    _wait_for(ledger, home, stop)
     models = usable_models(configuration)
     for name, model in models.items():
         for fault in doubtful_codes(model.card):
@@ -134,12 +136,13 @@ def _body(runner: Runner, stage: Stage) -> Callable[[str, int, int], None]:
     return lambda job_id, run, turn: runner.run(stage, job_id, run, turn)
 
 
-def _wait_for(ledger: Ledger, stop: threading.Event) -> None:
-    """Wait for the tables, which the service process makes."""
+def _wait_for(ledger: Ledger, home: Path, stop: threading.Event) -> None:
+    """Wait for the tables, which the service process makes. Raises ConfigurationInvalid for another home's."""
     deadline = time.monotonic() + LEDGER_WAIT_S
     while time.monotonic() < deadline:
         with suppress(LedgerUnusable):
             if ledger.is_ready():
+                check_owner(ledger, home)
                 return
         if stop.wait(0.1):
             return

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -20,10 +19,9 @@ from node.state import arrivals, schema, work
 from node.state.database import POSTGRES_SCHEMA
 from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
+from node.state.owner import NODE_ID, node_id
 
 LEDGER, DUMP, NOTE = "ledger.sqlite", "ledger.dump", "backup.json"
-NODE_ID = "node-id"
-"""In a home: the name under which its backups know it."""
 BESIDE = ("-wal", "-shm", "-journal")
 """Ends of the names of what SQLite keeps beside a file: it takes it for the file's own, whichever that is."""
 FILES = ("spool/instances/*/*.dcm", "work/j????????/**/*")
@@ -60,8 +58,8 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
     if target.resolve().is_relative_to(home.resolve()):
         raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
-    node_id, earlier = _node_id(home), _told(target)
-    if earlier not in ("", node_id):
+    name_of_home, earlier = node_id(home), _told(target)
+    if earlier not in ("", name_of_home):
         raise ConfigurationInvalid(
             f"{target} holds another node's backup, or that of a home that was lost: name another"
         )
@@ -88,7 +86,7 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     if config.is_dir():
         shutil.copytree(config, target / "config", dirs_exist_ok=True)
     os.sync()
-    told = {"version": __version__, "at": now.isoformat(), "files": copied + kept, "node": node_id}
+    told = {"version": __version__, "at": now.isoformat(), "files": copied + kept, "node": name_of_home}
     (target / NOTE).write_text(json.dumps(told))
     return Copied(copied, kept)
 
@@ -135,14 +133,6 @@ def _known_paths(url: str) -> frozenset[str]:
     query = sa.union_all(sa.select(instance).where(instance.is_not(None)), sa.select(result))
     with closing(Ledger(url)) as ledger, ledger.read() as connection:
         return frozenset(connection.execute(query).scalars())
-
-
-def _node_id(home: Path) -> str:
-    """What tells this home from another one in the same place, as a new node's after a disk was lost."""
-    path = home / NODE_ID
-    if not path.exists():
-        path.write_text(secrets.token_hex(8))
-    return path.read_text()
 
 
 def _told(folder: Path) -> str:

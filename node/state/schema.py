@@ -260,6 +260,8 @@ pause = sa.Table(
     Column("at", UtcTime, nullable=False),
 )
 
+home = sa.Table("iso_home", metadata, Column("node_id", Text, primary_key=True))
+
 process = sa.Table(
     "iso_process",
     metadata,

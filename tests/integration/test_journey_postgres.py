@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from node.rehearsal.modality import send_study
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.phantom import SMALL, write_study
-from node.rehearsal.running import TITLE, RunningNode, running_node
+from node.rehearsal.running import DATABASE_URL, TITLE, RunningNode, running_node
 from node.state import schema
 
 pytestmark = [pytest.mark.real("postgresql"), pytest.mark.slow]
@@ -74,3 +75,18 @@ def test_the_operator_sees_it(journey: Journey) -> None:
 
 def test_no_file_holds_the_facts_as_well(journey: Journey) -> None:
     assert list(journey.node.home.glob("*.sqlite*")) == []
+
+
+def test_a_second_home_on_the_same_database_is_refused(journey: Journey, tmp_path: Path) -> None:
+    """It would take jobs of the first, whose images it does not have; what it is sent it keeps."""
+    url = journey.node.environment[DATABASE_URL]
+    peers = PEERS.format(port=journey.pacs.port)
+    with running_node(tmp_path / "other", peers=peers, routes=ROUTES, settings={"state.database_url": url}) as other:
+        for _ in other.until(LIMIT_S, "nothing was said"):
+            if "another home's" in other.log.read_text():
+                break
+        found = subprocess.run(
+            [sys.executable, "-m", "node", "check"], env=other.environment, capture_output=True, text=True, timeout=60
+        )
+    assert "ledger-owner: the ledger that state.database_url names is another home's" in found.stdout
+    assert journey.asked("status")["ready"]
