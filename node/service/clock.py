@@ -20,6 +20,7 @@ from node.intake.gathering import Gathering
 from node.intake.indexer import Indexer
 from node.service.arranged import arrange
 from node.service.reconcile import reconcile
+from node.service.steady import SteadyFile
 from node.service.survey import LOOK_S
 from node.settings import Configuration
 from node.state.associations import Associations
@@ -80,6 +81,7 @@ class ServiceClock:
         self.indexer = Indexer(ledger, spool, home=home, clock=now)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
+        self._steady = SteadyFile(home)
 
     def every(self, seconds: float, look: Callable[[], object]) -> None:
         """Do this too, at intervals, while the clock runs."""
@@ -96,6 +98,7 @@ class ServiceClock:
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
         self.every(LOOK_S, self._survey)
+        self._steady.look(self._now())
         self._begin()
         self._scheduler.start()
         self._unless_unusable(self._reconcile)
@@ -147,6 +150,7 @@ class ServiceClock:
         if not step:
             return
         log.warning("clock-was-set", by_s=round(step.total_seconds()))
+        self._steady.look(self._now())
         if step < NO_STEP:
             for one in self._scheduler.get_jobs():
                 one.modify(next_run_time=self._now())
@@ -192,7 +196,8 @@ class ServiceClock:
         return self._by.source_count.is_lacking(study)
 
     def _retain(self) -> None:
-        forgotten = retain(self._ledger, self._home, periods_of(self.configuration), self._now())
+        now = self._now()
+        forgotten = retain(self._ledger, self._home, periods_of(self.configuration), now, self._steady.look(now))
         workflows = self._queue.forget(self._now() - WORKFLOWS_KEPT)
         if any(vars(forgotten).values()) or workflows:
             log.info("kept-for-their-time", **vars(forgotten), workflows=workflows)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from node.core.clock_step import LONG_AGO
 from node.core.job import JOB_ENDED, DeliveryState, Stage, StudyEvent, StudyState
 from node.state import arrivals, pledges, schema
 from node.state.arrivals import ALREADY_PURGED
@@ -42,37 +43,56 @@ class Forgotten:
     facts: int
 
 
-def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime) -> Forgotten:
-    """Apply every rule once (design section 4)."""
-    studies = _purge(ledger, periods, now)
+Before = Callable[[timedelta], datetime]
+"""What is older than a period came before this."""
+
+
+def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime, steady_since: datetime = LONG_AGO) -> Forgotten:
+    """Apply every rule once (design section 4).
+
+    steady_since: when the clock last leapt ahead. How old anything from before that is, it does not tell; so nothing
+    goes until a whole period has passed since.
+    """
+
+    def before(period: timedelta) -> datetime:
+        return now - period if now - period >= steady_since else LONG_AGO
+
+    studies = _purge(ledger, periods, now, before)
     remove_purged_files(ledger, home)
-    jobs = _remove_results(ledger, home, now - periods.result)
-    return Forgotten(studies, jobs, _forget_facts(ledger, home, now - periods.ledger))
+    jobs = _remove_results(ledger, home, before(periods.result))
+    return Forgotten(studies, jobs, _forget_facts(ledger, home, before(periods.ledger)))
 
 
-def _purge(ledger: Ledger, periods: Periods, now: datetime) -> int:
+def _purge(ledger: Ledger, periods: Periods, now: datetime, before: Before) -> int:
     """Mark studies whose files are due to go. They are found before others have to wait to write."""
-    table, soonest = schema.study, now - min((periods.study, *periods.study_of.values()))
+    table, soonest = schema.study, before(min((periods.study, *periods.study_of.values())))
     query = sa.select(table).where(table.c.state == StudyState.COMPLETE.value, table.c.last_at < soonest)
+
+    def due(connection: sa.Connection, studies: sa.Select[tuple[object, ...]]) -> list[StudyRow]:
+        found = [StudyRow.of(row) for row in connection.execute(studies).mappings()]
+        return [one for one in found if _is_due(connection, one, before(_period(one, periods)))]
+
     with ledger.read() as connection:
-        studies = [StudyRow.of(row) for row in connection.execute(query).mappings()]
-        due = [one.id for one in studies if _is_due(connection, one, periods, now)]
+        keys = [one.id for one in due(connection, query)]
     count = 0
-    for first in range(0, len(due), PURGED_AT_ONCE):
+    for first in range(0, len(keys), PURGED_AT_ONCE):
         with ledger.write() as connection:
-            some = query.where(table.c.id.in_(due[first : first + PURGED_AT_ONCE]))
-            for study in [StudyRow.of(row) for row in connection.execute(some).mappings()]:
-                if _is_due(connection, study, periods, now):
-                    count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
+            for study in due(connection, query.where(table.c.id.in_(keys[first : first + PURGED_AT_ONCE]))):
+                count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
     return count
 
 
-def _is_due(connection: sa.Connection, study: StudyRow, periods: Periods, now: datetime) -> bool:
-    """Whether a study's time is over, and nobody has anything left to do with it."""
-    before = now - periods.study_of.get(study.peer or "", periods.study)
-    own = max(study.last_at, study.completed_at or now)
-    is_over = own < before and all(one < before for one in _changes(connection, study.id))
-    return is_over and is_done_with(connection, study.id) and not pledges.is_held(connection, study.id)
+def _period(study: StudyRow, periods: Periods) -> timedelta:
+    return periods.study_of.get(study.peer or "", periods.study)
+
+
+def _is_due(connection: sa.Connection, study: StudyRow, before: datetime) -> bool:
+    """Whether nothing came of a study since then, and nobody has anything left to do with it."""
+    if study.completed_at is None or not all(
+        one < before for one in (study.last_at, study.completed_at, *_changes(connection, study.id))
+    ):
+        return False
+    return is_done_with(connection, study.id) and not pledges.is_held(connection, study.id)
 
 
 def is_done_with(connection: sa.Connection, study_id: str) -> bool:

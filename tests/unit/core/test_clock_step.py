@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from node.core.clock_step import NO_STEP, StepWatch
-from tests.makers.ledger import TurnedClock
+from node.core.clock_step import LONG_AGO, NO_STEP, Steady, StepWatch
+from tests.makers.ledger import START, TurnedClock
 
 
 @pytest.mark.parametrize("hours", [1, -1])
@@ -28,3 +28,17 @@ def test_a_clock_that_is_slewed_or_a_machine_that_slept_is_no_step() -> None:
     clock.forward(days=2)
 
     assert (slewed, watch.look()) == (NO_STEP, NO_STEP)
+
+
+def test_a_clock_that_leaps_ahead_is_steady_from_then_on() -> None:
+    """Also from years behind to the right time; one that is set back makes nothing old."""
+    hourly = [Steady(START)]
+    for hours in range(1, 4):
+        hourly.append(hourly[-1].at(START + timedelta(hours=hours)))
+    ahead = hourly[-1].at(START + timedelta(days=365))
+    later = ahead.at(START + timedelta(days=365, hours=1))
+    back = later.at(START + timedelta(hours=4))
+
+    assert {one.since for one in hourly} == {LONG_AGO}
+    assert ahead.since == later.since == START + timedelta(days=365)
+    assert back.since == back.looked_at == START + timedelta(hours=4)

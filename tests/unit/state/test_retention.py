@@ -239,3 +239,18 @@ def test_nobody_waits_to_write_while_what_is_due_is_looked_for(kept: Kept) -> No
 
     assert retain(kept.books.ledger, kept.home, periods, kept.books.clock()) == NOTHING
     assert while_writing == []
+
+
+def test_nothing_goes_after_a_leap_of_the_clock_until_its_whole_time_has_passed(kept: Kept) -> None:
+    """Ahead by years, or from years behind to the right time: either makes old what came yesterday."""
+    leapt_at = START + timedelta(days=3650)
+
+    def after(**span: float) -> Forgotten:
+        return retain(kept.books.ledger, kept.home, PERIODS, leapt_at + timedelta(**span), steady_since=leapt_at)
+
+    assert after() == after(days=6.9) == NOTHING
+    assert after(days=7.1) == Forgotten(1, 0, 0)
+    assert after(days=89) == NOTHING
+    assert after(days=91) == Forgotten(0, 1, 0)
+    assert after(days=729) == NOTHING
+    assert after(days=731) == Forgotten(0, 0, 1)
