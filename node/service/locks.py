@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from node.errors import AlreadyRunning
+from node.errors import AlreadyRunning, ConfigurationInvalid
 
 OWNERS = frozenset({"receiver", "service"})
 """Roles that own the home's spool: they run on one host."""
@@ -31,21 +31,31 @@ def claim(home: Path, roles: Sequence[str]) -> Iterator[Path]:
 
     Receiver and service need the home. Worker and model need this host's name within it, because what takes work must
     be the only one of its name; so several hosts may share a home (on PostgreSQL), each with workers of its own.
-    Raises AlreadyRunning.
+    Raises AlreadyRunning, ConfigurationInvalid where the home cannot be written.
     """
+    with ExitStack() as held:
+        try:
+            folder = _claimed_in(home, roles, held)
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"state.home: {home} cannot be used ({error.filename}: {error.strerror}): let it be a folder of the "
+                "node's own user, on a disk that can be written, or set ISOCENTER_HOME"
+            ) from error
+        yield folder
+
+
+def _claimed_in(home: Path, roles: Sequence[str], held: ExitStack) -> Path:
     run = _folder(home / "run")
     home.chmod(0o700)
-    with ExitStack() as held:
-        folder = run
-        if OWNERS.intersection(roles):
-            held.enter_context(_lock(run, f"another node is running in {home}; stop it, or set ISOCENTER_HOME"))
-        if not OWNERS.issuperset(roles):
-            own = _folder(run / host_name())
-            words = f"workers of another node run in {home} as {host_name()}; stop them, or give this host another name"
-            held.enter_context(_lock(own, words))
-            (own / TOLD).unlink(missing_ok=True)  # what an earlier supervisor told
-            folder = run if OWNERS.intersection(roles) else own
-        yield folder
+    if OWNERS.intersection(roles):
+        held.enter_context(_lock(run, f"another node is running in {home}; stop it, or set ISOCENTER_HOME"))
+    if OWNERS.issuperset(roles):
+        return run
+    own = _folder(run / host_name())
+    words = f"workers of another node run in {home} as {host_name()}; stop them, or give this host another name"
+    held.enter_context(_lock(own, words))
+    (own / TOLD).unlink(missing_ok=True)  # what an earlier supervisor told
+    return run if OWNERS.intersection(roles) else own
 
 
 def claimed(home: Path) -> list[Path]:

@@ -145,6 +145,12 @@ def run(arguments: list[str]) -> int:
     except IsocenterError as error:
         log.error("process-unable", why=str(error))  # noqa: TRY400  the words say it; a traceback hides them
         return 1
+    except OSError as error:
+        if error.filename is None:  # of nothing that a person could look at
+            raise
+        words = f"{error.filename}: {error.strerror}: look who owns it and whether its disk can be written"
+        log.error("process-unable", why=words)  # noqa: TRY400  as above
+        return 1
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import AlreadyRunning
+from node.errors import AlreadyRunning, ConfigurationInvalid
 from node.service.locks import claim, claimed
 from node.service.supervisor import ROLES
 
@@ -43,3 +43,13 @@ def test_hosts_share_a_home_each_with_workers_of_its_own(tmp_path: Path, monkeyp
 def test_one_host_may_run_the_owner_and_the_workers_apart(tmp_path: Path) -> None:
     with claim(tmp_path, OWNER), claim(tmp_path, WORKERS):
         assert len(claimed(tmp_path)) == 2
+
+
+def test_a_home_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+
+    with (
+        pytest.raises(ConfigurationInvalid, match=r"state.home: .*/home cannot be used .*or set ISOCENTER_HOME"),
+        claim(tmp_path / "home", ROLES),
+    ):
+        pass

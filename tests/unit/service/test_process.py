@@ -28,11 +28,35 @@ def test_what_keeps_it_from_its_work_is_one_line_of_the_log(
     """And no traceback, in which nobody looks for what to correct."""
     (tmp_path / "peers.toml").write_text(PEER)
     (tmp_path / file).write_text(text)
+    (tmp_path / "home").mkdir(exist_ok=True)
+    ended = run(tmp_path, role)
+
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, last["event"], last["level"]) == (1, "process-unable", "error")
+    assert told in last["why"]
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("role", ["service", "receiver"])
+def test_a_file_of_the_home_that_cannot_be_used_is_named(tmp_path: Path, role: str) -> None:
+    """As where another user made it."""
     (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "spool").touch()
+    ended = run(tmp_path, role)
+
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, last["event"]) == (1, "process-unable")
+    assert f"{tmp_path / 'home' / 'spool'}" in last["why"]
+    assert "look who owns it" in last["why"]
+    assert "Traceback" not in ended.stderr
+
+
+def run(tmp_path: Path, role: str) -> subprocess.CompletedProcess[str]:
+    """A process of that role, by the configuration of this folder."""
     ours, line = socket.socketpair()
     with ours, line, socket.create_server(("127.0.0.1", 0)) as listening:
         handed = [line.fileno(), listening.fileno()]
-        ended = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", "node.service.process", role, "0", *map(str, handed)],
             pass_fds=handed,
             env={**os.environ, "ISOCENTER_CONFIG": str(tmp_path), "ISOCENTER_HOME": str(tmp_path / "home")},
@@ -41,8 +65,3 @@ def test_what_keeps_it_from_its_work_is_one_line_of_the_log(
             text=True,
             timeout=120,
         )
-
-    last = json.loads(ended.stderr.splitlines()[-1])
-    assert (ended.returncode, last["event"], last["level"]) == (1, "process-unable", "error")
-    assert told in last["why"]
-    assert "Traceback" not in ended.stderr
