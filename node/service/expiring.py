@@ -1,4 +1,4 @@
-"""Tells of certificates that end soon: in a line of `isocenter check`, and in the log at each mark."""
+"""Tells of certificates that end soon, or are not valid yet: by `isocenter check`, and in the log at each mark."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Ending:
-    """A certificate past its first mark, or a file of them that cannot be read. kind: a word for programs.
+    """A certificate past its first mark, one that is not valid yet, or a file of them that cannot be read.
 
-    mark_days: the last mark it has come to. message: what to do.
+    kind: a word for programs. mark_days: the last mark it has come to. message: what to do.
     """
 
     kind: str
@@ -51,10 +51,17 @@ def endings(configuration: Configuration, now: datetime) -> Iterator[Ending]:
         if file.fault:
             yield Ending("certificate-unusable", file.path, None, 0, f"{file.fault}: correct {file.setting}")
         for one in file.certificates:
+            if one.not_before > now:
+                yield Ending("certificate-not-yet-valid", file.path, one, 0, _not_yet(file, one))
             mark_days = mark_reached(one.days_left(now), first_mark_days)
             if mark_days is not None:
                 kind = "certificate-expires" if mark_days else "certificate-expired"
                 yield Ending(kind, file.path, one, mark_days, _in_words(file, one, now))
+
+
+def _not_yet(file: CertificateFile, one: Certificate) -> str:
+    begins = f"{one.subject} ({file.setting}) is valid from {one.not_before:%Y-%m-%d %H:%M} UTC on:"
+    return f"{begins} until then {file.what_ends}; put one that is valid into {file.path}, or set this machine's clock"
 
 
 def _in_words(file: CertificateFile, one: Certificate, now: datetime) -> str:

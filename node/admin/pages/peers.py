@@ -108,7 +108,8 @@ def _add_asking_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
 @dataclass(frozen=True)
 class CertificateEnd:
-    """A line of the list of certificates. state: ready, soon (it ends), or failed (it ended, or is unusable)."""
+    """A line of the list of certificates. state: ready, soon (it ends), or failed (it ended, is not valid yet, or is
+    unusable)."""
 
     setting: str
     subject: str
@@ -129,6 +130,8 @@ def ends_of(files: Sequence[CertificateFile], configuration: Configuration, now:
             state = "ready" if mark_days is None else "soon" if mark_days else "failed"
             words = "ended" if state == "failed" else f"{left_days} days left"
             words += "" if mark_days is None else f": then {file.what_ends}"
+            if one.not_before > now:
+                state, words = "failed", f"not valid before {one.not_before:%Y-%m-%d %H:%M} UTC: {file.what_ends}"
             yield CertificateEnd(file.setting, one.subject, one.issuer, one.not_after, state, words)
 
 

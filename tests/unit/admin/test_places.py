@@ -307,6 +307,8 @@ def test_certificates_are_shown_with_their_end(tmp_path: Path, window: Opened) -
     assert "TLS       yes" in page
     window.books.clock.forward(days=6)
     assert re.search(r'<span class="state bad">ended: then ', window.user(Role.ADMIN).see("/peers"))
+    window.books.clock.forward(days=-8)
+    assert re.search(r'<span class="state bad">not valid before ', window.user(Role.OPERATOR).see("/peers"))
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,14 @@ def test_each_mark_is_logged_once(authority: Authority, ours: Signed) -> None:
     clock[0] = start + timedelta(days=95)
     ours.certificate.write_text(authority.sign("/CN=isocenter", days=300).certificate.read_text())
     assert list(endings(configured(authority, ours), clock[0])) == []
+
+
+def test_one_that_is_not_valid_yet_is_told(authority: Authority, ours: Signed) -> None:
+    """Made for the next year, or by a machine whose clock is ahead: every peer refuses it, as one that has ended."""
+    before = datetime.now(UTC) - timedelta(days=2)
+    peer_refuses = next(
+        one for one in endings(configured(authority, ours), before) if one.path == str(ours.certificate)
+    )
+
+    assert peer_refuses.kind == "certificate-not-yet-valid"
+    assert "until then peers refuse this node's certificate; put one that is valid into" in peer_refuses.message
