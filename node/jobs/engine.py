@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from node.errors import LedgerUnusable
 from node.jobs.alarm import Alarm
 from node.state.bells import Bells
+from node.state.ledger import is_unusable
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
 log = structlog.get_logger()
@@ -44,11 +46,12 @@ class Work:
 
 
 def prepare_engine(url: str) -> None:
-    """Make or update the engine's own tables; done once, before any process starts an engine."""
+    """Make or update the engine's own tables; done once, before any process starts an engine. Raises LedgerUnusable."""
     config = _config(url, "isocenter-setup", migrate=True)
-    DBOS(config=config)
-    DBOS.listen_queues([])
-    DBOS.launch()
+    with _in_words():
+        DBOS(config=config)
+        DBOS.listen_queues([])
+        DBOS.launch()
     DBOS.destroy(destroy_registry=True)
 
 
@@ -72,17 +75,21 @@ class Engine:
             DBOS.workflow(name=DELIVER, max_recovery_attempts=RECOVERY_LIMIT)(delivery)
 
     def start(self) -> None:
-        """Begin to take work; what this executor left unfinished when it died is taken up again."""
+        """Begin to take work; what this executor left unfinished when it died is taken up again.
+
+        Raises LedgerUnusable.
+        """
         DBOS.listen_queues(self._work.queues)
-        DBOS.launch()
-        for name in self._work.queues:
-            DBOS.register_queue(
-                name,
-                polling_interval_sec=self._poll_s,
-                on_conflict="always_update",
-                worker_concurrency=WORKER_CONCURRENCY[name],
-                partition_worker_concurrency=1 if name == QUEUE_OF[DELIVER] else None,
-            )
+        with _in_words():
+            DBOS.launch()
+            for name in self._work.queues:
+                DBOS.register_queue(
+                    name,
+                    polling_interval_sec=self._poll_s,
+                    on_conflict="always_update",
+                    worker_concurrency=WORKER_CONCURRENCY[name],
+                    partition_worker_concurrency=1 if name == QUEUE_OF[DELIVER] else None,
+                )
         for event in self._dbos.background_thread_stop_events:
             # Its threads wait for the next look on the event that ends them: the library has no other way to wake one.
             event.wait = partial(self._alarm.wait, event)  # type: ignore[method-assign]
@@ -107,6 +114,19 @@ class Engine:
         self._alarm.stop()
         self._running.wait_until_idle(drain_s)
         DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Raises LedgerUnusable in place of what the database raises where it is at fault itself."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not is_unusable(error):
+            raise
+        why = str(error.orig).partition("\n")[0]
+        words = f"the engine cannot start on the ledger's database ({why}): make room there, or mend the database"
+        raise LedgerUnusable(words) from error
 
 
 class _Running:

@@ -5,9 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from node.state.ledger import Ledger
+from node.state.owner import take_for
 
 PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 1\n'
 ROUTE = '[[route]]\nname = "r"\nmodel = "not-here"\ndestinations = ["pacs"]\n'
@@ -51,7 +56,23 @@ def test_a_file_of_the_home_that_cannot_be_used_is_named(tmp_path: Path, role: s
     assert "Traceback" not in ended.stderr
 
 
-def run(tmp_path: Path, role: str) -> subprocess.CompletedProcess[str]:
+@pytest.mark.real("postgresql")
+def test_a_database_that_cannot_be_written_is_told_in_words(tmp_path: Path, postgres) -> None:
+    """By the engine, too, which asks its own tables in its own way."""
+    url = postgres.new_with_tables()
+    (tmp_path / "home").mkdir()
+    with closing(Ledger(url)) as ledger:
+        take_for(ledger, tmp_path / "home")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET default_transaction_read_only = on')
+    ended = run(tmp_path, "service", ISOCENTER_DATABASE_URL=url)
+
+    last = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, last["event"]) == (1, "process-unable")
+    assert "read-only transaction): make room there, or mend the database" in last["why"]
+
+
+def run(tmp_path: Path, role: str, **more: str) -> subprocess.CompletedProcess[str]:
     """A process of that role, by the configuration of this folder."""
     ours, line = socket.socketpair()
     with ours, line, socket.create_server(("127.0.0.1", 0)) as listening:
@@ -59,7 +80,7 @@ def run(tmp_path: Path, role: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "node.service.process", role, "0", *map(str, handed)],
             pass_fds=handed,
-            env={**os.environ, "ISOCENTER_CONFIG": str(tmp_path), "ISOCENTER_HOME": str(tmp_path / "home")},
+            env={**os.environ, "ISOCENTER_CONFIG": str(tmp_path), "ISOCENTER_HOME": str(tmp_path / "home"), **more},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
