@@ -42,3 +42,10 @@ def test_a_clock_that_leaps_ahead_is_steady_from_then_on() -> None:
     assert {one.since for one in hourly} == {LONG_AGO}
     assert ahead.since == later.since == START + timedelta(days=365)
     assert back.since == back.looked_at == START + timedelta(hours=4)
+
+
+def test_a_node_that_was_off_for_a_holiday_goes_on_as_before() -> None:
+    """One that is off each weekend would keep everything for ever, if its clock counted as set ahead each Monday."""
+    seen = Steady(START).at(START + timedelta(days=3)).at(START + timedelta(days=12))
+
+    assert seen.since == LONG_AGO
