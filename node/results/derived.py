@@ -44,8 +44,9 @@ OF_ACQUISITION = (
 )
 """What multi-frame images state only where they are original (MR Pulse Sequence, PS3.3 C.8.13.4)."""
 
-RADIOGRAPHS = ("CR", "DX", "MG", "RF", "XA", "IO", "PX")
-"""Modalities whose values are no quantity: their classes have no rescale to write one with."""
+PICTURES = {**dict.fromkeys(("CR", "DX", "MG", "RF", "XA", "IO", "PX"), 16), "US": 8, "IVUS": 8}
+"""Bits of a pixel by modality where values are no quantity: their classes have no rescale to write one with, and
+ultrasound takes no other bits (PS3.3 C.8.5.6.1)."""
 
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")
 """Purpose of reference, of PS3.16 CID 7202."""
@@ -85,13 +86,16 @@ def _slices_by_instance(edition: Edition) -> dict[InstanceUID, list[int]]:
 def _scale_for(values: npt.NDArray[np.float32], modality: str) -> _Scale:
     """One for the whole series: whole numbers as they are, others in steps over their range."""
     low, high = float(values.min()), float(values.max())
-    if modality in RADIOGRAPHS:
-        if low < 0 or high > 0xFFFF:
-            raise ResultUnsound(f"a derived radiograph has values from {low:g} to {high:g}, not from 0 to 65535")
+    if modality in PICTURES:
+        most = (1 << PICTURES[modality]) - 1
+        if low < 0 or high > most:
+            raise ResultUnsound(f"a derived {modality} image has values from {low:g} to {high:g}, not from 0 to {most}")
         return _Scale("1", "0")
     limits = np.iinfo(np.int16)
     if limits.min <= low and high <= limits.max and np.array_equal(values, np.rint(values)):
         return _Scale("1", "0")
+    if modality == "PT":  # of which the intercept is always 0 (PS3.3 C.8.9.4)
+        return _Scale(str(format_number_as_ds(max(-low, high) / limits.max)), "0")
     slope = str(format_number_as_ds(max((high - low) / STEPS, 1e-12)))
     return _Scale(slope, str(format_number_as_ds((low + high) / 2)))
 
@@ -122,7 +126,7 @@ def _build(
     image.ImageType = ["DERIVED", *(list(image.get("ImageType") or [])[1:] or ["SECONDARY"])]
     if "PerFrameFunctionalGroupsSequence" in image:
         _put_groups(image, indices, scale, card, edition)
-    elif image.Modality not in RADIOGRAPHS:
+    elif image.Modality not in PICTURES:
         image.RescaleSlope, image.RescaleIntercept = scale.slope, scale.intercept
         image.RescaleType = "HU" if image.Modality == "CT" else "US"
     elif states_rescale:  # which digital radiographs must, that of nothing changed
@@ -205,14 +209,20 @@ def _put_groups(image: Dataset, indices: list[int], scale: _Scale, card: Derived
 
 
 def _put_pixels(image: Dataset, stored: npt.NDArray[np.int64]) -> None:
-    is_signed = image.Modality not in RADIOGRAPHS
+    is_signed, bits = image.Modality not in PICTURES, PICTURES.get(image.Modality, 16)
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
-    image.BitsAllocated = image.BitsStored = 16
-    image.HighBit, image.PixelRepresentation = 15, int(is_signed)
-    image.PixelData = stored.astype("<i2" if is_signed else "<u2").tobytes()
-    image["PixelData"].VR = "OW"
+    image.BitsAllocated = image.BitsStored = bits
+    image.HighBit, image.PixelRepresentation = bits - 1, int(is_signed)
+    pixels = stored.astype(_kind(image)).tobytes()
+    image.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    image["PixelData"].VR = "OB" if bits == 8 else "OW"
     if image.get("PresentationLUTShape"):
         image.PresentationLUTShape = "IDENTITY"
+
+
+def _kind(image: Dataset) -> str:
+    """How numpy calls its pixels."""
+    return f"<{'i' if image.PixelRepresentation else 'u'}{image.BitsAllocated // 8}"
 
 
 def check_derived(path: Path, found: Dataset, findings: Findings, edition: Edition, _volume: Volume) -> None:
@@ -225,9 +235,10 @@ def check_derived(path: Path, found: Dataset, findings: Findings, edition: Editi
     source = found.SourceImageSequence[0].ReferencedSOPInstanceUID
     expect(path, "SOPClassUID", found.SOPClassUID, origin.instances.get(source))
     indices = _slices_by_instance(edition)[source]
-    stored = np.frombuffer(found.PixelData, "<i2" if found.PixelRepresentation else "<u2")
-    stored = stored.reshape(-1, found.Rows, found.Columns)
-    expect(path, "frames", len(stored), len(indices))
+    area = found.Rows * found.Columns
+    stored = np.frombuffer(found.PixelData, _kind(found))
+    expect(path, "frames", len(stored) // area, len(indices))
+    stored = stored[: len(indices) * area].reshape(-1, found.Rows, found.Columns)
     for number, index in enumerate(indices):
         rescale, position = _read_frame(found, number)
         slope, intercept = float(rescale.get("RescaleSlope", 1)), float(rescale.get("RescaleIntercept", 0))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import ComputedRadiographyImageStorage
+from pydicom.uid import ComputedRadiographyImageStorage, UltrasoundImageStorage
 
 from ai.contract import Code, DerivedCard, InputCard, MapCard
 from ai.findings import DerivedSeries, Detection, Findings, Map, Measurement, Segment, Shape
@@ -76,6 +76,16 @@ def make_radiograph(folder: Path, *, photometric: str = "MONOCHROME2", **changes
     grid = SourceGrid(StudyUID(STUDY), SeriesUID(SERIES), ((uid, 1),), rows, columns, None, None)
     facts = Facts(modality="CR", body_part="CHEST", calibrated_at="detector")
     return Made(grid, {uid: path}, Volume(upright[np.newaxis], None, (1.0, 0.2, 0.2), facts))
+
+
+def make_ultrasound(folder: Path) -> Made:
+    """A picture of eight bits and of an odd number of pixels."""
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    what = {"SOPClassUID": UltrasoundImageStorage, "Modality": "US", "Rows": 59, "Columns": 49}
+    grey = np.linspace(0, 255, 59 * 49).reshape(59, 49).astype(np.uint8)
+    made = make_radiograph(folder, **what, **bits, PixelData=grey.tobytes() + b"\0")
+    volume = replace(made.volume, array=grey[np.newaxis].astype(np.int16))
+    return replace(made, grid=replace(made.grid, rows=59, columns=49), volume=volume)
 
 
 def flat_findings(made: Made) -> Findings:

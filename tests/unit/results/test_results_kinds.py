@@ -13,6 +13,7 @@ from pydicom.data import get_charset_files
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.tag import Tag
+from pydicom.uid import PositronEmissionTomographyImageStorage
 
 from ai.findings import DerivedSeries, Findings
 from node.errors import ResultUnsound
@@ -23,7 +24,15 @@ from node.results.origin import read_origin
 from node.results.profile import USUAL, Coordinates, ReportClass
 from node.results.stamp import Edition
 from node.results.uids import RenditionKind
-from tests.unit.results.kinds import EVERY_KIND, FLAT_CARD, FULL_CARD, flat_findings, full_findings, make_radiograph
+from tests.unit.results.kinds import (
+    EVERY_KIND,
+    FLAT_CARD,
+    FULL_CARD,
+    flat_findings,
+    full_findings,
+    make_radiograph,
+    make_ultrasound,
+)
 from tests.unit.results.made import RUN, Made, make_enhanced, make_series, put_bytes
 
 FURTHER = {one.kind: one for one in (*EVIDENCE, *COMPANIONS)}
@@ -285,6 +294,43 @@ def test_a_derived_radiograph_states_a_rescale_where_its_source_does(tmp_path: P
 
     wanted = (1, 0, "US") if stated else (None, None, None)
     assert tuple(derived.get(one) for one in ("RescaleSlope", "RescaleIntercept", "RescaleType")) == wanted
+
+
+def derived_of(made: Made, values: np.ndarray, folder: Path) -> Dataset:
+    """The first derived image of a run that found these values alone."""
+    found = Findings(derived=(DerivedSeries("smooth", values.astype(np.float32), "ct"),))
+    (folder / "out").mkdir()
+    objects = encode(found, FULL_CARD, made.grid, made.paths, RUN, folder / "out", volume=made.volume)
+    return pydicom.dcmread(next(one.path for one in objects if one.kind is RenditionKind.DERIVED))
+
+
+def test_derived_ultrasound_has_the_bits_that_its_class_takes(tmp_path: Path) -> None:
+    """Eight, unsigned, without a rescale (PS3.3 C.8.5.6.1), padded to whole words."""
+    made = make_ultrasound(tmp_path / "source")
+    derived = derived_of(made, made.volume.array * 0.9, tmp_path)
+
+    assert (derived.BitsAllocated, derived.BitsStored, derived.HighBit, derived.PixelRepresentation) == (8, 8, 7, 0)
+    assert "RescaleSlope" not in derived
+    assert np.abs(derived.pixel_array - made.volume.array[0] * 0.9).max() <= 0.5
+
+
+def test_derived_ultrasound_beyond_its_bits_is_no_result(tmp_path: Path) -> None:
+    made = make_ultrasound(tmp_path / "source")
+
+    with pytest.raises(ResultUnsound, match="derived US image has values from 0 to 300, not from 0 to 255"):
+        derived_of(made, np.minimum(made.volume.array * 3, 300), tmp_path)
+
+
+def test_a_derived_pet_image_has_the_intercept_that_its_class_takes(tmp_path: Path) -> None:
+    """0, always (PS3.3 C.8.9.4)."""
+    pet = {"SOPClassUID": PositronEmissionTomographyImageStorage, "Modality": "PT"}
+    made = make_series(tmp_path / "source", changes=pet)
+    values = made.volume.array * 0.9 + 1500.3
+    derived = derived_of(made, values, tmp_path)
+    lowest = values[made.grid.frames.index((derived.SourceImageSequence[0].ReferencedSOPInstanceUID, 1))]
+
+    assert derived.RescaleIntercept == 0
+    assert np.abs(derived.pixel_array * float(derived.RescaleSlope) - lowest).max() <= float(derived.RescaleSlope)
 
 
 def test_an_inverted_radiograph_is_shown_as_it_is_meant(tmp_path: Path) -> None:
