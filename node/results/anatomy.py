@@ -30,7 +30,7 @@ each segment states its own side with its anatomic region (decision 0003)."""
 def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
     """Body part and laterality of the source (PS3.3 C.7.3.1, C.7.6.1.1). Laterality is required, and may be present,
     of a paired body part alone; it is empty where it is not known, also because the body part is not."""
-    stated, side = origin.text("BodyPartExamined"), origin.text("ImageLaterality")
+    stated, side = origin.text("BodyPartExamined"), origin.text("ImageLaterality") or _side_of_frames(origin.header)
     part = stated if len(stated) <= CODE_STRING else ""
     if part:
         result.BodyPartExamined = part
@@ -46,3 +46,11 @@ def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
     if part.upper() in PAIRED or not part:
         known = side or origin.text("Laterality")
         result.Laterality = known if known in SIDES else None
+
+
+def _side_of_frames(header: Dataset) -> str:
+    """The one that all frames state in functional groups, where multi-frame images have it (PS3.3 C.7.6.16.2.8)."""
+    groups = (*header.get("SharedFunctionalGroupsSequence", ()), *header.get("PerFrameFunctionalGroupsSequence", ()))
+    frames = [one for group in groups for one in group.get("FrameAnatomySequence", ())]
+    stated = {str(one.get("FrameLaterality") or "") for one in frames}
+    return stated.pop() if len(stated) == 1 else ""

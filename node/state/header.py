@@ -100,7 +100,7 @@ def _facts(file: Part10) -> InstanceFacts:
         kernel=(header.text("ConvolutionKernel") or "").split("\\")[0] or None,
         contrast=_contrast(header),
         gantry_tilt_deg=header.number("GantryDetectorTilt"),
-        laterality=header.code("ImageLaterality") or header.code("Laterality"),
+        laterality=header.code("ImageLaterality") or header.code("Laterality") or _side_of_frames(header),
         view=header.code("ViewPosition"),
         calibrated_at=_calibrated_at(
             header, has_geometry=any(one.orientation and one.position_lps_mm for one in frames)
@@ -168,6 +168,13 @@ def _contrast(header: Attributes) -> bool | None:
         return True
     agent = header.text("ContrastBolusAgent")
     return None if agent is None else agent.upper() not in NO_CONTRAST
+
+
+def _side_of_frames(header: Attributes) -> str | None:
+    """The one that all frames state in functional groups, where multi-frame images have it (PS3.3 C.7.6.16.2.8)."""
+    groups = (*header.items("SharedFunctionalGroupsSequence"), *header.items("PerFrameFunctionalGroupsSequence"))
+    stated = {one.code("FrameLaterality") for group in groups for one in group.items("FrameAnatomySequence")}
+    return stated.pop() if len(stated) == 1 else None
 
 
 def _calibrated_at(header: Attributes, *, has_geometry: bool) -> str | None:

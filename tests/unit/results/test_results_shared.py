@@ -305,6 +305,18 @@ def test_segments_state_their_side_and_their_series_does_not(tmp_path: Path) -> 
     assert found["0001"].Laterality == "L"
 
 
+def test_results_of_a_multi_frame_image_state_the_side_of_its_frames(tmp_path: Path) -> None:
+    made = make_enhanced(tmp_path, changes={"BodyPartExamined": "BREAST"})
+    (path,) = made.paths.values()
+    image, anatomy = pydicom.dcmread(path), Dataset()
+    anatomy.FrameLaterality = "R"
+    image.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
+    image.save_as(path)
+    found = encoded(tmp_path / "out", made, make_findings(made))
+
+    assert found["0001"].ImageLaterality == "R"
+
+
 def test_an_order_that_is_not_what_dicom_allows_is_passed_on_as_it_is(tmp_path: Path) -> None:
     """An id that is too long, a code without its meaning, and the study the order names, which is no object here."""
     request, code, study = Dataset(), Dataset(), Dataset()

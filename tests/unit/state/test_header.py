@@ -123,6 +123,19 @@ def test_our_own_results_are_known_by_contributing_equipment(tmp_path, model, ki
     assert read_facts(write(tmp_path / "a.dcm", ds)).kind is kind
 
 
+@pytest.mark.parametrize(("sides", "wanted"), [(("L", None), "L"), ((None, "R"), "R"), (("L", "R"), None)])
+def test_the_side_of_a_multi_frame_image_is_that_of_all_its_frames(tmp_path, sides, wanted):
+    """Such images have no Image Laterality: a tomosynthesis of the left breast says so in Frame Anatomy alone."""
+    ds = enhanced_mr_dataset()
+    groups = (ds.SharedFunctionalGroupsSequence[0], ds.PerFrameFunctionalGroupsSequence[1])
+    for group, side in zip(groups, sides, strict=True):
+        if side:
+            anatomy = Dataset()
+            anatomy.FrameLaterality = side
+            group.FrameAnatomySequence = [anatomy]
+    assert read_facts(write(tmp_path / "a.dcm", ds)).laterality == wanted
+
+
 def test_an_image_without_pixels_is_still_an_image_so_that_it_can_be_refused(tmp_path):
     facts = read_facts(write(tmp_path / "a.dcm", ct_dataset(PixelData=b"")))
     assert (facts.kind, facts.has_pixels) == (InstanceKind.IMAGE, False)
