@@ -140,6 +140,12 @@ class Stack:
         return len(self.frames)
 
     @property
+    def instances(self) -> tuple[tuple[SeriesUID, InstanceUID, ClassUID], ...]:
+        """Each instance once, with its series and class, in the order of the slices."""
+        uids = dict.fromkeys(frame.sop_instance_uid for frame in self.frames)
+        return tuple((self.series_uid, uid, self.sop_class_uid) for uid in uids)
+
+    @property
     def name(self) -> str:
         """How people and the ledger call it: the series, and the stack's number within it."""
         return f"{self.series_uid}#{self.number}"
@@ -166,6 +172,8 @@ class SourceGrid:
     frame_of_reference_note: str | None = None
     left_out_note: str | None = None
     further_note: str | None = None
+    further: tuple[tuple[SeriesUID, InstanceUID, ClassUID], ...] = ()
+    """The instances of those other images."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -37,10 +37,12 @@ def read_inputs(
         gate.check(stack, cards[name], siblings[name])
     for name, stack in stacks.items():
         volumes[name], grids[name] = read_volume(stack, paths, study_uid)
+    others = {name: one for name, one in stacks.items() if name != card.reference}
     grid = replace(
         grids[card.reference],
         left_out_note=_left_out(stacks.values(), siblings[card.reference]),
-        further_note=_further({name: one for name, one in stacks.items() if name != card.reference}),
+        further_note=_further(others),
+        further=tuple(instance for one in others.values() for instance in one.instances),
     )
     return Inputs(volumes=volumes, reference=card.reference), grid
 

@@ -114,7 +114,8 @@ class _Writer:
 
     def __init__(self, findings: Findings, edition: Edition, volume: Volume, folder: Path) -> None:
         self._findings, self._edition, self._volume, self._folder = findings, edition, volume, folder
-        self._known = {*edition.origin.instances, *(one.sop_instance_uid for one in edition.predecessors)}
+        self._known = {*edition.origin.instances, *(uid for _, uid, _ in edition.origin.grid.further)}
+        self._known.update(one.sop_instance_uid for one in edition.predecessors)
         self._known.add(InstanceUID(edition.origin.grid.study_uid))  # structure sets refer to it as if to an object
         self._made: list[ResultObject] = []
 

@@ -9,7 +9,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import BasicTextSRStorage
 
 from ai.findings import Findings
-from node.results.evidence import Evidence, study_item
+from node.results.evidence import Evidence, sources_of, study_item
 from node.results.result import ResultObject
 from node.results.stamp import Edition, new_object, put_predecessors, stamp
 from node.results.uids import RenditionKind
@@ -31,7 +31,7 @@ CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
 def build_text(findings: Findings, edition: Edition, results: Sequence[ResultObject]) -> Dataset:
     """The text report; `results` are the objects of the run made before, listed as evidence beside the source."""
-    evidence: Evidence = {edition.origin.grid.series_uid: list(edition.origin.instances.items())}
+    evidence = sources_of(edition.origin)
     for one in results:
         listed = (one.sop_instance_uid, one.sop_class_uid)
         evidence[one.series_instance_uid] = [*evidence.get(one.series_instance_uid, []), listed]

@@ -88,3 +88,5 @@ def test_results_are_told_what_else_the_model_was_given(tmp_path: Path) -> None:
     _, grid = read_inputs(chosen, {name: [] for name in chosen}, both, study.paths, study.study_uid)
 
     assert "Read besides: series 7 (CT, 3 images) as prior." in grid.notes
+    assert grid.further == chosen["prior"].instances
+    assert len(grid.further) == 3

@@ -317,6 +317,24 @@ def test_results_of_a_multi_frame_image_state_the_side_of_its_frames(tmp_path: P
     assert found["0001"].ImageLaterality == "R"
 
 
+def test_documents_list_everything_that_the_model_was_given_as_evidence_once(tmp_path: Path) -> None:
+    """Current Requested Procedure Evidence holds all that its maker knows of (PS3.3 C.17.2), also a stack of the same
+    multi-frame object."""
+    made = make_enhanced(tmp_path)
+    grid_class = str(pydicom.dcmread(next(iter(made.paths.values()))).SOPClassUID)
+    further = ((SERIES, next(iter(made.paths)), grid_class), *(("2.25.8", f"2.25.8.{n}", "1.2.3") for n in (1, 2)))
+    found = encoded(tmp_path / "out", replace(made, grid=replace(made.grid, further=further)), make_findings(made))
+
+    for name in ("sr", "text"):
+        (study,) = found[name].CurrentRequestedProcedureEvidenceSequence
+        listed = {
+            one.SeriesInstanceUID: [item.ReferencedSOPInstanceUID for item in one.ReferencedSOPSequence]
+            for one in study.ReferencedSeriesSequence
+        }
+        assert listed[SERIES] == list(made.paths)
+        assert listed["2.25.8"] == ["2.25.8.1", "2.25.8.2"]
+
+
 def test_an_order_that_is_not_what_dicom_allows_is_passed_on_as_it_is(tmp_path: Path) -> None:
     """An id that is too long, a code without its meaning, and the study the order names, which is no object here."""
     request, code, study = Dataset(), Dataset(), Dataset()
