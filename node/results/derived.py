@@ -18,6 +18,7 @@ from node.errors import ResultUnsound
 from node.results.checks import expect, fault_of
 from node.results.coding import concept
 from node.results.evidence import study_item
+from node.results.readable import FUNCTIONAL_GROUPS
 from node.results.segmentation_check import PLACE_TOLERANCE_MM
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind
@@ -31,9 +32,6 @@ GONE = (
     *("VOILUTSequence", "PixelIntensityRelationshipLUTSequence"),
 )
 """Attributes of the source that are untrue of other pixels."""
-
-FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
-"""Gone through item by item."""
 
 OF_ACQUISITION = (
     *("PulseSequenceName", "MRAcquisitionType", "EchoPulseSequence", "MultipleSpinEcho", "MultiPlanarExcitation"),

@@ -25,6 +25,7 @@ from node.results.encode import ResultObject
 from node.results.equipment import PRODUCT
 from node.results.origin import Origin
 from node.results.profile import Profile
+from node.results.readable import read_header
 from node.results.sheet import QUIET, Sheet
 from node.results.stamp import Edition, stamp
 from node.results.summary import build_page
@@ -107,7 +108,7 @@ def encode_notice(
 
 def _origin(images: Unanalysed, header: Path) -> Origin:
     try:
-        found = pydicom.dcmread(header, stop_before_pixels=True)
+        found = read_header(header)
     except (OSError, InvalidDicomError) as error:
         raise IsocenterError(f"{header} cannot be read, so no notice of this can be made: {error}") from error
     grid = SourceGrid(images.study_uid, images.series_uid, (), 0, 0, None, None)

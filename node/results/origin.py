@@ -13,6 +13,7 @@ from node.core.identity import ClassUID, InstanceUID
 from node.core.study import SourceGrid, Vector
 from node.errors import IsocenterError, ResultUnsound
 from node.results.carried import Element, carried_elements
+from node.results.readable import read_header
 
 Cosines = tuple[float, float, float, float, float, float]
 
@@ -155,11 +156,13 @@ def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> O
 def _read(uid: InstanceUID, source_paths: Mapping[InstanceUID, Path], *, whole: bool) -> Dataset:
     if uid not in source_paths:
         raise IsocenterError(f"no file is given for source instance {uid}; the spool must hold the whole stack")
-    tags = None if whole else list(PER_INSTANCE)
+    path = source_paths[uid]
     try:
-        return pydicom.dcmread(source_paths[uid], stop_before_pixels=True, specific_tags=tags)
+        if whole:
+            return read_header(path)
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(PER_INSTANCE))
     except (OSError, InvalidDicomError) as error:
-        raise IsocenterError(f"source instance {uid} cannot be read from {source_paths[uid]}: {error}") from error
+        raise IsocenterError(f"source instance {uid} cannot be read from {path}: {error}") from error
 
 
 def _check_identity(header: Dataset, uid: InstanceUID, grid: SourceGrid) -> None:

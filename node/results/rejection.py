@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.sr.codedict import codes
@@ -19,6 +18,7 @@ from node.results.checks import check_common, expect, read_back
 from node.results.evidence import identified
 from node.results.origin import Origin
 from node.results.profile import Profile
+from node.results.readable import read_header
 from node.results.result import ResultObject
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind, RunIdentity
@@ -68,7 +68,7 @@ def encode_rejection(
 
 def _origin(header: Path) -> Origin:
     try:
-        found = pydicom.dcmread(header, stop_before_pixels=True)
+        found = read_header(header)
     except (OSError, InvalidDicomError) as error:
         raise IsocenterError(f"{header} cannot be read, so no rejection note can be made: {error}") from error
     grid = SourceGrid(StudyUID(found.StudyInstanceUID), SeriesUID(found.SeriesInstanceUID), (), 0, 0, None, None)

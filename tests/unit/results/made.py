@@ -217,6 +217,14 @@ def put_bytes(path: Path, keyword: str, value: bytes) -> None:
     source.save_as(path)
 
 
+def put_junk(path: Path, keyword: str, vr: bytes = b"SQ") -> None:
+    """Write a sequence, before the pixels, whose bytes are none."""
+    whole, number = path.read_bytes(), Tag(keyword)
+    head = number.group.to_bytes(2, "little") + number.element.to_bytes(2, "little")
+    at = whole.index(b"\x18\x00\x50\x00DS")
+    path.write_bytes(whole[:at] + head + vr + b"\0\0\x04\0\0\0junk" + whole[at:])
+
+
 def made_chest(slices: int, rows: int, columns: int) -> np.ndarray:
     """Air around a body with two lungs of unlike shape, so that no flip or swap of axes goes unseen."""
     k, i, j = np.meshgrid(

@@ -33,7 +33,7 @@ from tests.unit.results.kinds import (
     make_radiograph,
     make_ultrasound,
 )
-from tests.unit.results.made import RUN, Made, make_enhanced, make_series, put_bytes
+from tests.unit.results.made import RUN, Made, make_enhanced, make_series, put_bytes, put_junk
 
 FURTHER = {one.kind: one for one in (*EVIDENCE, *COMPANIONS)}
 SOURCES = {"series": make_series, "enhanced": make_enhanced, "radiograph": make_radiograph}
@@ -250,6 +250,21 @@ def test_what_a_scanner_writes_too_long_stops_no_derived_image(tmp_path: Path, k
 
     assert keyword not in found or found.ImageType == ["DERIVED", "SECONDARY"]
     assert found.PatientID == "P-0815"
+
+
+@pytest.mark.parametrize(
+    "attribute", ["OtherPatientIDsSequence", "RequestAttributesSequence", "ReferencedImageSequence"]
+)
+@pytest.mark.parametrize("vr", [b"SQ", b"UN"])
+def test_a_sequence_that_cannot_be_parsed_stops_no_result(tmp_path: Path, attribute: str, vr: bytes) -> None:
+    """A patient's other ids, an order, a localizer: it is left out, as no archive reads it either."""
+    made = make_series(tmp_path / "source")
+    for path in made.paths.values():
+        put_junk(path, attribute, vr)
+    run = encoded_run("series", made, tmp_path)
+
+    assert all(attribute not in pydicom.dcmread(one.path) for one in run.objects)
+    assert run.found(RenditionKind.DERIVED).PatientID == "P-0815"
 
 
 def test_a_code_that_is_not_whole_stops_no_derived_image(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is sent where images were not analysed: nobody can take it for a negative."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ from node.core.identity import SeriesUID, StudyUID
 from node.errors import IsocenterError
 from node.results.encode import ResultObject
 from node.results.notice import STATUS, WORDS, Cause, Unanalysed, encode_notice
-from tests.unit.results.made import CARD, RUN, SERIES, STUDY, make_series
+from tests.unit.results.made import CARD, RUN, SERIES, STUDY, make_series, put_junk
 
 REASON = "the slices are 12.0 mm apart, more than the 6.0 mm that the model takes"
 
 
-def noticed(folder: Path, cause: Cause = Cause.REFUSED) -> tuple[ResultObject, ...]:
+def noticed(
+    folder: Path, cause: Cause = Cause.REFUSED, damage: Callable[[Path], None] = lambda _path: None
+) -> tuple[ResultObject, ...]:
     made = make_series(folder / "source")
     header = next(iter(made.paths.values()))
     sop_class = pydicom.dcmread(header, stop_before_pixels=True).SOPClassUID
+    damage(header)
     images = Unanalysed(StudyUID(STUDY), SeriesUID(SERIES), dict.fromkeys(made.paths, sop_class))
     return encode_notice(images, header, CARD, RUN, folder, cause=cause, reason=REASON, advice="Send thin slices.")
 
@@ -57,6 +61,12 @@ def test_a_notice_names_its_images_and_patient(tmp_path: Path) -> None:
         assert (found.StudyInstanceUID, found.PatientID, found.AccessionNumber) == (STUDY, "P-0815", "A-17")
     evidence = pydicom.dcmread(made[0].path).CurrentRequestedProcedureEvidenceSequence[0]
     assert len(evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence) == 12
+
+
+def test_a_notice_is_made_of_images_with_a_sequence_that_cannot_be_parsed(tmp_path: Path) -> None:
+    made = noticed(tmp_path, damage=lambda path: put_junk(path, "OtherPatientIDsSequence"))
+
+    assert [pydicom.dcmread(one.path).PatientID for one in made] == ["P-0815", "P-0815"]
 
 
 def test_its_page_can_be_read_in_any_viewer(tmp_path: Path) -> None:
