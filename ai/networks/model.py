@@ -15,6 +15,7 @@ from ai.networks.bundle import Bundle
 from ai.networks.cascade import RegionCard, boxes_of, read_region
 from ai.networks.configured import Configuration, configurations, read_configuration
 from ai.networks.declared import Kind, NetworkCard, read_network
+from ai.networks.extras import extra_of, lacking
 from ai.networks.flips import asked, axes_of
 from ai.networks.found import findings_of, findings_of_outputs, with_disagreement, with_explanation
 from ai.networks.heads import Finds
@@ -87,9 +88,16 @@ class NetworkModel:
         """Of a bundle, as it lies there now. Raises CardInvalid."""
         return read_configuration(self._folder) if self.network.kind is Kind.BUNDLE else None
 
+    @property
+    def lacking(self) -> str:
+        """What its networks need that is not installed, in words; empty where all of it is there."""
+        return next(filter(None, (lacking(extra_of(one.kind)) for one in self.networks)), "")
+
     @contextmanager
     def open(self, device: Device) -> Iterator[Predict]:
         """Read and build the network, and keep it on its device until left. Raises CardInvalid."""
+        if words := self.lacking:
+            raise CardInvalid(f"model {self.card.name}: {words}")
         if self.network.kind is Kind.BUNDLE:
             bundle = Bundle(self._folder, self.card, self.network, device)
             with closing(bundle):

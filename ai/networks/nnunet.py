@@ -40,11 +40,8 @@ def as_planned(network: NetworkCard, plan: Plan) -> NetworkCard:
 
 def open_planned(network: NetworkCard, plan: Plan) -> "nn.Module":
     """The plan's network with the checkpoint's weights. Raises CardInvalid where one does not fit the other."""
-    try:
-        from dynamic_network_architectures.architectures import unet
-    except ImportError as error:
-        raise CardInvalid("nnU-Net's networks need the extra `nnunet`: pip install 'isocenter[nnunet]'") from error
     import torch
+    from dynamic_network_architectures.architectures import unet
 
     layers = {key: plan.parameters[key] for key in plan.layers}
     built = {key: None if name is None else getattr(torch.nn, name.rpartition(".")[2]) for key, name in layers.items()}

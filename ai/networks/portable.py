@@ -31,13 +31,11 @@ TYPES: dict[str, type[np.floating[Any]]] = {
 
 def open_portable(content: bytes, name: str, threads: int) -> "nn.Module":
     """The network, which computes on the processor. Raises CardInvalid where the file holds more than a network."""
-    try:
-        import onnx
-        import onnxruntime
-        from google.protobuf.message import DecodeError
-        from onnxruntime.capi import onnxruntime_pybind11_state as states
-    except ImportError as error:
-        raise CardInvalid(f"{name}: ONNX needs the extra `onnx`: pip install 'isocenter[onnx]'") from error
+    import onnx
+    import onnxruntime
+    from google.protobuf.message import DecodeError
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
     if len(content) > MOST_BYTES:
         raise CardInvalid(f"{name}: is larger than {MOST_BYTES >> 30} GiB, which no ONNX file is")
     try:

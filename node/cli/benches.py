@@ -120,7 +120,10 @@ def model(
 
     Example: isocenter bench model --rounds 5
     """
+    from ai.networks.extras import require
     from node.bench.model import run_model_figures
+
+    require("torch", "bench model")
 
     console = Console(stderr=True)
     with console.status("") as shown:

@@ -34,8 +34,11 @@ def train(
 
     Example: isocenter train my-model/train.toml --out finer --start ai/models/hippocampus
     """
+    from ai.networks.extras import require
     from ai.training.plan import read_plan
     from ai.training.report import page
+
+    require("torch", "training")
     from ai.training.run import train as run
 
     read = read_plan(plan, cases)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai.errors import CardInvalid
+from ai.networks.model import NetworkModel
 from node.configuration import read_configuration
 from node.errors import ConfigurationInvalid, LedgerUnusable
 from node.jobs.catalogue import installed_models, model_facts
@@ -40,9 +41,13 @@ def find_faults(config: Path) -> Iterator[Fault]:
 
 def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
     unusable: list[CardInvalid] = []
-    models = model_facts(installed_models(configuration.models, unusable=lambda _name, error: unusable.append(error)))
+    models = installed_models(configuration.models, unusable=lambda _name, error: unusable.append(error))
     yield from (("model-card", f"{error}; mend the card, or remove the model") for error in unusable)
-    yield from check_settings.route_faults(configuration, models)
+    yield from check_settings.route_faults(configuration, model_facts(models))
+    for name in sorted({route.model for route in configuration.routes if route.enabled} & models.keys()):
+        model = models[name]
+        if isinstance(model, NetworkModel) and (words := model.lacking):
+            yield "model-extra", f"model {name}: {words}"
     if any(configuration.models.glob("*/card.toml")):
         yield from _of_network(configuration.settings.state.database_url)
 

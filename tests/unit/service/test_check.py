@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -218,6 +219,16 @@ def test_a_model_with_a_broken_card_is_found(place: Place) -> None:
     card.write_text(card.read_text().replace('version = "1.0.0"', "version = 1"))
 
     assert "version must be given as str, found 1; mend the card" in place.faults()["model-card"]
+
+
+def test_a_model_whose_libraries_are_not_installed_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bright(place.config / "models" / "bright")
+    place.routes.append('name = "bright"\nmodel = "bright"\ndestinations = ["pacs"]')
+    assert "model-extra" not in place.faults()
+
+    monkeypatch.setitem(sys.modules, "monai", None)
+
+    assert "it needs the extra `torch`, of which monai cannot be found" in place.faults()["model-extra"]
 
 
 def test_certificates_that_end_soon_or_do_not_belong_together_are_found(place: Place, tmp_path: Path) -> None:
