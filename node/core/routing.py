@@ -93,9 +93,11 @@ def decide(rule: RouteRule, arrival: Arrival, study: Mapping[str, Value], stacks
     if not rule.enabled:
         return Decision(rule.name, Verdict.NOT_TAKEN, "the route is disabled", none)
     if rule.sources and arrival.peer not in rule.sources:
-        return Decision(rule.name, Verdict.NOT_TAKEN, f"it came from {arrival.peer or arrival.calling_ae}", none)
+        came = f"it came from {arrival.peer or arrival.calling_ae}, the route takes from {', '.join(rule.sources)}"
+        return Decision(rule.name, Verdict.NOT_TAKEN, came, none)
     if rule.to_ae and arrival.called_ae not in rule.to_ae:
-        return Decision(rule.name, Verdict.NOT_TAKEN, f"it was sent to {arrival.called_ae}", none)
+        sent = f"it was sent to {arrival.called_ae}, the route listens to {', '.join(rule.to_ae)}"
+        return Decision(rule.name, Verdict.NOT_TAKEN, sent, none)
     answer = rule.when({"study": study})
     if answer.holds is None:
         return Decision(rule.name, Verdict.UNDECIDED, answer.why, none)
