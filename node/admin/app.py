@@ -1,6 +1,5 @@
 """The operator's window as one application: pages, API and health, each behind the guard."""
 
-import errno
 import tempfile
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -32,9 +31,9 @@ from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
 from node.admin.window import Window
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
+from node.state.disk import NO_ROOM
 
 BODY_LIMIT = 1 << 20
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
@@ -93,8 +92,8 @@ def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(OSError)
     def full(request: Request, error: OSError) -> Response:
-        """A disk that is full is no fault of ours; anything else is."""
-        if error.errno not in FULL:
+        """A disk that is full or read-only is no fault of ours; anything else is."""
+        if error.errno not in NO_ROOM:
             raise error
         where = f"the disk of the home, or of {tempfile.gettempdir()}, where files lie for a moment"
         return _told(request, pages, 507, f"there was no room for this ({error.strerror}): make room on {where}")

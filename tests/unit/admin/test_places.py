@@ -21,7 +21,7 @@ from node.state.associations import AssociationOutcome, AssociationRecord, Assoc
 from node.state.pauses import is_paused
 from node.state.search import Wanted, search
 from tests.makers.certificates import Authority
-from tests.makers.disks import small_disk
+from tests.makers.disks import read_only, small_disk
 from tests.makers.ledger import ct_slice
 from tests.makers.series import ct_series
 from tests.makers.window import Browser, Opened, opened
@@ -187,6 +187,20 @@ def test_routes_are_tried_on_a_dropped_file_of_which_nothing_is_kept(window: Ope
     with window.books.ledger.read() as connection:
         assert search(connection, Wanted()).studies == ()
     assert client.post("/routes/try", files=[("files", b"x")]).status_code == 403  # without the form's own mark
+
+
+@pytest.mark.real("mounts")
+def test_a_disk_that_became_read_only_is_told_as_one_that_is_full(
+    window: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = window.user(Role.OPERATOR).client
+    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+    with read_only(tmp_path):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        answer = client.post("/routes/try", files=[("files", bytes(4 << 20))], headers=headers)
+
+    assert answer.status_code == 507
+    assert "there was no room for this (Read-only file system)" in answer.text
 
 
 @pytest.mark.real("mounts")
