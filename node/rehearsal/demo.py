@@ -11,6 +11,21 @@ from node.errors import ConfigurationInvalid
 from node.rehearsal.journey import Rehearsed, Step, rehearse
 from node.rehearsal.verdict import write_report
 
+LEFT = frozenset(
+    {
+        "demo.json",
+        "measurements.json",
+        "node.log",
+        "overlay.png",
+        "report.json",
+        "seg.dcm",
+        "sr.dcm",
+        "summary",
+        "text.dcm",
+    }
+)
+"""What a demo leaves in its folder."""
+
 
 def run_demo(out: Path) -> bool:
     """Run the demo and leave its results in `out`; True where everything came back and matches the truth.
@@ -18,7 +33,7 @@ def run_demo(out: Path) -> bool:
     Raises ConfigurationInvalid where `out` holds something that is not an earlier demo's.
     """
     console = Console()
-    _clear(out)
+    clear(out)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="isocenter-demo-") as name, console.status("") as shown:
 
@@ -42,11 +57,12 @@ def _keep_log(folder: Path, out: Path) -> None:
         shutil.copy(log, out / log.name)
 
 
-def _clear(out: Path) -> None:
-    """Remove an earlier demo's results, and nothing else."""
-    if out.exists() and any(out.iterdir()) and not (out / "demo.json").exists() and not (out / "node.log").exists():
+def clear(out: Path) -> None:
+    """Remove an earlier demo's results, and nothing else. Raises ConfigurationInvalid where anything else is there."""
+    strange = sorted({one.name for one in out.iterdir()} - LEFT) if out.exists() else []
+    if strange:
         raise ConfigurationInvalid(
-            f"{out} holds something that is not an earlier demo's; name another folder with --out"
+            f"{out} holds {strange[0]}, which is not an earlier demo's; name another folder with --out"
         )
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
