@@ -42,7 +42,8 @@ def status(as_json: AsJson = False) -> None:
     else:
         print("ready" if found.ready else f"not ready: {found.why}")
         here.show([vars(one) for one in found.processes], as_json=False, empty="no process runs")
-        print("queues: " + ", ".join(f"{name} {count}" for name, count in found.queues.items()))
+        if found.queues:  # they are not known before a ledger is there, nor while it cannot be read
+            print("queues: " + ", ".join(f"{name} {count}" for name, count in found.queues.items()))
         print(f"disk: {found.disk_free_mb} MB free")
     raise typer.Exit(0 if found.ready else 1 if found.processes else 5)
 
@@ -147,7 +148,8 @@ def associations(
     """
     from node.cli import queries
 
-    _list(queries.associations(limit, troubled=troubled), as_json, "nobody has called yet", _ASSOCIATION)
+    empty = "nobody was turned away, and every association ended as it should" if troubled else "nobody has called yet"
+    _list(queries.associations(limit, troubled=troubled), as_json, empty, _ASSOCIATION)
 
 
 def _list(query: "Query", as_json: bool, empty: str, columns: tuple[str, ...]) -> None:

@@ -50,8 +50,8 @@ def read_status(configuration: Configuration) -> NodeStatus:
             if ledger.is_ready():
                 with ledger.read() as connection:
                     queues = queue_lengths(connection)
-    room_mb = free_mb(home / "spool") if (home / "spool").exists() else 0
-    return NodeStatus(not (why := _why_not(processes, configuration)), why, processes, queues, room_mb)
+    begun = next(one for one in (home / "spool", home, *home.parents) if one.exists())  # where a node's files will lie
+    return NodeStatus(not (why := _why_not(processes, configuration)), why, processes, queues, free_mb(begun))
 
 
 def _why_not(processes: tuple[Process, ...], configuration: Configuration) -> str:

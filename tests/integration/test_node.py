@@ -173,6 +173,8 @@ def test_without_a_node_its_status_says_so(node: RunningNode, tmp_path: Path) ->
 
     assert found.returncode == 5
     assert "not ready: no node runs in this home" in found.stdout
+    assert "disk: 0 MB free" not in found.stdout
+    assert "queues" not in found.stdout
 
 
 def test_without_a_node_the_lists_say_so(node: RunningNode, tmp_path: Path) -> None:

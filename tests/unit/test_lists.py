@@ -1,11 +1,16 @@
 """What the lists on the command line ask the ledger for."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
 from node.cli import queries
+from node.cli.app import app
 from node.state import schema
+from tests.makers.ledger import books
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -30,3 +35,17 @@ def test_troubled_associations_are_found_among_many_that_went_well() -> None:
 
     assert [one["id"] for one in troubled] == ["a3", "a2"]
     assert [one["id"] for one in newest] == ["b4", "b3", "b2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("associations", "nobody has called yet"), ("associations --troubled", "nobody was turned away")],
+)
+def test_an_empty_list_says_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str
+) -> None:
+    monkeypatch.setenv("ISOCENTER_HOME", str(tmp_path))
+    with books(tmp_path):
+        said = CliRunner().invoke(app, command.split())
+
+    assert said.stdout.startswith(words)
