@@ -164,6 +164,7 @@ def test_routes_are_tried_on_a_study_that_came(window: Opened) -> None:
     page = window.user(Role.VIEWER).see(f"/routes?study={key}")
 
     assert re.search(r"chest <span class=\"state \w*\">taken", page)
+    assert "not taken" in page
     assert "the route is disabled" in page
     assert "&lt;b&gt;chest&lt;/b&gt;" in page
 
