@@ -36,5 +36,5 @@ def after_send_failed(
     """
     wait = timedelta(seconds=min(first_s * 2.0 ** min(attempt - 1, 40), max_s))
     if now + wait - first_try > give_up:
-        return GiveUp(f"not delivered in {give_up.days} days and {attempt} tries")
+        return GiveUp(f"not delivered in {give_up / timedelta(days=1):g} days and {attempt} tries")
     return TryAgain(wait)

@@ -39,3 +39,11 @@ def test_a_destination_down_for_longer_than_the_limit_waits_for_a_person() -> No
     )
 
     assert verdict == GiveUp("not delivered in 7 days and 170 tries")
+
+
+def test_a_limit_of_half_a_day_is_named_as_it_is_set() -> None:
+    verdict = after_send_failed(
+        attempt=9, first_try=START, now=START + timedelta(days=1), first_s=30, max_s=3600, give_up=timedelta(days=0.5)
+    )
+
+    assert verdict == GiveUp("not delivered in 0.5 days and 9 tries")
