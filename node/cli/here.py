@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from node.errors import NotRunning
 
@@ -82,7 +83,7 @@ def show(rows: Sequence[Row], *, as_json: bool, empty: str, columns: Sequence[st
         last = name == names[-1]
         table.add_column(name.replace("_", " "), overflow="fold" if last else "ellipsis", no_wrap=not last)
     for row in rows:
-        table.add_row(*(_text(row[name]) for name in names))
+        table.add_row(*(Text(_text(row[name])) for name in names))  # no mark-up: it shows what came over the network
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDE)
     console.print(table)
@@ -104,4 +105,4 @@ def _text(value: object) -> str:
         return local.strftime("%H:%M:%S" if local.date() == now().astimezone().date() else "%Y-%m-%d %H:%M")
     # Texts came over the network: a terminal must not act on what they hold.
     text = "" if value is None else str(value)
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text).replace("[", r"\[")
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

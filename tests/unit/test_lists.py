@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from node.cli import queries
 from node.cli.app import app
+from node.cli.here import show
 from node.state import schema
 from tests.makers.ledger import books
 
@@ -35,6 +36,14 @@ def test_troubled_associations_are_found_among_many_that_went_well() -> None:
 
     assert [one["id"] for one in troubled] == ["a3", "a2"]
     assert [one["id"] for one in newest] == ["b4", "b3", "b2"]
+
+
+@pytest.mark.parametrize("text", ["[red]x", r"C:\[/temp]", r"\\[bold]x", "end\\"])
+def test_what_came_over_the_network_is_shown_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A destination's words that looked like a mark-up ended the list in a traceback."""
+    show([{"message": text}], as_json=False, empty="")
+
+    assert text in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
