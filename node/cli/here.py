@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # a command loads what it needs when it runs: others, and --h
 Row = Mapping[str, object]
 WIDE = 500
 """Columns of a table that goes into a file or a pipe: nothing is folded there."""
+LEAST_WORDS = 30
+"""Where the last column of a table would have less, it is shown below each row."""
 
 
 def now() -> datetime:
@@ -76,17 +80,32 @@ def show(rows: Sequence[Row], *, as_json: bool, empty: str, columns: Sequence[st
     if not rows:
         print(empty)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    names = columns or tuple(rows[0])
-    for name in names:
-        # The last column says why, in words that must be readable whole; the others are short.
-        last = name == names[-1]
-        table.add_column(name.replace("_", " "), overflow="fold" if last else "ellipsis", no_wrap=not last)
-    for row in rows:
-        table.add_row(*(Text(_text(row[name])) for name in names))  # no mark-up: it shows what came over the network
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDE)
+    names = columns or tuple(rows[0])
+    cells = [[_text(row[name]) for name in names] for row in rows]
+    heads = [name.replace("_", " ") for name in names]
+    widths = [max(map(cell_len, one)) for one in zip(heads, *cells, strict=True)]
+    if sum(widths[:-1]) + 2 * len(widths) + min(widths[-1], LEAST_WORDS) > console.width:
+        _show_words_below(console, heads, cells, widths[:-1])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in heads:
+        # The last column says why, in words that must be readable whole; the others are short.
+        last = head is heads[-1]
+        table.add_column(head, overflow="fold" if last else "ellipsis", no_wrap=not last)
+    for one in cells:
+        table.add_row(*map(Text, one))  # no mark-up: it shows what came over the network
     console.print(table)
+
+
+def _show_words_below(console: Console, heads: list[str], cells: list[list[str]], widths: list[int]) -> None:
+    """A table for a narrow terminal: the last column below each row. Nothing is cut: an id is to be copied."""
+    for style, (*short, words) in (("bold", heads), *(("", one) for one in cells)):
+        line = "  ".join(set_cell_size(one, width) for one, width in zip(short, widths, strict=True))
+        console.print(Text(line.rstrip(), style=style), soft_wrap=True)
+        if words:
+            console.print(Padding(Text(words, style=style), (0, 0, 0, 4)))
 
 
 def plain(row: Row) -> dict[str, object]:

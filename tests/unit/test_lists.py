@@ -46,6 +46,20 @@ def test_what_came_over_the_network_is_shown_as_it_is(text: str, capsys: pytest.
     assert text in capsys.readouterr().out
 
 
+def test_a_narrow_terminal_shows_ids_and_reasons_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "dumb"), ("COLUMNS", "80")):
+        monkeypatch.setenv(name, value)
+    row = dict.fromkeys(("id", "state", "stage", "run", "route", "study_id", "reason"), "0123456789")
+
+    show([{**row, "message": "the field of view is 256 mm, and the model takes 80 mm"}], as_json=False, empty="")
+
+    line, words = capsys.readouterr().out.splitlines()[-2:]
+    assert line.split() == ["0123456789"] * 7
+    assert words.strip() == "the field of view is 256 mm, and the model takes 80 mm"
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [("associations", "nobody has called yet"), ("associations --troubled", "nobody was turned away")],
