@@ -46,6 +46,16 @@ def test_what_came_over_the_network_is_shown_as_it_is(text: str, capsys: pytest.
     assert text in capsys.readouterr().out
 
 
+def test_each_row_is_one_line_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also of many rows, and with words of any length: `grep` finds both the id and the reason."""
+    rows = [{"id": f"j{number}", "message": "why " * 200 + str(number)} for number in range(5000)]
+    show(rows, as_json=False, empty="")
+
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["id", "message"]
+    assert [line.split(maxsplit=1) for line in lines] == [[row["id"], row["message"]] for row in rows]
+
+
 def test_a_narrow_terminal_shows_ids_and_reasons_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
