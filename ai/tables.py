@@ -1,5 +1,6 @@
 """Takes typed values out of a card's TOML tables, and refuses what is missing, mistyped or unknown."""
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from enum import Enum
@@ -12,6 +13,8 @@ from ai.errors import CardInvalid
 Table = Mapping[str, object]
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
+WORDS: dict[type, str] = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
+WORDS |= {list: "a list", dict: "a table"}
 
 
 def read_tables(file: Path) -> Table:
@@ -35,12 +38,18 @@ class TableReader:
         return self._where
 
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        if default is None and key not in self._left:
+            raise CardInvalid(f"{self._where}: {key} is missing{self._mistaken(key)}: give it as {WORDS[kind]}")
         value = self._left.pop(key, default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind):
-            raise CardInvalid(f"{self._where}: {key} must be given as {kind.__name__}, found {value!r}")
+            raise CardInvalid(f"{self._where}: {key} must be {WORDS[kind]}, found {value!r}")
         return value
+
+    def _mistaken(self, key: str) -> str:
+        close = difflib.get_close_matches(key, self._left, n=1)
+        return f", and {close[0]!r} is there" if close else ""
 
     def optional_number(self, key: str) -> float | None:
         return self.take(key, float) if key in self._left else None

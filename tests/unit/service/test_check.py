@@ -218,7 +218,18 @@ def test_a_model_with_a_broken_card_is_found(place: Place) -> None:
     card = write_bright(place.config / "models" / "bright") / "card.toml"
     card.write_text(card.read_text().replace('version = "1.0.0"', "version = 1"))
 
-    assert "version must be given as str, found 1; mend the card" in place.faults()["model-card"]
+    assert "version must be a text, found 1; mend the card" in place.faults()["model-card"]
+
+
+def test_a_file_under_a_wrong_name_is_told(place: Place) -> None:
+    """It changes nothing, and whoever wrote it waits for what it says."""
+    (place.config / "nodes.toml").write_text("")
+    (place.config / "models" / "mine").mkdir(parents=True)
+    (place.config / "models" / "mine" / "Card.toml").write_text("")
+
+    faults = place.faults()
+    assert "nodes.toml: is not read: the names are node.toml, peers.toml, routes.toml" in faults["configuration-name"]
+    assert "mine: is no model: it holds no card.toml" in faults["model-name"]
 
 
 def test_a_model_whose_libraries_are_not_installed_is_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
