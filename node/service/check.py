@@ -16,6 +16,9 @@ from node.service.isolation import can_leave_network, needs_network
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
+READ = ("node.toml", "peers.toml", "routes.toml")
+CARD = "card.toml"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -32,11 +35,20 @@ def find_faults(config: Path) -> Iterator[Fault]:
     except ConfigurationInvalid as error:
         yield from (Fault("configuration", line) for line in str(error).splitlines())
         return
+    yield from (Fault(*one) for one in _of_names(config, configuration.models))
     yield from (Fault(*one) for one in _of_models(configuration))
     yield from (Fault(*one) for one in check_settings.faults(configuration))
     yield from (Fault(one.kind, one.message) for one in endings(configuration, now()))
     yield from (Fault(*one) for one in check_machine.faults(configuration))
     yield from (Fault(*one) for one in _of_ledger(configuration))
+
+
+def _of_names(config: Path, models: Path) -> Iterator[tuple[str, str]]:
+    """A file under a wrong name changes nothing, and nothing else would say so."""
+    for file in sorted(one for one in config.glob("*.toml") if one.name not in READ):
+        yield "configuration-name", f"{file}: is not read: the names are {', '.join(READ)}"
+    for folder in sorted(one for one in models.glob("[!.]*") if one.is_dir() and not (one / CARD).exists()):
+        yield "model-name", f"{folder}: is no model: it holds no {CARD}; give it one, or move it elsewhere"
 
 
 def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
@@ -48,7 +60,7 @@ def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
         model = models[name]
         if isinstance(model, NetworkModel) and (words := model.lacking):
             yield "model-extra", f"model {name}: {words}"
-    if any(configuration.models.glob("*/card.toml")):
+    if any(configuration.models.glob(f"*/{CARD}")):
         yield from _of_network(configuration.settings.state.database_url)
 
 
