@@ -77,7 +77,7 @@ class Door:
             (offer.sop_instance_uid, AFFECTED_SOP_INSTANCE_UID),
         ):
             if not is_uid(uid):
-                raise Unreadable(f"the command's {uid[:64]!a} is no UID: correct it in the sender", tag)
+                raise Unreadable(f"it is announced as {uid[:64]!a}, which is no UID: correct it in the sender", tag)
         if offer.sop_class_uid != offer.abstract_syntax_uid:
             raise DatasetMismatch(
                 f"the command says {offer.sop_class_uid}, its presentation context {offer.abstract_syntax_uid}",

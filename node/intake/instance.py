@@ -75,13 +75,15 @@ class IdentityReader:
 
 
 def check(identity: Identity, command_class: str, command_instance: str) -> None:
-    """Raise DatasetMismatch where the data set is not what the C-STORE command announced."""
+    """Raise DatasetMismatch where the data set is not what the C-STORE command, or a file's meta information, said."""
     for tag, ours, theirs in (
         (SOP_CLASS_UID, identity.sop_class_uid, command_class),
         (SOP_INSTANCE_UID, identity.sop_instance_uid, command_instance),
     ):
         if ours != theirs:
-            raise DatasetMismatch(f"the data set says {ours}, the command {theirs}: correct the sender", tag)
+            raise DatasetMismatch(
+                f"it is announced as {theirs}, and its data set says {ours}: correct the sender, or the file", tag
+            )
 
 
 def _uid(found: Mapping[int, bytes], tag: int) -> str:

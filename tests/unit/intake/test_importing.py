@@ -50,6 +50,16 @@ def test_a_folder_is_taken_and_what_is_no_instance_is_told(tmp_path: Path, take:
     assert [data_set_of(path) for path in kept(tmp_path)] == [ct()]
 
 
+def test_a_file_that_contradicts_itself_is_told_in_words_of_a_file(tmp_path: Path) -> None:
+    """There was no command, and nobody sent it."""
+    spool = Spool(tmp_path / "home")
+    spool.open()
+    door = Door(spool, IntakeTable(disk_reserve_mb=0, refuse_associations_mb=0), lambda: None)
+    (told,) = import_files(door, part10(tmp_path / "one.dcm", ct(instance="1.2.4"), instance="1.2.5"), ORIGIN)
+
+    assert told.why == "it is announced as 1.2.5, and its data set says 1.2.4: correct the sender, or the file"
+
+
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.3", "", "../../x"])
 def test_a_transfer_syntax_that_senders_may_not_use_is_not_imported_either(
     tmp_path: Path, take: Callable, syntax: str
