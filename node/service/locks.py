@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from node.errors import AlreadyRunning, ConfigurationInvalid
+from node.errors import AlreadyRunning, NotPossible
 
 OWNERS = frozenset({"receiver", "service"})
 """Roles that own the home's spool: they run on one host."""
@@ -31,14 +31,15 @@ def claim(home: Path, roles: Sequence[str]) -> Iterator[Path]:
 
     Receiver and service need the home. Worker and model need this host's name within it, because what takes work must
     be the only one of its name; so several hosts may share a home (on PostgreSQL), each with workers of its own.
-    Raises AlreadyRunning, ConfigurationInvalid where the home cannot be written.
+    Raises AlreadyRunning, NotPossible where the home cannot be written.
     """
     with ExitStack() as held:
         try:
             folder = _claimed_in(home, roles, held)
         except OSError as error:
-            raise ConfigurationInvalid(
-                f"state.home: {home} cannot be used ({error.filename}: {error.strerror}): let it be a folder of the "
+            # Not the configuration's fault, with which a service manager does not try again: a disk may come later.
+            raise NotPossible(
+                f"{home} cannot be used as state.home ({error.filename}: {error.strerror}): let it be a folder of the "
                 "node's own user, on a disk that can be written, or set ISOCENTER_HOME"
             ) from error
         yield folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import AlreadyRunning, ConfigurationInvalid
+from node.errors import AlreadyRunning, NotPossible
 from node.service.locks import claim, claimed
 from node.service.supervisor import ROLES
 
@@ -49,7 +49,7 @@ def test_a_home_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
 
     with (
-        pytest.raises(ConfigurationInvalid, match=r"state.home: .*/home cannot be used .*or set ISOCENTER_HOME"),
+        pytest.raises(NotPossible, match=r"/home cannot be used as state.home .*or set ISOCENTER_HOME"),
         claim(tmp_path / "home", ROLES),
     ):
         pass
