@@ -133,7 +133,7 @@ def test_another_input_is_cut_at_the_same_place_in_the_patient(tmp_path: Path) -
     ("old", "new", "words"),
     [
         ("margin_mm = 6.0", "margin_mm = -1.0", "from 0 to 1000"),
-        ("margin_mm = 6.0", "", "margin_mm must be given"),
+        ("margin_mm = 6.0", "", "margin_mm is missing"),
         ("margin_mm = 6.0", "margin_mm = 6.0\nlabels = [0]", "from 1 to 255"),
         ("margin_mm = 6.0", "margin_mm = 6.0\nlabel = 1", "unknown key 'label'"),
         ('weights = "first.bin"', 'weights = "../first.bin"', "in the model's own folder"),

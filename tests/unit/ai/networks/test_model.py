@@ -334,7 +334,7 @@ def test_a_script_that_raises_is_a_model_that_failed(tmp_path: Path) -> None:
         ("memory_mb = 500", "memory_mb = 0", "memory_mb must be at least 1"),
         ("timeout_s = 60", "timeout_s = -1", "timeout_s must be at least 1"),
         ("#4fa8e8", "blue", r"\[\[segment\]\] 1: colour must be written as"),
-        ('finds = "segments"', "", "finds must be given"),
+        ('finds = "segments"', "", "finds is missing"),
     ],
 )
 def test_a_card_that_cannot_be_used_says_why(tmp_path: Path, old: str, new: str, words: str) -> None:
