@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from node.errors import LedgerUnusable
 from node.jobs.alarm import Alarm
 from node.state.bells import Bells
-from node.state.ledger import is_unusable
+from node.state.ledger import in_words
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
 log = structlog.get_logger()
+
+UNABLE = "the engine cannot start on the ledger's database"
 
 LEDGER_PAUSE_S = 2.0
 RECOVERY_LIMIT = 1000
@@ -48,7 +49,7 @@ class Work:
 def prepare_engine(url: str) -> None:
     """Make or update the engine's own tables; done once, before any process starts an engine. Raises LedgerUnusable."""
     config = _config(url, "isocenter-setup", migrate=True)
-    with _in_words():
+    with in_words(UNABLE):
         DBOS(config=config)
         DBOS.listen_queues([])
         DBOS.launch()
@@ -80,7 +81,7 @@ class Engine:
         Raises LedgerUnusable.
         """
         DBOS.listen_queues(self._work.queues)
-        with _in_words():
+        with in_words(UNABLE):
             DBOS.launch()
             for name in self._work.queues:
                 DBOS.register_queue(
@@ -114,19 +115,6 @@ class Engine:
         self._alarm.stop()
         self._running.wait_until_idle(drain_s)
         DBOS.destroy(workflow_completion_timeout_sec=0, destroy_registry=True)
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Raises LedgerUnusable in place of what the database raises where it is at fault itself."""
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        if not is_unusable(error):
-            raise
-        why = str(error.orig).partition("\n")[0]
-        words = f"the engine cannot start on the ledger's database ({why}): make room there, or mend the database"
-        raise LedgerUnusable(words) from error
 
 
 class _Running:

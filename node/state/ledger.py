@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +27,21 @@ def is_unusable(error: sa.exc.DBAPIError) -> bool:
 def is_damaged(error: sa.exc.DBAPIError) -> bool:
     """Whether it is SQLite that finds its file damaged, or no database at all."""
     return type(error) is sa.exc.DatabaseError
+
+
+@contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Raises LedgerUnusable, which begins with `what`, in place of what the database raises where it is at fault."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not is_unusable(error):
+            raise
+        why = str(error.orig).partition("\n")[0]
+        advice = "restore a backup" if is_damaged(error) else "make room there, or mend the database"
+        raise LedgerUnusable(f"{what} ({why}): {advice}") from error
+    except sa.exc.TimeoutError as error:
+        raise LedgerUnusable(f"{what}: it is so slow that every connection is in use") from error
 
 
 class Ledger:
@@ -86,21 +101,8 @@ class Ledger:
     def close(self) -> None:
         self.engine.dispose()
 
-    @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
-        """Raises LedgerUnusable in place of what the database raises where it is at fault itself."""
-        try:
-            yield
-        except sa.exc.DBAPIError as error:
-            if not is_unusable(error):
-                raise
-            why = str(error.orig).partition("\n")[0]
-            advice = "restore a backup" if is_damaged(error) else "make room there, or mend the database"
-            raise LedgerUnusable(f"the ledger at {self._place()} cannot be {verb} ({why}): {advice}") from error
-        except sa.exc.TimeoutError as error:
-            raise LedgerUnusable(
-                f"the ledger at {self._place()} cannot be {verb}: it is so slow that every connection is in use"
-            ) from error
+    def _in_words(self, verb: str) -> AbstractContextManager[None]:
+        return in_words(f"the ledger at {self._place()} cannot be {verb}")
 
     def _place(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
