@@ -3,6 +3,7 @@
 from pydicom.dataset import Dataset
 
 from node.results.origin import Origin
+from node.results.readable import FUNCTIONAL_GROUPS
 from node.results.uids import RenditionKind
 
 PAIRED = frozenset(
@@ -50,7 +51,7 @@ def put_anatomy(result: Dataset, origin: Origin, kind: RenditionKind) -> None:
 
 def _side_of_frames(header: Dataset) -> str:
     """The one that all frames state in functional groups, where multi-frame images have it (PS3.3 C.7.6.16.2.8)."""
-    groups = (*header.get("SharedFunctionalGroupsSequence", ()), *header.get("PerFrameFunctionalGroupsSequence", ()))
+    groups = [group for keyword in FUNCTIONAL_GROUPS for group in header.get(keyword, ())]
     frames = [one for group in groups for one in group.get("FrameAnatomySequence", ())]
     stated = {str(one.get("FrameLaterality") or "") for one in frames}
     return stated.pop() if len(stated) == 1 else ""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ai.errors import CardInvalid
-from ai.networks.model import NetworkModel
-from node.configuration import read_configuration
+from ai.networks.model import CARD, NetworkModel
+from node.configuration import FILES, read_configuration
 from node.errors import ConfigurationInvalid, LedgerUnusable
 from node.jobs.catalogue import installed_models, model_facts
 from node.service import check_ledger, check_machine, check_settings
@@ -15,9 +15,6 @@ from node.service.expiring import endings
 from node.service.isolation import can_leave_network, needs_network
 from node.settings import Configuration
 from node.state.ledger import Ledger
-
-READ = ("node.toml", "peers.toml", "routes.toml")
-CARD = "card.toml"
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,8 @@ def find_faults(config: Path) -> Iterator[Fault]:
 
 def _of_names(config: Path, models: Path) -> Iterator[tuple[str, str]]:
     """A file under a wrong name changes nothing, and nothing else would say so."""
-    for file in sorted(one for one in config.glob("*.toml") if one.name not in READ):
-        yield "configuration-name", f"{file}: is not read: the names are {', '.join(READ)}"
+    for file in sorted(one for one in config.glob("*.toml") if one.name not in FILES):
+        yield "configuration-name", f"{file}: is not read: the names are {', '.join(FILES)}"
     for folder in sorted(one for one in models.glob("[!.]*") if one.is_dir() and not (one / CARD).exists()):
         yield "model-name", f"{folder}: is no model: it holds no {CARD}; give it one, or move it elsewhere"
 
