@@ -124,10 +124,6 @@ class Queue:
         """The workflow's id of one attempt of a delivery."""
         return f"{delivery_id}:{attempt}"
 
-    def is_live(self, workflow_id: str, *, handed_out_since: datetime | None = None) -> bool:
-        """Whether that workflow waits, is delayed or runs; only if a process was handed it since then, where given."""
-        return workflow_id in self.live({workflow_id: handed_out_since})
-
     def live(self, workflows: Mapping[str, datetime | None]) -> set[str]:
         """Which of these wait, are delayed or run; of those with a time, only if a process was handed it since then."""
         found, ids = set(), list(workflows)

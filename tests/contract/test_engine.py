@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from node.jobs.engine import Engine, Work
 from node.state import arrivals, schema, work
 from node.state.bells import Bells
 from node.state.rows import NewJob
-from tests.makers.ledger import START, Books, books, ct_slice
+from tests.makers.ledger import START, Books, books, ct_slice, is_live
 from tests.makers.programs import ENDS_WITH_US
 
 JOBS = 20
@@ -69,6 +69,16 @@ def wait_until_encoded(found: Books) -> None:
         time.sleep(0.05)
 
 
+def tried_by_one_worker(found: Books) -> Sequence[sa.Row]:
+    """What was tried until all that waits was encoded, in order."""
+    worker = start(found, "w0")
+    wait_until_encoded(found)
+    worker.terminate()
+    worker.wait(30)
+    with found.ledger.read() as connection:
+        return connection.execute(schema.attempt.select().order_by(schema.attempt.c.id)).all()
+
+
 @pytest.mark.slow
 def test_every_job_ends_once_through_kills_at_random_moments(found: Books) -> None:
     """Workers are killed while stages run; no job is lost, none is adopted twice, none dead-letters by kills alone."""
@@ -96,28 +106,14 @@ def test_stat_overtakes_what_waits(found: Books) -> None:
     for number in range(6):
         queue_job(found, number)
     stat = queue_job(found, 99, Priority.STAT)
-    worker = start(found, "w0")
-    wait_until_encoded(found)
-    worker.terminate()
-    worker.wait(30)
-
-    with found.ledger.read() as connection:
-        order = [one.job_id for one in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
-    assert stat in order[:2]
+    assert stat in [one.job_id for one in tried_by_one_worker(found)][:2]
 
 
 def test_the_first_of_many_is_finished_before_the_last_is_begun(found: Books) -> None:
     """Else a hundred studies that come at once lie prepared on the disk, and none has a result."""
     for number in range(12):
         queue_job(found, number)
-    worker = start(found, "w0")
-    wait_until_encoded(found)
-    worker.terminate()
-    worker.wait(30)
-
-    with found.ledger.read() as connection:
-        order = [one.stage for one in connection.execute(schema.attempt.select().order_by(schema.attempt.c.id))]
-    assert order.index(Stage.ENCODE.value) < 12
+    assert [one.stage for one in tried_by_one_worker(found)].index(Stage.ENCODE.value) < 12
 
 
 def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
@@ -134,7 +130,7 @@ def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
     with pytest.raises(Undone):
         enqueue_and_fail()
 
-    assert not found.queue.is_live(found.queue.stage_id(job_id, 7, Stage.INFER, 1))
+    assert not is_live(found.queue, found.queue.stage_id(job_id, 7, Stage.INFER, 1))
 
 
 def test_what_is_enqueued_is_begun_at_once(found: Books) -> None:
@@ -309,7 +305,7 @@ def test_what_has_ended_is_forgotten_and_what_waits_is_not(found: Books) -> None
     left = engine_rows(found)
     assert left["workflow_status"] == 1
     assert all(count <= 1 for count in left.values())
-    assert found.queue.is_live(found.queue.stage_id(waiting, 1, Stage.PREPARE, 1))
+    assert is_live(found.queue, found.queue.stage_id(waiting, 1, Stage.PREPARE, 1))
 
 
 def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> None:
@@ -320,7 +316,7 @@ def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> 
     found.queue.forget(datetime.now(UTC) + timedelta(minutes=5))
     with found.ledger.write() as connection:
         found.queue.stage(connection, job_id, run=1, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
-    wait_until(lambda: not found.queue.is_live(found.queue.stage_id(job_id, 1, Stage.INFER, 1)))
+    wait_until(lambda: not is_live(found.queue, found.queue.stage_id(job_id, 1, Stage.INFER, 1)))
     worker.terminate()
     worker.wait(30)
 

@@ -26,7 +26,7 @@ from node.settings import JobsTable, Peer, SendingTable
 from node.state import outbox, schema, taken, work
 from node.state.header import read_facts
 from node.state.rows import DeliveryRow, NewJob
-from tests.makers.ledger import Books, books
+from tests.makers.ledger import Books, books, is_live
 from tests.unit.results.made import CARD, make_findings, make_series
 
 BINARY_SEG = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -99,7 +99,7 @@ class Station:
     def is_replacing(self) -> bool:
         """Whether a worker has been asked for another form."""
         found = self.delivery()
-        return self.books.queue.is_live(f"{found.id}:replace:{found.attempt - 1}")
+        return is_live(self.books.queue, f"{found.id}:replace:{found.attempt - 1}")
 
     def label_maps_taken(self) -> bool | None:
         with self.books.ledger.read() as connection:

@@ -95,6 +95,11 @@ def books(folder: Path, url: str | None = None) -> Iterator[Books]:
         yield Books(folder, url, ledger, queue, TurnedClock())
 
 
+def is_live(queue: Queue, workflow_id: str) -> bool:
+    """Whether that workflow waits, is delayed or runs."""
+    return workflow_id in queue.live({workflow_id: None})
+
+
 def sqlite_with_tables(folder: Path) -> Path:
     """An SQLite file that holds ledger and engine."""
     path = folder / "ledger.sqlite"

@@ -13,7 +13,7 @@ from node.settings import RENDITIONS, SendingTable
 from node.state import outbox, schema, work
 from node.state.arrivals import gathering_studies
 from node.state.rows import DeliveryRow, NewJob, ResultRow
-from tests.makers.ledger import Books, ct_slice
+from tests.makers.ledger import Books, ct_slice, is_live
 from tests.makers.series import ct_series
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -76,7 +76,7 @@ class Outgoing:
 
     def is_queued(self, name: str = "pacs") -> bool:
         found = self.delivery(name)
-        return self.books.queue.is_live(self.books.queue.delivery_id(found.id, found.attempt))
+        return is_live(self.books.queue, self.books.queue.delivery_id(found.id, found.attempt))
 
     def history(self) -> list[str]:
         with self.books.ledger.read() as connection:

@@ -2,10 +2,11 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from node.admin.sessions import COOKIE, csrf_of
@@ -190,15 +191,21 @@ def test_routes_are_tried_on_a_dropped_file_of_which_nothing_is_kept(window: Ope
     assert client.post("/routes/try", files=[("files", b"x")]).status_code == 403  # without the form's own mark
 
 
+def trying_four_mb(window: Opened) -> Callable[[], httpx.Response]:
+    """More than is kept in memory: it lies in a file for a moment. Who tries it is signed in before."""
+    client = window.user(Role.OPERATOR).client
+    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+    return lambda: client.post("/routes/try", files=[("files", bytes(4 << 20))], headers=headers)
+
+
 @pytest.mark.real("mounts")
 def test_a_disk_that_became_read_only_is_told_as_one_that_is_full(
     window: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = window.user(Role.OPERATOR).client
-    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+    tried = trying_four_mb(window)
     with read_only(tmp_path):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        answer = client.post("/routes/try", files=[("files", bytes(4 << 20))], headers=headers)
+        answer = tried()
 
     assert answer.status_code == 507
     assert "there was no room for this (Read-only file system)" in answer.text
@@ -209,11 +216,10 @@ def test_files_for_which_there_is_no_room_are_told_in_words(
     window: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was a fault of ours, with a traceback in the log."""
-    client = window.user(Role.OPERATOR).client
-    headers = {"X-CSRF-Token": csrf_of(client.cookies[COOKIE]), "HX-Request": "true"}
+    tried = trying_four_mb(window)
     with small_disk(tmp_path / "small", size_mb=2) as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk.folder))
-        answer = client.post("/routes/try", files=[("files", bytes(4 << 20))], headers=headers)
+        answer = tried()
 
         assert (answer.status_code, list(disk.folder.iterdir())) == (507, [])
     assert "there was no room for this (No space left on device)" in answer.text

@@ -14,7 +14,7 @@ from node.settings import JobsTable
 from node.state import arrivals, schema, work
 from node.state.rows import JobRow, NewJob
 from node.state.work import Ticket
-from tests.makers.ledger import Books, books, ct_slice
+from tests.makers.ledger import Books, books, ct_slice, is_live
 
 
 class Line:
@@ -61,7 +61,7 @@ class Line:
 
     def is_queued(self, name: str) -> bool:
         job = self.job(name)
-        return self.books.queue.is_live(self.books.queue.stage_id(name, job.run, job.stage, job.turn))
+        return is_live(self.books.queue, self.books.queue.stage_id(name, job.run, job.stage, job.turn))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from node.core.job import Priority, Stage
 from node.service.reconcile import reconcile
 from node.state import outbox, schema, work
 from node.state.rows import NewJob
-from tests.makers.ledger import Books, books, ct_slice
+from tests.makers.ledger import Books, books, ct_slice, is_live
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_job_without_a_workflow_gets_one(found: Books, span: dict[str, float])
     counts = [reconcile(found.ledger, found.queue, found.clock()) for _ in range(2)]
 
     assert counts == [1, 0]
-    assert found.queue.is_live(found.queue.stage_id("j1", 1, Stage.PREPARE, 2))
+    assert is_live(found.queue, found.queue.stage_id("j1", 1, Stage.PREPARE, 2))
 
 
 @pytest.mark.parametrize(("minutes", "is_begun", "count"), [(5, False, 0), (15, False, 1), (15, True, 0)])
@@ -54,7 +54,7 @@ def test_what_a_process_was_handed_and_never_began_is_put_back(
     found.clock.forward(minutes=minutes)
 
     assert reconcile(found.ledger, found.queue, found.clock()) == count
-    assert found.queue.is_live(found.queue.stage_id("j1", 1, Stage.PREPARE, 1 + count))
+    assert is_live(found.queue, found.queue.stage_id("j1", 1, Stage.PREPARE, 1 + count))
 
 
 def test_what_has_just_changed_is_left_alone(found: Books) -> None:

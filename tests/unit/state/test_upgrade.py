@@ -18,6 +18,7 @@ from node.state.bells import Bells
 from node.state.database import POSTGRES_SCHEMA, _alembic, writing
 from node.state.ledger import Ledger
 from node.state.queue import Queue
+from tests.makers.ledger import is_live
 from tests.makers.programs import ENDS_WITH_US
 
 AT = "'2026-03-01 08:00:00.000000'"
@@ -86,7 +87,7 @@ def test_a_full_queue_is_worked_off_after_the_upgrade(ledger: Ledger, tmp_path: 
         with ledger.read() as connection:
             delivery = outbox.get_delivery(connection, "d1")
         assert (delivery.state, delivery.attempt) == (DeliveryState.WAITING, 3)
-        assert queue.is_live(queue.delivery_id("d1", 3))
+        assert is_live(queue, queue.delivery_id("d1", 3))
     url = ledger.engine.url.render_as_string(hide_password=False)
     command = [*ENDS_WITH_US, sys.executable, "-m", "tests.makers.worker", str(tmp_path), url, "w0", "0"]
     worker = subprocess.Popen(command)
