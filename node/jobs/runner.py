@@ -178,8 +178,7 @@ class Runner:
             if adopted:
                 self._stages[ticket.stage].adopted(connection, assignment, now)
             if adopted and following is not None:
-                priority = assignment.job.priority
-                self._queue.stage(connection, ticket.job_id, run=ticket.run, stage=following, turn=1, priority=priority)
+                self._queue_next(connection, assignment.job, replace(ticket, stage=following))
         log.info("stage-ended", outcome=outcome)
         if adopted:
             self._stages[ticket.stage].settled(assignment)
@@ -205,7 +204,7 @@ class Runner:
             work.end_attempt(connection, attempt_id, "no-room", now, message=message)
             again = work.next_turn(connection, job, ticket, now) if work.is_due(job, ticket) else None
             if again is not None:
-                self._queue_again(connection, job, again, NO_ROOM_PAUSE)
+                self._queue_next(connection, job, again, NO_ROOM_PAUSE)
 
     def _error(self, ticket: Ticket, attempt_id: int, reason: ReasonCode, message: str, outcome: str = "error") -> None:
         """Record the failure, and try the stage again later or give up."""
@@ -226,9 +225,11 @@ class Runner:
                 return
             again = work.next_turn(connection, job, ticket, now)
             if again is not None:
-                self._queue_again(connection, job, again, verdict.after)
+                self._queue_next(connection, job, again, verdict.after)
 
-    def _queue_again(self, connection: sa.Connection, job: JobRow, ticket: Ticket, after: timedelta) -> None:
+    def _queue_next(
+        self, connection: sa.Connection, job: JobRow, ticket: Ticket, after: timedelta = timedelta(0)
+    ) -> None:
         self._queue.stage(
             connection,
             ticket.job_id,

@@ -69,7 +69,7 @@ class NewJob(_Job):
 
 @dataclass(frozen=True)
 class JobRow(_Job):
-    """A job, less its inputs: they name every image. turn: counts how often the present stage was enqueued."""
+    """A job, less its inputs: they name every image. turn: as its ticket has it."""
 
     destinations: tuple[str, ...]
     incomplete: bool

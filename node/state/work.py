@@ -27,7 +27,11 @@ _JOBS = sa.select(*(one for one in schema.job.columns if one.name != "inputs"))
 
 @dataclass(frozen=True)
 class Ticket:
-    """Which stage of which run of which job, and the how-many-eth enqueueing of it: what the engine is handed."""
+    """Which stage of which run of which job: what the engine is handed.
+
+    turn: one more each time that the job is put back, never less: a run that begins anew meets no ticket it had before,
+    which the engine would take for one that is done.
+    """
 
     job_id: str
     run: int
@@ -198,7 +202,7 @@ def adopt(
     """Move the job on and make the artefact the run's; False, with nothing changed, where the ticket is stale."""
     column = {Stage.PREPARE: "prepared", Stage.INFER: "findings", Stage.ENCODE: "results"}[ticket.stage]
     after = JOB_TRANSITIONS[job.state, EVENT_AFTER[ticket.stage]]
-    values = {"state": after.value, "stage": (following or ticket.stage).value, "turn": 1 if following else job.turn}
+    values = {"state": after.value, "stage": (following or ticket.stage).value}
     if not _compare_and_set(connection, job, ticket, values, now):
         return False
     same = sa.and_(schema.run.c.job_id == ticket.job_id, schema.run.c.run == ticket.run)
