@@ -29,8 +29,9 @@ MOST_PREAMBLE_BYTES = 16_384
 """So much may stand before the first boundary, where a multipart body may say something to people (RFC 2046 5.1.1)."""
 JSON, XML = "application/dicom+json", "application/dicom+xml"
 REFERENCED, FAILED, OTHERS = "00081199", "00081198", "0008119A"
-SOP_CLASS, SOP_INSTANCE, REASON = "00081150", "00081155", "00081197"
+SOP_CLASS, SOP_INSTANCE, REASON, RETRIEVE = "00081150", "00081155", "00081197", "00081190"
 KEYWORDS = {
+    RETRIEVE: "RetrieveURL",
     REFERENCED: "ReferencedSOPSequence",
     FAILED: "FailedSOPSequence",
     OTHERS: "OtherFailuresSequence",
@@ -38,10 +39,13 @@ KEYWORDS = {
     SOP_INSTANCE: "ReferencedSOPInstanceUID",
     REASON: "FailureReason",
 }
-"""Of the answer's data set (PS3.18 table 10.5.3-2)."""
+"""Of the answer's data set (PS3.18 table I.1-1)."""
 
 Element = dict[str, tuple[str, list[str | int]]]
 """VR and values by tag."""
+
+NO_URL: Element = {RETRIEVE: ("UR", [])}
+"""What is stored cannot be retrieved here: Retrieve URL is of type 2, in the study and in each instance."""
 
 
 class Reception(Protocol):
@@ -204,14 +208,16 @@ def _answered(stored: Sequence[Stored], accept: str) -> Response:
     for one in stored:
         sequences.setdefault(_sequence(one), []).append(_item(one))
     sequences = dict(sorted(sequences.items()))
+    status = http_status(stored)
+    headers = {"Retry-After": RETRY_S} if status == 503 else None
     if XML in accept and JSON not in accept:
-        return Response(_xml(sequences), http_status(stored), media_type=XML)
-    model = {tag: {"vr": "SQ", "Value": [_json(one) for one in items]} for tag, items in sequences.items()}
-    return Response(json.dumps(model), http_status(stored), media_type=JSON)
+        return Response(_xml(sequences), status, headers, XML)
+    told = {tag: {"vr": "SQ", "Value": [_json(one) for one in items]} for tag, items in sequences.items()}
+    return Response(json.dumps({**_json(NO_URL), **told}), status, headers, JSON)
 
 
 def _sequence(one: Stored) -> str:
-    """Where it is told of: what failed and could not even be named stands apart (PS3.18 table I.2-1)."""
+    """Where it is told of: what failed and could not even be named stands apart."""
     if not one.failure:
         return REFERENCED
     return FAILED if is_uid(one.sop_class_uid) and is_uid(one.sop_uid) else OTHERS
@@ -219,26 +225,31 @@ def _sequence(one: Stored) -> str:
 
 def _item(one: Stored) -> Element:
     named: Element = {SOP_CLASS: ("UI", [one.sop_class_uid]), SOP_INSTANCE: ("UI", [one.sop_uid])}
-    failed: Element = {REASON: ("US", [one.failure])} if one.failure else {}
-    return failed if _sequence(one) == OTHERS else {**named, **failed}
+    reason: Element = {REASON: ("US", [one.failure])}
+    return {REFERENCED: {**named, **NO_URL}, FAILED: {**named, **reason}, OTHERS: reason}[_sequence(one)]
 
 
 def _json(item: Element) -> dict[str, dict[str, str | list[str | int]]]:
-    """PS3.18 section F.2."""
-    return {tag: {"vr": vr, "Value": value} for tag, (vr, value) in item.items()}
+    """PS3.18 section F.2: an element without a value has no Value."""
+    return {tag: {"vr": vr, "Value": value} if value else {"vr": vr} for tag, (vr, value) in item.items()}
 
 
 def _xml(sequences: dict[str, list[Element]]) -> bytes:
     """PS3.19 section A.1."""
     model = ET.Element("NativeDicomModel", {"xml:space": "preserve"})
+    _add_elements(model, NO_URL)
     for tag, items in sequences.items():
         sequence = ET.SubElement(model, "DicomAttribute", _named(tag, "SQ"))
         for number, one in enumerate(items, 1):
-            item = ET.SubElement(sequence, "Item", {"number": str(number)})
-            for key, (vr, (value,)) in one.items():
-                attribute = ET.SubElement(item, "DicomAttribute", _named(key, vr))
-                ET.SubElement(attribute, "Value", {"number": "1"}).text = str(value)
+            _add_elements(ET.SubElement(sequence, "Item", {"number": str(number)}), one)
     return bytes(ET.tostring(model, "utf-8", xml_declaration=True))
+
+
+def _add_elements(to: ET.Element, elements: Element) -> None:
+    for key, (vr, values) in elements.items():
+        attribute = ET.SubElement(to, "DicomAttribute", _named(key, vr))
+        for number, value in enumerate(values, 1):
+            ET.SubElement(attribute, "Value", {"number": str(number)}).text = str(value)
 
 
 def _named(tag: str, vr: str) -> dict[str, str]:

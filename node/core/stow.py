@@ -24,11 +24,15 @@ class Stored:
     failure: int = 0
 
 
+OUT_OF_RESOURCES = range(0xA700, 0xA800)
+
+
 def http_status(stored: Sequence[Stored]) -> int:
-    """200 where all are stored, 202 where some are, 409 where none is, 400 where none came (PS3.18 table 10.5.3-1)."""
+    """200 where all are stored, 202 where some are, 409 where none is, 400 where none came (PS3.18 table 10.5.3-1); 503
+    where none is for want of resources alone, since the same may be taken later (RFC 9110 section 15.6.4)."""
     if not stored:
         return 400
-    failed = sum(one.failure != 0 for one in stored)
-    if failed == 0:
-        return 200
-    return 202 if failed < len(stored) else 409
+    failures = [one.failure for one in stored if one.failure]
+    if len(failures) < len(stored):
+        return 202 if failures else 200
+    return 503 if all(one in OUT_OF_RESOURCES for one in failures) else 409

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 import uvicorn
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from node.admin import stow
 from node.admin.stow import stow_app
@@ -30,6 +30,7 @@ from node.state import schema
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
 from node.state.seats import Caps, Seat, Seats
 from node.state.spool import Spool
+from tests.makers.disks import read_only
 from tests.makers.elements import INSTANCE, ct
 from tests.makers.orthanc import running_orthanc
 from tests.makers.part10 import data_set_of, part10
@@ -183,13 +184,23 @@ def test_none_stored_is_409_and_none_sent_is_400(service: Service) -> None:
     assert service.post(b"").status_code == 400
 
 
+def test_what_is_stored_cannot_be_retrieved_here_and_the_answer_says_so(service: Service, tmp_path: Path) -> None:
+    """Retrieve URL is there and empty (type 2, PS3.18 table I.1-1), in the study and in each instance."""
+    model = Dataset.from_json(service.post(body(file(tmp_path))).text)
+    (instance,) = model.ReferencedSOPSequence
+
+    assert (model["RetrieveURL"].VR, model.RetrieveURL, instance.RetrieveURL) == ("UR", "", "")
+    assert service.post(body(b"nothing")).json()["00081190"] == {"vr": "UR"}
+
+
 def test_the_answer_comes_as_xml_where_that_is_asked_for(service: Service, tmp_path: Path) -> None:
     answer = service.post(body(file(tmp_path), b"nothing"), accept="application/dicom+xml")
     model = ET.fromstring(answer.content)  # noqa: S314  our own answer
 
     assert answer.headers["content-type"] == "application/dicom+xml"
     assert model.tag == "NativeDicomModel"
-    assert [one.get("keyword") for one in model] == ["ReferencedSOPSequence", "OtherFailuresSequence"]
+    named = [one.get("keyword") for one in model]
+    assert named == ["RetrieveURL", "ReferencedSOPSequence", "OtherFailuresSequence"]
     assert [one.text for one in model.iter("Value")] == ["1.2.840.10008.5.1.4.1.1.2", INSTANCE, str(0xC000)]
 
 
@@ -357,6 +368,21 @@ def test_below_the_mark_no_request_is_taken(service: Service, tmp_path: Path, mo
 
     assert (answer.status_code, service.files()) == (503, [])
     assert answer.headers["retry-after"]
+
+
+@pytest.mark.real("mounts")
+def test_a_disk_that_takes_nothing_asks_to_come_back(service: Service, tmp_path: Path) -> None:
+    """503 (RFC 9110 15.6.4): a sender takes 409 for its own fault and does not try again. Where anything else is
+    wrong too it is 409, as PS3.18 table 10.5.3-1 has it for a mixture of reasons."""
+    other = file(tmp_path, ct(instance="1.2.3.9"), instance="1.2.3.9")
+    with read_only(service.home / "spool"):
+        full = service.post(body(file(tmp_path), other))
+        mixed = service.post(body(file(tmp_path), b"nothing"))
+    after = service.post(body(file(tmp_path), other))
+
+    assert (full.status_code, full.headers["retry-after"], failures(full)) == (503, "60", [0xA700, 0xA700])
+    assert (mixed.status_code, "retry-after" in mixed.headers, failures(mixed)) == (409, False, [0xA700, 0xC000])
+    assert after.status_code == 200
 
 
 def test_associations_and_requests_share_their_places(service: Service, tmp_path: Path) -> None:
