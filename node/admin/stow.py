@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
 from xml.etree import ElementTree as ET
@@ -18,8 +19,9 @@ from node.core.stow import End, Stored, http_status
 from node.errors import Busy, NodeDraining, SpoolFull
 
 PREFIX = "/dicom-web/"
-STALL_S = 30.0
-"""So long a sender may be silent in the middle of a request."""
+STALL_S, PACE_BYTES = 30.0, 1 << 16
+"""So long a request is waited for until so much of it has come, and then anew: a sender that is silent, or all but
+silent, keeps its place from others no longer."""
 REQUESTS = 16
 """As many are served at the same time; more are asked to come back."""
 BUSY_RETRY_S, RETRY_S = "10", "60"
@@ -111,7 +113,7 @@ def stow_app(open_reception: Open) -> FastAPI:
                 await _receive(request, boundary, reception)
                 end = End.WHOLE
             except TimeoutError:
-                return _told(408, f"nothing came for {STALL_S:g} s in the middle of the request")
+                return _told(408, f"less than {PACE_BYTES >> 10} KiB came within {STALL_S:g} s: send again, and faster")
             except (Malformed, ClientDisconnect) as fault:
                 end = End.MALFORMED if isinstance(fault, Malformed) else End.BROKEN_OFF
                 return _told(400, "the body broke off, or is not what its Content-Type says")
@@ -129,12 +131,18 @@ async def _receive(request: Request, boundary: bytes, reception: Reception) -> N
     """
     parts = _Parts(boundary, reception)
     pieces = request.stream().__aiter__()
+    left_s, came_bytes = STALL_S, 0
     while True:
+        begun_s = time.monotonic()
         try:
-            async with asyncio.timeout(STALL_S):
+            async with asyncio.timeout(left_s):
                 piece = await anext(pieces)
         except StopAsyncIteration:
             break
+        left_s -= time.monotonic() - begun_s  # our own disk's slowness is not the sender's
+        came_bytes += len(piece)
+        if came_bytes >= PACE_BYTES:
+            left_s, came_bytes = STALL_S, 0
         await run_in_threadpool(parts.feed, piece)
     parts.finish()
 

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import select
 import socket
 import threading
 import time
@@ -320,20 +321,44 @@ def test_a_body_that_is_cut_off_keeps_what_was_whole(service: Service, tmp_path:
     assert len(service.files()) <= 1
 
 
-def test_a_sender_that_goes_silent_is_given_up(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_sender_that_goes_silent_or_hardly_sends_is_given_up(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drips: bool
 ) -> None:
-    monkeypatch.setattr(stow, "STALL_S", 0.5)
+    """Its place is for others: one byte now and then would hold it for ever."""
+    monkeypatch.setattr(stow, "STALL_S", 1.0)
+    whole = body(file(tmp_path))
     with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)) as connection:
         connection.putrequest("POST", "/dicom-web/studies")
         for name, value in (("Authorization", f"Bearer {TOKEN}"), ("Content-Type", KIND), ("Content-Length", "9999")):
             connection.putheader(name, value)
-        connection.endheaders(body(file(tmp_path))[:500])
+        connection.endheaders(whole[:400])
+        begun = time.monotonic()
+        for byte in whole[400:500] if drips else b"":
+            if select.select([connection.sock], [], [], 0.1)[0]:
+                break
+            connection.send(bytes([byte]))
         assert connection.getresponse().status == 408
+    assert 0.5 < time.monotonic() - begun < 5
     assert "stopped in the middle" in service.records()[-1].why
     assert service.aside() == []
     (record,) = service.records()
     assert record.outcome is AssociationOutcome.ABORTED
+
+
+def test_a_sender_that_is_slow_and_goes_on_is_waited_for(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that counts is that enough of it comes, and how long it is waited for: not for how long in all."""
+    monkeypatch.setattr(stow, "STALL_S", 1.5)
+    whole = body(file(tmp_path, ct(pixels=bytes(350_000))))
+
+    def slowly() -> Iterator[bytes]:
+        for at in range(0, len(whole), 70_000):
+            time.sleep(0.5)  # that is how slow it is
+            yield whole[at : at + 70_000]
+
+    assert service.post(slowly()).status_code == 200
 
 
 def test_a_sender_that_vanishes_leaves_nothing(service: Service, tmp_path: Path) -> None:
