@@ -7,7 +7,7 @@ from node.sending.web import Reply
 from node.sending.web_outcome import Told, Word
 
 JSON_TYPES = frozenset({"application/dicom+json", "application/json"})
-FAILED_SOP_SEQUENCE, REFERENCED_SOP_SEQUENCE = "00081198", "00081199"
+FAILED_SOP_SEQUENCE, REFERENCED_SOP_SEQUENCE, OTHER_FAILURES_SEQUENCE = "00081198", "00081199", "0008119A"
 FAILURE_REASON, WARNING_REASON = "00081197", "00081196"
 REFERENCED_SOP_INSTANCE_UID = "00081155"
 
@@ -53,6 +53,7 @@ def read_store_answer(reply: Reply, sop_instance_uid: str) -> Told:
         return Told(Word.UNREADABLE)
     for word, sequence, reason in (
         (Word.FAILED, FAILED_SOP_SEQUENCE, FAILURE_REASON),
+        (Word.FAILED, OTHER_FAILURES_SEQUENCE, FAILURE_REASON),
         (Word.STORED, REFERENCED_SOP_SEQUENCE, WARNING_REASON),
     ):
         for item in items:

@@ -62,7 +62,16 @@ HTTP_TABLE: tuple[HttpRow, ...] = (
     HttpRow(406, 406, _REFUSED),
     HttpRow(407, 407, Answer(PARKED, "A proxy before {d.name} wants credentials: let this node past it."), ends=True),
     HttpRow(408, 408, Answer(LATER, "{d.name} waited too long for us. It is tried again.")),
-    HttpRow(409, 409, Answer(ACCEPTED, "{d.name} already has this object."), tells=True),
+    HttpRow(
+        409,
+        409,
+        Answer(
+            PARKED,
+            "{d.name} reports a conflict, and not which: look there whether it has the object, then resend or drop the "
+            "delivery.",
+        ),
+        tells=True,
+    ),
     HttpRow(410, 412, _REFUSED),
     HttpRow(
         413,
@@ -136,11 +145,8 @@ _UNREADABLE = Answer(
     PARKED,
     "{d.name} answered in words that are not DICOM's: look there whether the object arrived, and check its url here.",
 )
-_UNREADABLE_CONFLICT = Answer(
-    PARKED,
-    "{d.name} reports a conflict (HTTP 409), and not which: look there whether it has the object, then resend or drop "
-    "the delivery.",
-)
+_STORED = Answer(ACCEPTED, "Stored by {d.name}.")
+_ALREADY_THERE = Answer(ACCEPTED, "{d.name} already has this object.")
 
 
 def of_store(status: int, told: Told) -> Answer:
@@ -151,16 +157,16 @@ def of_store(status: int, told: Told) -> Answer:
     if told.word is Word.FAILED:
         return _of_failure(told.reason)
     if told.word is Word.UNREADABLE:
-        return _UNREADABLE_CONFLICT if status == 409 else _UNREADABLE
+        return row.answer if row.answer.outcome is PARKED else _UNREADABLE
     if told.word is Word.STORED and told.reason:
         answer = of_status(told.reason)
         return answer if answer.outcome is ACCEPTED else _WARNED
-    return row.answer
+    return _STORED if told.word is Word.STORED and row.answer.outcome is PARKED else row.answer
 
 
 def _of_failure(reason: int | None) -> Answer:
     if reason in ALREADY_THERE:
-        return of_http(409).answer
+        return _ALREADY_THERE
     if reason is None or not 0 <= reason <= 0xFFFF or of_status(reason).outcome is ACCEPTED:
         return _UNEXPLAINED
     return of_status(reason)

@@ -207,7 +207,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n"
             DeliveryState.PARKED,
             "in words that are not DICOM's",
         ),
-        (web.answering(b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n"), DeliveryState.ACCEPTED, "4 of 4"),
+        (web.answering(b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n"), DeliveryState.PARKED, "and not which"),
         (web.answering(b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n"), DeliveryState.PARKED, "too large"),
         (web.answering(b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n"), DeliveryState.WAITING, "gateway"),
     ],
