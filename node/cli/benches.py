@@ -1,6 +1,5 @@
 """Commands that measure: bench."""
 
-import json
 import math
 import tempfile
 from pathlib import Path
@@ -52,7 +51,10 @@ def kills(
     with tempfile.TemporaryDirectory(prefix="isocenter-kills-") as folder, console.status("starting a node") as shown:
         report = run_kills(Path(folder), kills, seed, shown.update, database_url)
     rows = report.as_json()
-    print(json.dumps(rows, indent=1) if as_json else "\n".join(f"{name}: {value}" for name, value in rows.items()))
+    if as_json:
+        here.tell(rows)
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in rows.items()))
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -79,7 +81,7 @@ def journey(
             found.append(timed.time_journey(files, model, Path(folder)))
     cases = timed.cases_of(found)
     if as_json:
-        print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
+        here.tell({"cases": [one.as_json() for one in cases]})
         return
     rows = [{"case": one.name, "median": one.median, "unit": one.unit} for one in cases]
     here.show(rows, as_json=False, empty="")
@@ -134,7 +136,7 @@ def model(
 def _show(cases: "Sequence[Case]", *, as_json: bool) -> None:
     """Cases beside what they are compared with; exit code 1 where one is slower than it should be."""
     if as_json:
-        print(json.dumps({"cases": [one.as_json() for one in cases]}, indent=1))
+        here.tell({"cases": [one.as_json() for one in cases]})
     else:
         here.show([_shown(one) for one in cases], as_json=False, empty="")
     raise typer.Exit(0 if all(one.is_met for one in cases) else 1)

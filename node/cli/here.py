@@ -70,10 +70,16 @@ def operator() -> "Iterator[Operator]":
         yield Operator(found, queue)
 
 
+def tell(found: Mapping[str, object]) -> None:
+    """Print what was found for programs. version: another one where a name is gone or means something else; where names
+    are added it stays."""
+    print(json.dumps({"version": 1, **found}, indent=1))
+
+
 def show(rows: Sequence[Row], *, as_json: bool, empty: str, columns: Sequence[str] = ()) -> None:
     """Print a list: a table of some columns for people, {"version": 1, "items": […]} with all of them for programs."""
     if as_json:
-        print(json.dumps({"version": 1, "items": [plain(row) for row in rows]}, indent=1))
+        tell({"items": [plain(row) for row in rows]})
         return
     if not rows:
         print(empty)

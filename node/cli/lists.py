@@ -1,6 +1,5 @@
 """Commands that show: studies, instances, jobs, results, deliveries, associations, status."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,7 +37,7 @@ def status(as_json: AsJson = False) -> None:
 
     found = read_status(here.configuration())
     if as_json:
-        print(json.dumps(found.as_json(), indent=1))
+        here.tell(found.as_json())
     else:
         print("ready" if found.ready else f"not ready: {found.why}")
         here.show([vars(one) for one in found.processes], as_json=False, empty="no process runs")
@@ -105,7 +104,7 @@ def job(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json: AsJ
             "model": found.model,
         }
         items = {"attempts": [here.plain(one) for one in rows], "events": [here.plain(dict(one)) for one in events]}
-        print(json.dumps({"version": 1, **head, "reason": found.reason, "message": found.message, **items}, indent=1))
+        here.tell({**head, "reason": found.reason, "message": found.message, **items})
         return
     print(f"job {found.id}: {found.state.value}, run {found.run}, route {found.route}, model {found.model}")
     if found.message:

@@ -1,6 +1,5 @@
 """Commands around networks' weights: train one from labelled images, and compare a model with labels."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -83,8 +82,7 @@ def evaluate(
         task = progress.add_task("evaluating", total=len(cases))
         figures = evaluation.evaluate(found, cases, Device(), done=lambda: progress.advance(task))
     if as_json:
-        said = {"version": 1, "model": found.card.name, "digest": found.card.digest, **plain(figures)}
-        print(json.dumps(said, indent=1))
+        here.tell({"model": found.card.name, "digest": found.card.digest, **plain(figures)})
         return
     print(f"{found.card.name} {found.card.version}, {len(cases)} cases\n")
     here.show(label_rows(figures), as_json=False, empty="")

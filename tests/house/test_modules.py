@@ -25,6 +25,13 @@ def test_module_is_small_and_says_what_it_is(path: Path) -> None:
     assert "migrations" in path.parts or len(text.splitlines()) <= LINES_LIMIT
 
 
+def test_json_for_programs_is_printed_in_one_place() -> None:
+    """With the version by which a program sees that names have changed."""
+    printing = [path for path in MODULES if path.parent.name == "cli" and "json.dumps" in path.read_text()]
+
+    assert [named(path) for path in printing] == ["node/cli/here.py"]
+
+
 def test_broad_excepts_stand_at_the_four_edges_only() -> None:
     """Only the C-STORE handler, the stage runner (a node's, and that of `isocenter run`), the courier and the web pages
     may catch everything."""

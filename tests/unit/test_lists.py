@@ -1,5 +1,6 @@
 """What the lists on the command line ask the ledger for."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_a_narrow_terminal_shows_ids_and_reasons_whole(
     line, words = capsys.readouterr().out.splitlines()[-2:]
     assert line.split() == ["0123456789"] * 7
     assert words.strip() == "the field of view is 256 mm, and the model takes 80 mm"
+
+
+@pytest.mark.parametrize("command", ["status", "studies"])
+def test_what_programs_read_has_a_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("ISOCENTER_HOME", str(tmp_path))
+    with books(tmp_path):
+        said = CliRunner().invoke(app, [command, "--json"])
+
+    assert json.loads(said.stdout)["version"] == 1
 
 
 @pytest.mark.parametrize(
