@@ -29,6 +29,7 @@ _ATTRIBUTE = re.compile(r"\b(study|stack)\.([A-Za-z_][A-Za-z_0-9]*)")
 _ALONE = re.compile(r"study\.\w+|stack\.(?!contrast\b)\w+")
 """An attribute and no more: contrast alone is true or false."""
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_PLACE = re.compile(r"^ERROR: <input>:(\d+):(\d+): ")
 _ABSENT = re.compile(r'Key not found in map : "([^"]*)"')
 
 
@@ -93,7 +94,7 @@ def _compile(text: str, *, of_stack: bool) -> cel.Expression:
     try:
         return environment.compile(text)
     except (RuntimeError, ValueError) as error:  # the binding raises these two for every syntax and type error
-        first = str(error).removeprefix("INVALID_ARGUMENT: ").splitlines()[0]
+        first = _PLACE.sub(r"line \1, column \2: ", str(error).removeprefix("INVALID_ARGUMENT: ").splitlines()[0])
         raise ConfigurationInvalid(f"condition {text!r}: {first}") from error
 
 

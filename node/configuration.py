@@ -15,7 +15,8 @@ from node.errors import ConfigurationInvalid
 from node.settings import Configuration, NodeSettings, Peer, Peers, Routes, Table
 
 FILES = ("node.toml", "peers.toml", "routes.toml")
-_HEADER = re.compile(r"^\s*(\[{1,2})\s*([A-Za-z0-9_.\-\"]+)\s*\]{1,2}")
+_HEADER = re.compile(r"^\s*(\[{1,2})([A-Za-z0-9_.\-\"' \t]+)\]{1,2}")
+_KEY = re.compile(r"^([A-Za-z0-9_.\-\"' \t]+)=")
 T = TypeVar("T", bound=Table)
 Loc = tuple[int | str, ...]
 
@@ -144,21 +145,24 @@ def _known_keys(kind: type[BaseModel], loc: Loc) -> list[str]:
 
 
 def _line(text: str, loc: Loc) -> int:
-    """The line a fault is on: the key's within its table, else the table's header, else the first."""
-    tables = [str(part) for part in loc if isinstance(part, str)]
+    """The line a fault is on: that of its key, else of the innermost table around it, else the first."""
+    names = [str(part) for part in loc if isinstance(part, str)]
     index = next((part for part in loc if isinstance(part, int)), 0)
-    key = re.compile(rf"\s*{re.escape(tables[-1])}\s*=")
-    best, current, seen = 1, "", -1
+    best, depth, table, seen = 1, 0, list[str](), -1
     for number, line in enumerate(text.split("\n"), 1):
-        header = _HEADER.match(line)
-        if header:
-            current = header.group(2)
-            seen += header.group(1) == "[[" and current == tables[0]
-            if current.split(".")[0] == tables[0] and (header.group(1) == "[" or seen == index):
-                best = number
-        elif current.split(".")[0] == tables[0] and seen in (-1, index) and key.match(line):
-            return number
+        found: list[str] = []
+        if header := _HEADER.match(line):
+            found = table = _parted(header.group(2))
+            seen += header.group(1) == "[[" and table == names[:1]
+        elif key := _KEY.match(line):
+            found = [*table, *_parted(key.group(1))]
+        if len(found) > depth and found == names[: len(found)] and seen in (-1, index):
+            best, depth = number, len(found)
     return best
+
+
+def _parted(dotted: str) -> list[str]:
+    return [one.strip(" \t\"'") for one in dotted.split(".")]
 
 
 def _disagreements(configuration: Configuration) -> list[str]:

@@ -313,19 +313,27 @@ class Peer(Table):
         return SCANNER_QUIET_S if self.kind == "scanner" else default_s
 
 
+def _condition(*, of_stack: bool) -> AfterValidator:
+    """Checked by itself, so that a fault is told with its own line."""
+
+    def check(text: str) -> str:
+        compile_condition(text, of_stack=of_stack)
+        return text
+
+    return AfterValidator(check)
+
+
+def _preference(text: str) -> str:
+    compile_preference(text)
+    return text
+
+
 class RouteInput(Table):
     """[route.input.NAME]: which stack one input of the model gets."""
 
-    where: str = ""
-    prefer: tuple[str, ...] = ()
+    where: Annotated[str, _condition(of_stack=True)] = ""
+    prefer: tuple[Annotated[str, AfterValidator(_preference)], ...] = ()
     min_quality: dict[Literal["noise", "motion", "artefact", "coverage"], Annotated[float, Field(ge=0, le=1)]] = {}
-
-    @model_validator(mode="after")
-    def _compiles(self) -> "RouteInput":
-        compile_condition(self.where, of_stack=True)
-        for text in self.prefer:
-            compile_preference(text)
-        return self
 
 
 class Route(Table):
@@ -335,16 +343,11 @@ class Route(Table):
     enabled: bool = True
     sources: Annotated[tuple[Name, ...], Field(alias="from")] = ()
     to_ae: tuple[AETitle, ...] = ()
-    when: str = ""
+    when: Annotated[str, _condition(of_stack=False)] = ""
     model: Name
     destinations: Annotated[tuple[Name, ...], Field(min_length=1)]
     priority: Priority = "routine"
     input: dict[str, RouteInput] = {}
-
-    @model_validator(mode="after")
-    def _compiles(self) -> "Route":
-        compile_condition(self.when, of_stack=False)
-        return self
 
 
 class Peers(Table):

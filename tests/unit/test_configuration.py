@@ -131,6 +131,48 @@ def test_a_condition_is_checked_when_it_is_read(tmp_path: Path) -> None:
     assert "there is no study.modality; did you mean study.modalities?" in line
 
 
+CONDITIONS = """priority = "stat"
+when = '''
+study.modalities == ['CT'] &&
+study.age > 3
+'''
+
+[route.input.ct]
+where = "stack.modality == 'CT'"
+
+[route.input.pt]
+prefer = ["stack.rows", "stack.sharpness"]
+where = "stack.modality = 'PT'"
+"""
+
+
+def test_a_misread_condition_names_its_own_line(tmp_path: Path) -> None:
+    """Not that of its route, nor of another input's."""
+    routes = ROUTE.replace('"r"', '"q"') + "\n" + ROUTE + CONDITIONS
+    before = (ROUTE + "\n" + ROUTE).count("\n")
+
+    when, where, prefer = faults(tmp_path, peers=PEER, routes=routes)
+
+    assert f"routes.toml, line {before + 2}: route.when: condition" in when
+    assert f"routes.toml, line {before + 11}: route.input.pt.prefer: condition 'stack.sharpness'" in prefer
+    assert f"routes.toml, line {before + 12}: route.input.pt.where: condition" in where
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("input.pt.where = '+'\n", 1),
+        ("priority = 'stat'\ninput = { ct = { prefer = [] }, pt = { where = '+' } }\n", 2),
+        ("[route.input]\nct.where = 'true'\npt.where = '+'\n", 3),
+        ('[route."input".ct]\nwhere = "true"\n[route.input."pt"]\nwhere = "+"\n', 4),
+    ],
+)
+def test_its_line_is_found_however_tables_are_written(tmp_path: Path, text: str, line: int) -> None:
+    (fault,) = faults(tmp_path, peers=PEER, routes=ROUTE + text)
+
+    assert f"routes.toml, line {ROUTE.count(chr(10)) + line}: route.input.pt.where: " in fault
+
+
 def test_a_route_to_an_unknown_peer_is_told(tmp_path: Path) -> None:
     (line,) = faults(tmp_path, peers=PEER, routes=ROUTE.replace('["pacs"]', '["pcas"]'))
 
