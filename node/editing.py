@@ -17,7 +17,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from node.configuration import read_configuration, read_text
-from node.errors import ConfigurationInvalid, NotFound, NotPossible
+from node.errors import ChangedMeanwhile, ConfigurationInvalid, NotFound
 from node.settings import Configuration, Peer, Route
 from node.state.replaced import replace_text
 
@@ -72,14 +72,15 @@ class Editor:
 
     def change(self, kind: Kind, name: str, values: Values, *, seen: str = "") -> None:
         """Change some keys of a table. seen: the mark of what the values were made from; where the table is another one
-        by now, somebody else has changed it. Raises NotFound and NotPossible, too."""
+        by now, somebody else has changed it. Raises NotFound and ChangedMeanwhile, too."""
         with self._alone():
             self._check_seen(kind, name, seen)
             self._write(kind, *self._changed(kind, name, values))
 
-    def remove(self, kind: Kind, name: str) -> None:
-        """Take a table out, with the comment right above it. Raises NotFound, too."""
+    def remove(self, kind: Kind, name: str, *, seen: str = "") -> None:
+        """Take a table out, with the comment right above it. seen: as of `change`. Raises as it does."""
         with self._alone():
+            self._check_seen(kind, name, seen)
             head, blocks = self._blocks(kind)
             del blocks[_place(kind, blocks, name)]
             self._write(kind, head, blocks)
@@ -97,8 +98,8 @@ class Editor:
             return
         present = next((one for one in _tables(kind, self.read()) if one.name == name), None)
         if present is not None and mark_of_table(present) != seen:
-            raise NotPossible(
-                f"{kind.value} {name} was changed by somebody else meanwhile and is not saved: load the page again"
+            raise ChangedMeanwhile(
+                f"{kind.value} {name} was changed by somebody else meanwhile and is not saved: load it again"
             )
 
     def _added(self, kind: Kind, values: Values) -> tuple[str, list[str]]:

@@ -6,6 +6,9 @@ IsocenterError
 ├── NotRunning                  the command needs a running node
 ├── AlreadyRunning              another node has this home or this port
 ├── LedgerUnusable              the database cannot be opened, is full, locked or gone, or is of another version
+├── Busy                        as many are served at the same time as may be
+├── NotPossible                 the action does not suit the present state
+│   └── ChangedMeanwhile        somebody else has changed it since it was read
 ├── IntakeError                 an instance that is not taken; intake/status.py has a row for each
 │   ├── SpoolFull               no room, or the disk failed
 │   ├── NodeDraining            the node is being stopped
@@ -138,3 +141,7 @@ class ResultUnsound(IsocenterError):
 
 class NotPossible(IsocenterError):
     """The action does not suit the present state; the message says what does."""
+
+
+class ChangedMeanwhile(NotPossible):
+    """Somebody else has changed it since it was read: to write it now would undo that."""

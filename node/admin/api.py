@@ -101,6 +101,7 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     403: {"model": Fault, "description": "the token's role may not do this"},
     404: {"model": Fault, "description": "what was named does not exist"},
     409: {"model": Fault, "description": "it does not suit the present state"},
+    412: {"model": Fault, "description": "somebody else has changed it since it was read"},
     422: {"model": Fault, "description": "a value cannot be used"},
 }
 

@@ -1,21 +1,27 @@
 """Peers, routes and looks for programs: what the pages change, by the same calls."""
 
-from typing import Annotated, Any
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
 from node.admin.known import known_model, unknown_callers
 from node.admin.window import Answer, Taken, Window
 from node.core.checkup import CheckUp, Subject
 from node.core.routing import Verdict
-from node.editing import Kind, Values, caller_accepted
+from node.editing import Kind, Values, caller_accepted, mark_of_table
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.settings import Peer, Route
 from node.state.listings import Call
 
 FILES = ("web_authorities", "web_secret_file", "web_secret_env", "passcode_file", "token_file")
 Name = Annotated[str, Field(max_length=64)]
+PeerOrRoute = TypeVar("PeerOrRoute", Peer, Route)
+IfMatch = Annotated[str | None, Header()]
+NO_MARK = "none"
+"""Of an If-Match that is no ETag of ours: no table has it."""
 
 
 class Saved(BaseModel):
@@ -67,8 +73,8 @@ class RouteTried(BaseModel):
 
 def add_to(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
     """The routes of this group. faults: how errors are described."""
+    _add_callers(router, window, faults)  # before the peers: what it adds is no peer's name
     _add_peers(router, window, faults)
-    _add_callers(router, window, faults)
     _add_routes(router, window, faults)
     _add_looks(router, window, faults)
 
@@ -85,16 +91,24 @@ def _add_peers(router: APIRouter, window: Window, faults: dict[int | str, dict[s
         window.editor.add(Kind.PEER, _values(peer))
         return Saved(name=peer.name)
 
+    @router.get("/api/peers/{name}", responses=faults)
+    def api_peer(name: Name, response: Response) -> Peer:
+        """One peer. Its ETag, given back as If-Match, keeps a change from undoing somebody else's."""
+        found = _named(window.editor.read().peers, Kind.PEER, name)
+        response.headers["ETag"] = f'"{mark_of_table(found)}"'
+        return found
+
     @router.put("/api/peers/{name}", responses=faults)
-    def api_peer_edit(name: Name, peer: Peer) -> Saved:
+    def api_peer_edit(name: Name, peer: Peer, if_match: IfMatch = None) -> Saved:
         """Change a peer to what is given; what is not given is as usual."""
-        window.editor.change(Kind.PEER, name, _values(peer))
+        values = _values(peer, _named(window.editor.read().peers, Kind.PEER, name))
+        window.editor.change(Kind.PEER, name, values, seen=_seen(if_match))
         return Saved(name=peer.name)
 
     @router.delete("/api/peers/{name}", responses=faults)
-    def api_peer_remove(name: Name) -> Saved:
+    def api_peer_remove(name: Name, if_match: IfMatch = None) -> Saved:
         """Remove a peer."""
-        window.editor.remove(Kind.PEER, name)
+        window.editor.remove(Kind.PEER, name, seen=_seen(if_match))
         return Saved(name=name)
 
     @router.post("/api/peers/{name}/echo", responses=faults)
@@ -139,16 +153,23 @@ def _add_routes(router: APIRouter, window: Window, faults: dict[int | str, dict[
         window.editor.add(Kind.ROUTE, _values(route))
         return Saved(name=route.name)
 
+    @router.get("/api/routes/{name}", responses=faults)
+    def api_route(name: Name, response: Response) -> Route:
+        """One route. Its ETag, given back as If-Match, keeps a change from undoing somebody else's."""
+        found = _named(window.editor.read().routes, Kind.ROUTE, name)
+        response.headers["ETag"] = f'"{mark_of_table(found)}"'
+        return found
+
     @router.put("/api/routes/{name}", responses=faults)
-    def api_route_edit(name: Name, route: Route) -> Saved:
+    def api_route_edit(name: Name, route: Route, if_match: IfMatch = None) -> Saved:
         """Change a route to what is given; what is not given is as usual."""
-        window.editor.change(Kind.ROUTE, name, _values(route))
+        window.editor.change(Kind.ROUTE, name, _values(route), seen=_seen(if_match))
         return Saved(name=route.name)
 
     @router.delete("/api/routes/{name}", responses=faults)
-    def api_route_remove(name: Name) -> Saved:
+    def api_route_remove(name: Name, if_match: IfMatch = None) -> Saved:
         """Remove a route."""
-        window.editor.remove(Kind.ROUTE, name)
+        window.editor.remove(Kind.ROUTE, name, seen=_seen(if_match))
         return Saved(name=name)
 
     @router.post("/api/routes/{name}/move", responses=faults)
@@ -214,13 +235,29 @@ def _add_looks(router: APIRouter, window: Window, faults: dict[int | str, dict[s
         return window.looking.last(Subject.MODEL, known_model(window, name))
 
 
-def _values(table: Peer | Route) -> Values:
-    """A whole table: keys that were not given are taken out, so that their defaults count.
+def _named(tables: Sequence[PeerOrRoute], kind: Kind, name: str) -> PeerOrRoute:
+    """Raises NotFound."""
+    for one in tables:
+        if one.name == name:
+            return one
+    raise NotFound(f"{kind.file} has no {kind.value} {name!r}")
 
-    Raises ConfigurationInvalid for a key that names a file of secrets: that is for whoever edits the files.
+
+def _seen(if_match: str | None) -> str:
+    """The mark that a table must still have; empty where any will do (RFC 9110 section 13.1.1)."""
+    if if_match is None or if_match.strip() == "*":
+        return ""
+    mark = re.fullmatch(r'\s*"([^"]+)"\s*', if_match)
+    return mark[1] if mark else NO_MARK
+
+
+def _values(table: Peer | Route, present: Peer | None = None) -> Values:
+    """A whole table: keys that are as usual are taken out, so that their defaults count. present: what it is now.
+
+    Raises ConfigurationInvalid for another file of secrets than it has: that is for whoever edits the files.
     """
-    given: Values = table.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    if wrong := [key for key in FILES if given.get(key)]:
+    given: Values = table.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if wrong := [key for key in FILES if given.get(key) and given[key] != getattr(present, key, None)]:
         raise ConfigurationInvalid(f"{wrong[0]} is set in peers.toml alone: it says what the node reads on its disk")
     known = (field.alias or name for name, field in type(table).model_fields.items())
     return {key: given.get(key) for key in known if key not in FILES}

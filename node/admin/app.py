@@ -30,7 +30,7 @@ from node.admin.pages import (
 from node.admin.rendering import STATIC, Pages, is_fragment
 from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
 from node.admin.window import Window
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
+from node.errors import ChangedMeanwhile, ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.state.disk import NO_ROOM
 
 BODY_LIMIT = 1 << 20
@@ -38,6 +38,7 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
     (NotFound, 404),
+    (ChangedMeanwhile, 412),
     (NotPossible, 409),
     (ConfigurationInvalid, 422),
     (Unusable, 422),

@@ -115,6 +115,7 @@ RIGHTS: dict[str, Role | Open] = {
     "api_resume": OPERATOR,
     # api_places.py
     "api_peers": VIEWER,
+    "api_peer": VIEWER,
     "api_peer_add": ADMIN,
     "api_peer_edit": ADMIN,
     "api_peer_remove": ADMIN,
@@ -123,6 +124,7 @@ RIGHTS: dict[str, Role | Open] = {
     "api_peer_echo": OPERATOR,
     "api_peer_probe": OPERATOR,
     "api_routes": VIEWER,
+    "api_route": VIEWER,
     "api_route_add": ADMIN,
     "api_route_edit": ADMIN,
     "api_route_remove": ADMIN,

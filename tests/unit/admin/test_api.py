@@ -226,6 +226,48 @@ def test_programs_change_peers_routes_and_users_as_people_do(window: Opened) -> 
     assert program.delete("/api/users/ada").status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["peers", "routes"])
+def test_what_somebody_else_changed_meanwhile_is_not_undone_by_a_program(window: Opened, kind: str) -> None:
+    """It reads, changes and puts back whole; in between somebody else may have done the same (RFC 9110 13.1.1)."""
+    window.window.config_folder.mkdir()
+    program = window.program(Role.ADMIN)
+    program.post("/api/peers", json={"name": "pacs", "ae_title": "PACS", "address": "192.0.2.1", "port": 104})
+    program.post("/api/routes", json={"name": "pacs", "model": "lung-ct", "destinations": ["pacs"]})
+    change = {"peers": {"quiet_s": 3}, "routes": {"priority": "stat"}}[kind]
+    path = f"/api/{kind}/pacs"
+
+    read = program.get(path)
+    mark = {"If-Match": read.headers["etag"]}
+    mine, theirs = {**read.json(), **change}, {**read.json(), "enabled": False} if kind == "routes" else read.json()
+    assert program.put(path, json=mine, headers=mark).status_code == 200
+    for answer in (program.put(path, json=theirs, headers=mark), program.delete(path, headers=mark)):
+        assert answer.status_code == 412
+        assert "pacs was changed by somebody else meanwhile" in answer.json()["why"]
+
+    now = program.get(path)
+    assert change.items() <= now.json().items()
+    assert now.headers["etag"] != read.headers["etag"]
+    for usable in (now.headers["etag"], "*"):
+        assert program.put(path, json=mine, headers={"If-Match": usable}).status_code == 200
+    for unusable in (now.headers["etag"].strip('"'), "W/" + now.headers["etag"], ""):
+        assert program.put(path, json=mine, headers={"If-Match": unusable}).status_code == 412
+    assert program.get(f"/api/{kind}/none").status_code == 404
+
+
+def test_what_a_program_reads_of_a_peer_it_may_put_back(window: Opened) -> None:
+    """Also where the files name one with a secret, which programs may not change."""
+    folder = window.window.config_folder
+    folder.mkdir()
+    peer = '[[peer]]\nname = "ct"\nae_title = "CT"\nroles = ["source"]\ntoken_file = "/etc/isocenter/ct"\n'
+    (folder / "peers.toml").write_text(peer)
+    program = window.program(Role.ADMIN)
+
+    read = program.get("/api/peers/ct").json()
+    assert program.put("/api/peers/ct", json={**read, "quiet_s": 3}).status_code == 200
+    assert program.get("/api/peers/ct").json() == {**read, "quiet_s": 3}
+    assert "peers.toml alone" in program.put("/api/peers/ct", json={**read, "token_file": "/etc/shadow"}).text
+
+
 def test_programs_let_callers_and_programs_in_as_people_do(window: Opened) -> None:
     window.window.config_folder.mkdir()
     program = window.program(Role.ADMIN)

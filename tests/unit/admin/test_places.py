@@ -471,9 +471,9 @@ def test_what_somebody_else_changed_meanwhile_is_not_undone_by_an_older_form(
     said = browser.submit(check, **form, **theirs).text
     answer = browser.submit(edit, **form, **theirs)
 
-    assert answer.status_code == 409
+    assert answer.status_code == 412
     for words in (said, answer.text):
-        assert f"{of} was changed by somebody else meanwhile and is not saved: load the page again" in words
+        assert f"{of} was changed by somebody else meanwhile and is not saved: load it again" in words
     assert (window.window.config_folder / file).read_text() == kept
     done(browser, edit, **{**form, "seen": seen_on(browser.see(path), of)}, **theirs)
 
