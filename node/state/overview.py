@@ -88,10 +88,14 @@ class Group:
 
 def held(connection: sa.Connection) -> list[Group]:
     """Studies that somebody must decide over, the latest first."""
-    table = schema.study
-    query = sa.select(table.c.id, table.c.calling_ae, table.c.last_at, table.c.why)
-    query = query.where(table.c.state == StudyState.QUARANTINED.value).order_by(table.c.last_at.desc()).limit(FEW)
-    return [Group(row.calling_ae, 1, row.last_at, row.id, row.why) for row in connection.execute(query)]
+    table, event = schema.study.c, schema.event.c
+    told = (event.study_id == table.id, event.name == f"study-{StudyState.QUARANTINED.value}")
+    since = sa.func.coalesce(  # one that was held from its first image on has no such event
+        sa.select(sa.func.max(event.at)).where(*told).correlate(schema.study).scalar_subquery(), table.first_at
+    )
+    query = sa.select(table.id, table.calling_ae, since.label("since"), table.why)
+    query = query.where(table.state == StudyState.QUARANTINED.value).order_by(since.desc()).limit(FEW)
+    return [Group(row.calling_ae, 1, row.since, row.id, row.why) for row in connection.execute(query)]
 
 
 def parked(connection: sa.Connection) -> list[Group]:

@@ -17,7 +17,8 @@ from node.editing import Editor
 from node.errors import ConfigurationInvalid
 from node.intake.callers import keep_ended
 from node.settings import RENDITIONS, Configuration
-from node.state import arrivals
+from node.state import arrivals, overview
+from node.state.arrivals import Conflict
 from node.state.associations import AssociationOutcome, AssociationRecord, Associations
 from node.state.pauses import is_paused
 from node.state.search import Wanted, search
@@ -419,9 +420,11 @@ def test_a_peer_is_asked_with_the_answer_in_words(window: Opened) -> None:
 
 
 def test_who_was_turned_away_and_came_in_later_needs_nobody_any_more(window: Opened) -> None:
+    """Nor does who has not come again for a day."""
     receiver = Associations(window.books.home).serve()
     for number, (title, outcome) in enumerate(
         (
+            ("YESTERDAY", AssociationOutcome.REJECTED),
             ("ONCE", AssociationOutcome.REJECTED),
             ("ONCE", AssociationOutcome.RELEASED),
             ("NEVER", AssociationOutcome.REJECTED),
@@ -429,7 +432,7 @@ def test_who_was_turned_away_and_came_in_later_needs_nobody_any_more(window: Ope
             ("AGAIN", AssociationOutcome.REJECTED),
         )
     ):
-        window.books.clock.forward(minutes=1)
+        window.books.clock.forward(minutes=1 if number != 1 else 24 * 60)
         at = window.books.clock()
         receiver.write(
             AssociationRecord(
@@ -440,7 +443,24 @@ def test_who_was_turned_away_and_came_in_later_needs_nobody_any_more(window: Ope
     receiver.close()
     page = window.user(Role.VIEWER).see("/")
 
-    assert [title for title in ("ONCE", "NEVER", "AGAIN") if f"{title} was turned away" in page] == ["NEVER", "AGAIN"]
+    told = [one for one in ("YESTERDAY", "ONCE", "NEVER", "AGAIN") if f"{one} was turned away" in page]
+    assert told == ["NEVER", "AGAIN"]
+
+
+def test_a_held_study_is_told_since_it_is_held(window: Opened) -> None:
+    """Not since its last image that counts."""
+    books = window.books
+    began = books.clock()
+    books.arrive(ct_slice(1, study="a"))
+    books.clock.forward(hours=3)
+    books.arrive(ct_slice(1, study="a"), path="spool/later.dcm", conflict=Conflict.HELD)
+    books.arrive(ct_slice(1, study="b"))
+    books.clock.forward(hours=2)
+    books.arrive(ct_slice(2, study="b", patient="P2"))
+    with books.ledger.read() as connection:
+        told = overview.held(connection)
+
+    assert [(one.since - began).total_seconds() / 3600 for one in told] == [5, 5, 3]
 
 
 def seen_on(page: str, of: str) -> str:
