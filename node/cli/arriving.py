@@ -21,12 +21,14 @@ def import_path(
 ) -> None:
     """Take studies from files, as if a peer had sent them; a running node goes on with them at once.
 
-    Files that cannot be taken are listed with the reason; the others are safe. Exit code 1: there were such files.
+    Files that cannot be taken are listed with the reason; the others are safe. Exit code 1: there were such files; 4:
+    there was no file at all.
 
     Example: isocenter import /media/cdrom
     """
     from node.intake.door import Door
     from node.intake.importing import CALLING_AE, import_files
+    from node.state.disk import disk_faults
     from node.state.spool import Origin, Spool
     from node.state.wake import ARRIVED, Wake
 
@@ -34,8 +36,9 @@ def import_path(
         raise NotFound(f"{path}: no such file or folder")
     configuration = here.configuration()
     home = configuration.settings.state.home.absolute()
-    spool, wake = Spool(home), Wake(home / ARRIVED)
-    spool.open()
+    with disk_faults():
+        spool, wake = Spool(home), Wake(home / ARRIVED)
+        spool.open()
     origin = Origin(
         calling_ae=CALLING_AE,
         called_ae=configuration.settings.node.ae_titles[0],
@@ -53,6 +56,8 @@ def import_path(
             else:
                 taken += 1
     wake.close()
+    if not taken + refused:
+        raise NotFound(f"{path} holds no file: name the folder in which the studies lie")
     print(f"{taken} instances taken, {refused} files not")
     raise typer.Exit(1 if refused else 0)
 

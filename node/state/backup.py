@@ -52,12 +52,11 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     they have their name, so one that is there already is not copied again; one that the node has removed since is
     removed there too, or it would come back as a new image. postgres_url: of the ledger, where it is not the SQLite
     file of the home. Raises LedgerUnusable where that is damaged, ConfigurationInvalid where the folder holds another
-    node's backup: the earlier backup is then as it was.
+    node's backup, or somebody's files and none: it is then as it was.
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
         raise NotFound(f"no node has run in {home}: there is nothing to back up")
-    if target.resolve().is_relative_to(home.resolve()):
-        raise ConfigurationInvalid(f"{target} lies in the home that is copied: name a folder on another disk")
+    _check_target(target, home, config)
     name_of_home, earlier = node_id(home), _told(target)
     if earlier not in ("", name_of_home):
         raise ConfigurationInvalid(
@@ -140,6 +139,18 @@ def _told(folder: Path) -> str:
     with suppress(FileNotFoundError, ValueError):
         return str(json.loads((folder / NOTE).read_text()).get("node", ""))
     return ""
+
+
+def _check_target(target: Path, home: Path, config: Path) -> None:
+    """Raises ConfigurationInvalid where it lies in what is copied, or holds somebody's files and no backup, not even
+    one that was begun; what file systems keep at their root does not count."""
+    for folder, what in ((home, "home"), (config, "configuration")):
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise ConfigurationInvalid(f"{target} lies in the {what} that is copied: name a folder on another disk")
+    names = {path.name for path in target.iterdir()} if target.is_dir() else set()
+    begun = {NOTE, *(f"{name}{end}" for name in (LEDGER, DUMP) for end in ("", ".part"))}
+    if not names & begun and any(not one.startswith(".") and one != "lost+found" for one in names):
+        raise ConfigurationInvalid(f"{target} holds other files, and no backup: name an empty folder, or a new one")
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:

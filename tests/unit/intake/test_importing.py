@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from node.cli.app import app
 from node.configuration import read_configuration
+from node.errors import NotFound, SpoolFull
 from node.intake.door import Door
 from node.intake.importing import import_files
 from node.settings import IntakeTable
 from node.state.spool import Origin, Spool
+from tests.makers.disks import read_only
 from tests.makers.elements import ct
 from tests.makers.part10 import data_set_of, part10
 
@@ -112,6 +114,31 @@ def test_the_command_imports_and_says_what_it_did_not(tmp_path: Path, monkeypatc
     assert "bad.dcm: C000: it is no DICOM file" in done.output
     assert "1 instances taken, 1 files not" in done.output
     assert [one.path for one in Spool(tmp_path / "home").arrivals()] == kept(tmp_path)
+
+
+def test_a_folder_without_a_file_is_no_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disc that is not mounted must not look like one that was imported."""
+    monkeypatch.setenv("ISOCENTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ISOCENTER_CONFIG", str(tmp_path))
+    (tmp_path / "in" / "deeper").mkdir(parents=True)
+    done = CliRunner().invoke(app, ["import", str(tmp_path / "in")])
+
+    assert (done.exit_code, isinstance(done.exception, NotFound)) == (1, True)
+    assert str(done.exception) == f"{tmp_path / 'in'} holds no file: name the folder in which the studies lie"
+
+
+@pytest.mark.real("mounts")
+def test_a_home_that_cannot_be_written_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISOCENTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ISOCENTER_CONFIG", str(tmp_path))
+    file = part10(tmp_path / "good.dcm", ct())
+    (tmp_path / "home").mkdir()
+    with read_only(tmp_path / "home"):
+        done = CliRunner().invoke(app, ["import", str(file)])
+
+    assert done.exit_code == 1
+    assert isinstance(done.exception, SpoolFull)
+    assert "Read-only file system; make room, or check the disk" in str(done.exception)
 
 
 def test_a_caller_is_accepted_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

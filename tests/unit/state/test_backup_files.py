@@ -252,12 +252,42 @@ def test_a_backup_that_does_not_say_whose_it_is_loses_nothing(found: Books, tmp_
 def test_what_is_none_of_the_nodes_stays_in_the_folder(found: Books, tmp_path: Path) -> None:
     """Somebody's own folder, which holds one that is called like ours."""
     own = tmp_path / "backup" / "work" / "thesis" / "1" / "chapter.txt"
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
     own.parent.mkdir(parents=True)
     own.write_text("years of it")
-    for _ in range(2):
-        back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+    back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
 
     assert own.exists()
+
+
+@pytest.mark.parametrize("made", ["thesis.txt", "config/node.toml", "spool/instances/1/1.dcm"])
+def test_a_folder_that_is_no_backup_is_not_taken_for_one(found: Books, tmp_path: Path, made: str) -> None:
+    """A slip in the path would mix ledger, images and configuration with somebody's files, and write over some."""
+    other = tmp_path / "backup" / made
+    other.parent.mkdir(parents=True)
+    other.write_text("somebody's")
+
+    with pytest.raises(ConfigurationInvalid, match="holds other files, and no backup"):
+        back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock())
+
+    assert [path for path in (tmp_path / "backup").rglob("*") if path.is_file()] == [other]
+
+
+@pytest.mark.parametrize("there", ["lost+found", ".snapshot"])
+def test_a_disk_of_its_own_is_an_empty_folder(found: Books, tmp_path: Path, there: str) -> None:
+    """What file systems keep at their root is nobody's."""
+    (tmp_path / "backup" / there).mkdir(parents=True)
+
+    assert back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock()) == Copied(3, 0)
+
+
+@pytest.mark.parametrize("left", [["ledger.sqlite.part"], ["ledger.sqlite", "spool/instances/1/1.dcm"]])
+def test_a_backup_that_was_interrupted_is_gone_on_with(found: Books, tmp_path: Path, left: list[str]) -> None:
+    for name in left:
+        (tmp_path / "backup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "backup" / name).touch()
+
+    assert back_up(found.home, tmp_path / "config", tmp_path / "backup", found.clock()) == Copied(3, 0)
 
 
 @pytest.mark.parametrize("where", [".", "work/backup", "../home/backup"])
@@ -269,6 +299,14 @@ def test_a_home_is_not_copied_into_itself(found: Books, tmp_path: Path, where: s
         back_up(found.home, tmp_path / "config", found.home / where, found.clock())
 
     assert (found.home / "ledger.sqlite").stat().st_ino == before
+
+
+def test_a_configuration_is_not_copied_into_itself(found: Books, tmp_path: Path) -> None:
+    """Nor without end into the copy of the copy."""
+    (tmp_path / "config").mkdir()
+
+    with pytest.raises(ConfigurationInvalid, match="lies in the configuration"):
+        back_up(found.home, tmp_path / "config", tmp_path / "config" / "backup", found.clock())
 
 
 def test_nobody_else_reads_the_patients_of_a_backup(found: Books, tmp_path: Path) -> None:
