@@ -34,6 +34,7 @@ RUNS = (
     "<meta http-equiv=refresh content='0;url=//evil.example'><base href=//evil.example>",
     "{{ 7 * 7 }}${7*7}<%= 7*7 %>",
     "=cmd|' /C calc'!A0",
+    "W" * 64,
     "\x1b[2J\x07\u202egnp.exe\u2066",
 )
 PAGES = ("/", "/studies", "/outbox", "/associations", "/peers", "/routes", "/models", "/users", "/system", "/api")
