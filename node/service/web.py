@@ -1,5 +1,6 @@
 """Serves the operator's window from a thread of the service process."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import structlog
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from node.admin.accounts import FirstUser
 from node.admin.app import window_app
@@ -22,6 +24,40 @@ PROXIES = ["127.0.0.0/8", "::1", "::ffff:127.0.0.0/104"]
 """Who is believed of whom a request comes from: servers on this machine, by IPv4, IPv6, or a port for both."""
 
 
+HEAD_S = 30.0
+"""So long the head of a request may take to come."""
+
+
+class _Impatient(H11Protocol):
+    """A connection that is closed where the head of a request does not come in time: uvicorn waits for the first one,
+    and for one of which a byte comes now and then, without end."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._due = self.loop.call_later(HEAD_S, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        if self._due is None and self._is_head_awaited():
+            self._due = self.loop.call_later(HEAD_S, self.transport.close)
+        super().data_received(data)
+        if not self._is_head_awaited():
+            self._be_patient()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._be_patient()
+        super().connection_lost(exc)
+
+    def _is_head_awaited(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _be_patient(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+
 @contextlib.contextmanager
 def serving_window(listening: socket.socket, window: Window, stow: Open | None = None) -> Iterator[None]:
     """Serve on a listening socket until the block is left. Where nobody can sign in yet, the log tells how to.
@@ -34,7 +70,13 @@ def serving_window(listening: socket.socket, window: Window, stow: Open | None =
     first_user = FirstUser(window.ledger)
     app = _beside(window_app(window, first_user), None if stow is None else stow_app(stow))
     settings = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="off", server_header=False, forwarded_allow_ips=PROXIES
+        app,
+        http=_Impatient,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        forwarded_allow_ips=PROXIES,
     )
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="admin", daemon=True)

@@ -1,14 +1,18 @@
 """The window's own server, on a real socket."""
 
 import resource
+import select
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 import structlog
 
+from node.service import web
 from node.service.ports import open_listening
 from node.service.web import serving_window
 from tests.makers.window import opened
@@ -40,6 +44,31 @@ def test_idle_callers_do_not_use_up_the_files_of_the_process(tmp_path: Path) -> 
             finally:
                 for one in callers:
                     one.close()
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_caller_that_never_finishes_a_request_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, drips: bool
+) -> None:
+    """Nobody has asked it for a password yet: with a byte now and then it would hold a file of the process for ever."""
+    monkeypatch.setattr(web, "HEAD_S", 1.0)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        opened(tmp_path) as made,
+        serving_window(listening, made.window),
+        socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=20) as caller,
+    ):
+        if before:
+            caller.sendall(before)
+            assert caller.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        caller.sendall(b"GET / HTTP/1.1\r\nX: ")
+        begun = time.monotonic()
+        while drips and time.monotonic() - begun < 10 and not select.select([caller], [], [], 0.1)[0]:
+            caller.sendall(b"a")
+        with suppress(ConnectionResetError):
+            assert caller.recv(1) == b""
+        assert 0.2 < time.monotonic() - begun < 8
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "::1", "::"])
