@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ai.contract import Model
+from ai.contract import Model, ModelCard
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Findings
 from ai.volume import Inputs
@@ -11,20 +11,10 @@ from ai.volume import Inputs
 def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
     """Compare findings with the card and the grid. Raises ModelFailed: a model's slip must not become a result."""
     card = model.card
+    if not isinstance(findings, Findings):
+        raise ModelFailed(f"{card.name} returned a {type(findings).__name__} where findings are expected")
     try:
-        for measurement in findings.measurements:
-            card.measurement(measurement.key)
-            for key in measurement.segments:
-                card.segment(key)
-        for declared, found in (
-            (card.segment, findings.segments),
-            (card.classification, findings.classifications),
-            (card.detection, findings.detections),
-            (card.map, findings.maps),
-            (card.derived_series, findings.derived),
-        ):
-            for one in found:
-                declared(one.key)
+        _check_declared(findings, card)
     except CardInvalid as error:
         raise ModelFailed(str(error)) from error
     for what, key, on_grid, shape in _placed(findings):
@@ -34,6 +24,23 @@ def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
     for detection in findings.detections:
         if detection.grid not in inputs.volumes:
             raise ModelFailed(f"{card.name}: detection {detection.key!r} lies on {detection.grid!r}, which is no input")
+
+
+def _check_declared(findings: Findings, card: ModelCard) -> None:
+    """Raises CardInvalid."""
+    for measurement in findings.measurements:
+        card.measurement(measurement.key)
+        for key in measurement.segments:
+            card.segment(key)
+    for declared, found in (
+        (card.segment, findings.segments),
+        (card.classification, findings.classifications),
+        (card.detection, findings.detections),
+        (card.map, findings.maps),
+        (card.derived_series, findings.derived),
+    ):
+        for one in found:
+            declared(one.key)
 
 
 def _placed(findings: Findings) -> Iterator[tuple[str, str, str, tuple[int, ...]]]:

@@ -1,6 +1,6 @@
 """What a model returns: segments, numbers, assertions, detections, maps and images, named as its card names them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 import numpy as np
@@ -21,6 +21,7 @@ class Segment:
     grid: str
 
     def __post_init__(self) -> None:
+        _check_plain(f"segment {self.key!r}", self.mask)
         if self.mask.dtype != np.bool_ or self.mask.ndim != 3:
             raise ValueError(f"segment {self.key!r}: a mask is bool and 3D, not {self.mask.dtype} {self.mask.shape}")
 
@@ -123,7 +124,14 @@ class DerivedSeries:
         object.__setattr__(self, "values", _finite_volume(f"derived series {self.key!r}", self.values))
 
 
+def _check_plain(what: str, values: object) -> None:
+    """A masked array shows, to who does not know of masks, what its owner has hidden."""
+    if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{what}: values are a plain array of numpy, not a {type(values).__name__}")
+
+
 def _finite_volume(what: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    _check_plain(what, values)
     if values.ndim != 3 or values.dtype.kind not in "fiu":
         raise ValueError(f"{what}: values are numbers and 3D, not {values.dtype} {values.shape}")
     found = np.asarray(values, dtype=np.float32)
@@ -146,6 +154,15 @@ class Findings:
     detections: tuple[Detection, ...] = ()
     maps: tuple[Map, ...] = ()
     derived: tuple[DerivedSeries, ...] = ()
+
+    def __post_init__(self) -> None:
+        """What can be gone through but once would be empty to whoever comes second: a finding that nobody sees."""
+        for one in fields(self):
+            given = getattr(self, one.name)
+            if isinstance(given, list):
+                object.__setattr__(self, one.name, tuple(given))
+            elif not isinstance(given, tuple):
+                raise TypeError(f"findings: {one.name} is a tuple, not a {type(given).__name__}")
 
     def segment(self, key: str) -> Segment | None:
         """The segment of that key, or None where the model did not find it."""

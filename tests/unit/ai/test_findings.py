@@ -9,7 +9,7 @@ from ai.agreement import check_findings
 from ai.card import read_card
 from ai.errors import CardInvalid, ModelFailed
 from ai.exchange import load_findings, save_findings
-from ai.findings import DerivedSeries, Detection, Findings, Map, Shape
+from ai.findings import DerivedSeries, Detection, Findings, Map, Segment, Shape
 from ai.volume import Inputs, Volume
 from tests.makers.models import Told
 
@@ -108,3 +108,29 @@ def test_a_models_slip_is_its_failure(tmp_path: Path, slip: Findings) -> None:
     check_findings(Findings(maps=(Map("suspicion", volume(), "ct"),)), model, inputs)
     with pytest.raises(ModelFailed):
         check_findings(slip, model, inputs)
+
+
+def test_findings_that_can_be_gone_through_but_once_are_no_findings() -> None:
+    """Whoever came second would find nothing, and that looks like a negative."""
+    spot = Detection("spot", Shape.POINT, np.zeros((1, 3)), "ct")
+    with pytest.raises(TypeError, match="detections is a tuple, not a generator"):
+        Findings(detections=(one for one in [spot]))
+    with pytest.raises(TypeError, match="summary is a tuple, not a str"):
+        Findings(summary="nothing was found")
+
+    assert Findings(detections=[spot]).detections == (spot,)
+
+
+def test_a_masked_array_is_no_array_whose_values_all_count() -> None:
+    hidden = np.ma.masked_less(volume(), 1)
+    with pytest.raises(TypeError, match="plain array of numpy, not a MaskedArray"):
+        Map("suspicion", hidden, "ct")
+    with pytest.raises(TypeError, match="plain array of numpy, not a MaskedArray"):
+        Segment("x", np.ma.array(hidden > 2), "ct")
+
+
+def test_what_is_no_findings_is_told(tmp_path: Path) -> None:
+    (tmp_path / "card.toml").write_text(CARD)
+    model = Told(read_card(tmp_path / "card.toml"), lambda _inputs: Findings())
+    with pytest.raises(ModelFailed, match="maps returned a NoneType where findings are expected"):
+        check_findings(None, model, Inputs({"ct": Volume(volume(), None, None)}, "ct"))
