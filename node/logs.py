@@ -6,6 +6,8 @@ import sys
 import structlog
 
 TEXT_LIMIT = 256
+TRACEBACK_LIMIT = 20_000
+"""A model may raise with an array in words."""
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -22,7 +24,7 @@ def named(role: str) -> structlog.typing.Processor:
 def cut(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Bound every text: what peers send us must not flood the log. Escaping is the renderer's."""
     return {
-        key: value[:TEXT_LIMIT] if isinstance(value, str) and key != "exception" else value
+        key: value[: TRACEBACK_LIMIT if key == "exception" else TEXT_LIMIT] if isinstance(value, str) else value
         for key, value in event.items()
     }
 

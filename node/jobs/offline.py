@@ -17,6 +17,7 @@ from ai.errors import ModelFailed, ModelRefused, OutOfMemory
 from ai.findings import Findings
 from ai.volume import Inputs
 from node.core.provenance import input_digest, job_key, settings_digest
+from node.core.said import said_by
 from node.core.study import SourceGrid, Stack
 from node.errors import IsocenterError, ReasonCode, Refused
 from node.jobs.folder import Folder
@@ -94,14 +95,14 @@ def run_model(
             (out / "measurements.json").write_text(json.dumps([vars(row) for row in rows], indent=1) + "\n")
             (out / "overlay.png").write_bytes(draw_overlay(findings, card, inputs.reference_volume))
     except Refused as refused:
-        return _ended(report, out, "refused", refused.reason, str(refused))
+        return _ended(report, out, "refused", refused.reason, said_by(refused))
     except ModelRefused as refused:
-        return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, str(refused))
+        return _ended(report, out, "refused", ReasonCode.MODEL_REFUSED, said_by(refused))
     except (OutOfMemory, MemoryError) as failed:
-        return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, str(failed))
+        return _ended(report, out, "failed", ReasonCode.OUT_OF_MEMORY, said_by(failed))
     except (IsocenterError, ModelFailed) as failed:
-        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, str(failed))
-    except Exception as failed:  # noqa: BLE001  the edge of a stage, as in the runner: models raise whatever they like
+        return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, said_by(failed))
+    except (Exception, SystemExit) as failed:  # noqa: BLE001  the edge of a stage, as in the runner: models raise whatever they like
         return _ended(report, out, "failed", ReasonCode.MODEL_FAILED, f"{type(failed).__name__}: {_where(failed)}")
     report.write(out)
     return Outcome(report, rows, findings.summary)
@@ -175,10 +176,10 @@ def _empty(folder: Path) -> None:
             one.unlink()
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """What an error says, and where it was raised: whoever wrote the model looks there first."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{error} ({Path(last.filename).name}, line {last.lineno})"
+    return f"{said_by(error)} ({Path(last.filename).name}, line {last.lineno})"
 
 
 @contextmanager

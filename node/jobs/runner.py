@@ -14,6 +14,7 @@ from ai.errors import ModelError, ModelRefused, OutOfMemory
 from ai.warm import Waiting
 from node.core.job import NEXT_STAGE, JobEvent, Stage
 from node.core.retry import GiveUp, TryAgain, after_stage_failed
+from node.core.said import said_by, told_with_kind
 from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
 from node.jobs.choice import Choice
 from node.jobs.company import Company
@@ -118,23 +119,24 @@ class Runner:
                 self._stages[ticket.stage].do(replace(assignment, waiting=watchdog.paused))
                 make_durable(assignment.folder, self._home)
         except Refused as refused:
-            self._refuse(ticket, attempt_id, refused.reason, str(refused))
+            self._refuse(ticket, attempt_id, refused.reason, said_by(refused))
         except ModelRefused as refused:
-            self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, str(refused))
+            self._refuse(ticket, attempt_id, ReasonCode.MODEL_REFUSED, said_by(refused))
         except ProcessEnded as ended:
-            self._error(ticket, attempt_id, ended.reason, str(ended), _outcome(ended.reason))
+            self._error(ticket, attempt_id, ended.reason, said_by(ended), _outcome(ended.reason))
         except (MemoryError, OutOfMemory) as error:
-            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, str(error) or "there was not enough memory")
+            words = said_by(error) or "there was not enough memory"
+            self._error(ticket, attempt_id, ReasonCode.OUT_OF_MEMORY, words)
         except SpoolFull as full:
-            self._postpone(ticket, attempt_id, str(full))
+            self._postpone(ticket, attempt_id, said_by(full))
         except LedgerUnusable:
             raise
         except (IsocenterError, ModelError) as error:
             log.warning("stage-failed", error=type(error).__name__)
-            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, str(error))
-        except Exception as error:
+            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, said_by(error))
+        except BaseException as error:  # a model may raise what ends a thread, too: its job would wait for ever
             log.exception("stage-failed")
-            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, f"{type(error).__name__}: {error}")
+            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, told_with_kind(error))
         else:
             self._adopt(ticket, attempt_id, assignment)
 

@@ -71,7 +71,7 @@ def bench(tmp_path: Path, database_url: str) -> Iterator[Bench]:
         yield Bench(found)
 
 
-def failing(error: Exception) -> Callable[[Assignment], None]:
+def failing(error: BaseException) -> Callable[[Assignment], None]:
     def do(_assignment: Assignment) -> None:
         raise error
 
@@ -154,6 +154,39 @@ def test_an_error_is_tried_again_and_then_given_up(bench: Bench) -> None:
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
     assert job.reason == "model-failed"
     assert job.message == "ValueError: boom (the stage failed 3 times)"
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Base(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (Base("odd"), "Base: odd"),
+        (Unspeakable(), "Unspeakable: <exception str() failed>"),
+        (ValueError("a\0b\ud800\nc"), "ValueError: a b  c"),
+        (ModelRefused("a\0b"), "a b"),
+        (ValueError("x" * 5_000), "ValueError: xxxx"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_whatever_a_model_raises_ends_its_job_with_words_that_a_ledger_can_hold(
+    bench: Bench, error: BaseException, message: str
+) -> None:
+    bench.do = failing(error)
+    for turn in (1, 2, 3):
+        job = bench.run(turn=turn)
+
+    assert job.state in (JobState.FAILED, JobState.REFUSED)
+    assert job.message.startswith(message)
 
 
 def test_running_out_of_memory_is_told_apart(bench: Bench) -> None:
