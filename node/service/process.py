@@ -43,6 +43,10 @@ class Line:
         """It ends by itself, to be started again at once."""
         self._socket.sendall(b"renewing ")
 
+    def hear_signals(self) -> None:
+        """From here on SIGTERM stops the process, through a thread: what it interrupts may hold the lock of `stop`."""
+        signal.signal(signal.SIGTERM, lambda *_: self._socket.shutdown(socket.SHUT_RD))
+
     def _watch(self) -> None:
         """The supervisor never writes: the end of the line means that it died, and nobody is left to start us again."""
         self._socket.recv(1)
@@ -71,6 +75,7 @@ def main(arguments: list[str]) -> None:
         alone = not needs_network(state.database_url) and leave_network()
         log.info("model-network", reachable=not alone)
     line = Line(line_descriptor, stop)
+    line.hear_signals()
     if role == "receiver":
         _receive(configuration, int(arguments[3]), line, stop, watch)
         return
@@ -107,8 +112,12 @@ def main(arguments: list[str]) -> None:
                 end(found)
             tables.take(found)
 
+        def ready() -> None:
+            line.hear_signals()  # a model's libraries may have set handlers of their own
+            line.ready()
+
         follow(watch, take, stop)
-        {"worker": run_worker, "model": run_model}[role](configuration, tables, slot, line.ready, stop)
+        {"worker": run_worker, "model": run_model}[role](configuration, tables, slot, ready, stop)
 
 
 def _judge_of(role: str) -> Callable[[Configuration], None] | None:
@@ -155,4 +164,7 @@ def run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if sys.argv[1] == "model":
+        os._exit(code)  # Python would wait for every thread that a model has left running
+    sys.exit(code)

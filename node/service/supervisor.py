@@ -18,6 +18,7 @@ import structlog
 
 from node.service.executor import now
 from node.service.locks import TOLD, claim, host_name
+from node.service.orphans import adopt_orphans, children, end_orphans, reap_orphans
 from node.service.ports import open_listening
 from node.settings import NodeSettings
 
@@ -31,7 +32,9 @@ BEATING = frozenset({"receiver"})
 SILENT, SILENT_AFTER_S = "silent", 15.0
 """What a process is that stopped saying so, though it has not died."""
 RENEWING = "renewing"
-"""What a process says before it ends because its configuration was replaced: that is no death."""
+"""What a process says before it ends by itself, to be started again at once: that is no death."""
+WORDS = {b"ready": "ready", b"renewing": RENEWING}
+"""All that counts of what is heard from a process, in which other people's code runs."""
 DRAIN_S = 30.0
 RESTART_FIRST_S, RESTART_MAX_S = 0.1, 30.0
 STEADY_S = 10.0
@@ -74,16 +77,21 @@ class Supervisor:
     _since: datetime = field(default_factory=now)
     _children: list[Child] = field(default_factory=list)
     _is_left: bool = False
+    _others: frozenset[int] = frozenset()
+    """What was a child of this process before it started any."""
 
     def run(self) -> None:
         """Run until SIGTERM, SIGINT or the line's end, then drain. Raises AlreadyRunning where home or port is another
         node's, NotPossible where a port cannot be had."""
         home = self.settings.state.home.absolute()
         with claim(home, self.roles) as folder, contextlib.ExitStack() as opened:
+            adopt_orphans()
+            self._others = children()
             listening = self._listen()
             for one in listening.values():
                 opened.enter_context(one)
             signals = _SignalPipe((signal.SIGTERM, signal.SIGINT))
+            signal.signal(signal.SIGCHLD, lambda *_: None)  # so that a death ends the wait
             counts = {
                 "receiver": self.settings.node.receivers,
                 "service": 1,
@@ -97,7 +105,8 @@ class Supervisor:
                     self._start_due(listening)
                     self._report(folder)
                     self._wait(signals)
-                    self._look_for_silent()
+                    self._look_for_ended()
+                    self._look_for_stuck()
             finally:
                 self._stop(folder)
 
@@ -120,7 +129,8 @@ class Supervisor:
                 self._start(child, listening)
 
     def _start(self, child: Child, listening: Mapping[str, socket.socket]) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
         command = [sys.executable, "-m", "node.service.process", child.role, str(child.slot), str(theirs.fileno())]
         handed = [theirs.fileno()]
         if child.role in listening:
@@ -139,34 +149,63 @@ class Supervisor:
         others = [signals.pipe] if self.line is None else [signals.pipe, self.line]
         readable, _, _ = select.select([*lines, *others], [], [], 1.0)
         self._is_left = self.line in readable  # nobody writes to it
+        if signals.pipe in readable:
+            signals.pipe.recv(4096)
+            reap_orphans(self._ours())
         for line in readable:
             if line in lines:
-                self._heard(lines[line])
+                self._hear(lines[line])
 
-    def _heard(self, child: Child) -> None:
-        if child.line is None or child.process is None:
-            return
-        said = child.line.recv(64)
-        child.heard = time.monotonic()
-        if said:
-            child.turn(said.decode("ascii").split()[-1])
-            return
-        code = child.process.wait()
-        child.line.close()
-        if child.state == RENEWING:
-            log.info("process-renewed", process=child.role, slot=child.slot)
-        else:
-            self._put_off(child, code)
-        child.process = child.line = None
-        child.turn("waiting")
+    def _ours(self) -> frozenset[int]:
+        return self._others | {one.process.pid for one in self._children if one.process is not None}
 
-    def _look_for_silent(self) -> None:
-        """A process that hangs is not dead, and does nothing: whoever watches the node should know."""
+    def _hear(self, child: Child) -> None:
+        """Take what was said. A process whose line has ended cannot be told of its supervisor's death: it ends now."""
+        while child.line is not None and child.process is not None:
+            try:
+                said = child.line.recv(64)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                said = b""
+            if not said:
+                child.line.close()
+                child.line = None
+                child.process.kill()
+            elif (word := said.strip()) in WORDS:
+                child.heard = time.monotonic()
+                child.turn(WORDS[word])
+
+    def _look_for_ended(self) -> None:
+        """A process tells its end by nothing but that: its line may be held by what it has started."""
         for child in self._children:
-            is_silent = child.role in BEATING and time.monotonic() - child.heard > SILENT_AFTER_S
-            if is_silent and child.state == "ready":
+            if child.process is None or child.process.poll() is None:
+                continue
+            self._hear(child)
+            if child.line is not None:
+                child.line.close()
+            if child.state == RENEWING:
+                log.info("process-renewed", process=child.role, slot=child.slot)
+            else:
+                self._put_off(child, child.process.returncode)
+            child.process = child.line = None
+            child.turn("waiting")
+            self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        if count := end_orphans(self._ours()):
+            log.warning("orphans-ended", count=count)
+
+    def _look_for_stuck(self) -> None:
+        """A process that hangs is not dead, and does nothing: whoever watches the node should know. One that does not
+        come to its end keeps its successor from starting."""
+        for child in self._children:
+            unheard_s = time.monotonic() - child.heard
+            if child.role in BEATING and unheard_s > SILENT_AFTER_S and child.state == "ready":
                 log.warning("process-silent", process=child.role, slot=child.slot)
                 child.turn(SILENT)
+            if child.state == RENEWING and unheard_s > DRAIN_S and child.process is not None:
+                child.process.kill()
 
     @staticmethod
     def _put_off(child: Child, code: int) -> None:
@@ -194,6 +233,7 @@ class Supervisor:
                 child.process.wait()
             child.process = None
             child.turn("stopped")
+        self._end_orphans()
         self._report(folder)
         log.info("node-stopped")
 
@@ -229,6 +269,7 @@ class _SignalPipe:
 
     def __init__(self, signals: tuple[signal.Signals, ...]) -> None:
         self.pipe, self._write = socket.socketpair()
+        self.pipe.setblocking(False)
         self._write.setblocking(False)
         self.received = False
         signal.set_wakeup_fd(self._write.fileno())

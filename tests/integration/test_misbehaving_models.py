@@ -1,0 +1,98 @@
+"""Models with code that do to their process what they should not: each ends its own job, and the node goes on."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from node.core.job import JobState
+from node.rehearsal.modality import send_study
+from node.rehearsal.running import RunningNode, running_node
+from node.state import schema
+from tests.makers.installed import DOING, installed_model
+from tests.makers.networks import write_bright
+from tests.makers.series import ct_series
+
+pytestmark = pytest.mark.slow
+LIMIT_S = 150
+PEER = '[[peer]]\nname = "pacs"\nae_title = "PACS"\naddress = "127.0.0.1"\nport = 9\n'
+ROUTE = '[[route]]\nname = "{0}"\nmodel = "{0}"\ndestinations = ["pacs"]\n'
+OPEN = "[one for one in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + one)]"
+SOCKETS = f"[one for one in {OPEN} if 'socket' in os.readlink('/proc/self/fd/' + one)]"
+MARK = "4242.25"
+"""Seconds for which what models start would sleep, by which it is found."""
+DOES = {
+    "exits": "raise SystemExit(0)",
+    "generates": "return Findings(segments=(one for one in ()))",
+    "babbles": f"[os.write(int(one), bytes([255, 254, 32, 32])) for one in {SOCKETS}]; return Findings()",
+    "forks": f"os.fork() or os.execlp('sleep', 'sleep', '{MARK}'); os.kill(os.getpid(), 9)",
+    "detaches": f"os.system('setsid sleep {MARK} &'); os._exit(0)",
+    "spins": "__import__('threading').Thread(target=time.sleep, args=(600,)).start(); return Findings()",
+}
+REASONS = {
+    "exits": "SystemExit: 0",
+    "generates": "TypeError: findings: segments is a tuple, not a generator",
+    "forks": "the process died 2 times in this stage",
+    "detaches": "the process died 2 times in this stage",
+}
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, object], RunningNode]]:
+    """The jobs of one study by their model, and the node, which was stopped."""
+    folder = tmp_path_factory.mktemp("misbehaving")
+    write_bright(folder / "node" / "config" / "models" / "bright")
+    routes = "".join(ROUTE.format(name) for name in (*DOES, "bright"))
+    settings = {"gathering.quiet_s": "1", "jobs.error_attempts": "1", "jobs.crash_attempts": "2"}
+    with ExitStack() as installed:
+        for name, does in DOES.items():
+            installed.enter_context(installed_model(folder / name, name, DOING.replace("{does}", does)))
+        with running_node(folder / "node", peers=PEER, routes=routes, settings=settings) as node:
+            jobs = ran(node, folder / "study")
+        yield jobs, node
+
+
+def ran(node: RunningNode, study: Path) -> dict[str, object]:
+    node.wait_until_ready()
+    send_study(ct_series(study, slices=8), "127.0.0.1", node.port, "PACS", "ISOCENTER")
+    with node.ledger() as ledger:
+        for _ in node.until(LIMIT_S, "not every job ended"):
+            with ledger.read() as connection:
+                jobs = {row.route: row for row in connection.execute(schema.job.select())}
+            if len(jobs) == len(DOES) + 1 and not {"queued", "prepared", "inferred"} & {
+                one.state for one in jobs.values()
+            }:
+                return jobs
+    raise AssertionError
+
+
+def told(node: RunningNode, event: str) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in node.log.read_text().splitlines() if line.startswith("{")]
+    return [one for one in lines if one["event"] == event]
+
+
+@pytest.mark.parametrize("name", sorted(REASONS))
+def test_each_ends_its_own_job_with_words(ended: tuple[dict[str, object], RunningNode], name: str) -> None:
+    job = ended[0][name]
+
+    assert (job.state, job.reason) == (JobState.FAILED.value, "model-failed")
+    assert job.message.startswith(REASONS[name])
+
+
+@pytest.mark.parametrize("name", ["babbles", "spins", "bright"])
+def test_the_others_come_to_their_end(ended: tuple[dict[str, object], RunningNode], name: str) -> None:
+    assert ended[0][name].state == JobState.ENCODED.value
+
+
+def test_what_they_start_does_not_outlive_them(ended: tuple[dict[str, object], RunningNode]) -> None:
+    """A death is seen though the line to the process is held by what it has forked."""
+    assert {one["count"] for one in told(ended[1], "orphans-ended")} == {1}
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [one for one in commands if MARK.encode() in one]
+
+
+def test_a_thread_that_never_ends_holds_up_no_stop(ended: tuple[dict[str, object], RunningNode]) -> None:
+    assert told(ended[1], "node-stopped")
+    assert not told(ended[1], "process-killed")
