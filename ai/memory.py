@@ -1,5 +1,8 @@
 """How much memory a device has free, and how much of it this process took."""
 
+import ctypes
+import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,19 @@ def used_mb(device: Device) -> int:
     if device.kind == "cpu":
         return _line_kb(STATUS, "VmRSS") >> 10
     return int(_cuda().memory_allocated(device.index)) >> 20
+
+
+def held_mb(device: Device) -> int:
+    """What this process holds for itself, swapped out or not, without files that are mapped; on a GPU also there."""
+    own = sum(_line_kb(STATUS, key) for key in ("RssAnon", "RssShmem", "VmSwap")) >> 10
+    return own if device.kind == "cpu" else own + used_mb(device)
+
+
+def give_back() -> None:
+    """Give the system what this process holds and does not use, as far as that is known."""
+    gc.collect()
+    with suppress(AttributeError):  # of the GNU C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def begin_peak(device: Device) -> bool:

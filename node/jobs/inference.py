@@ -1,8 +1,8 @@
 """Our side of the model: kept open and warm, one prediction at a time on its device."""
 
 import threading
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from ai.agreement import check_findings
 from ai.contract import InParts, Model
@@ -10,6 +10,7 @@ from ai.device import Device
 from ai.findings import Findings
 from ai.volume import Inputs
 from ai.warm import Waiting, WarmModels, taken
+from node.jobs.growth import Growth
 
 
 class Inference:
@@ -22,13 +23,14 @@ class Inference:
         self._models = models
         self._warm = WarmModels(models, device)
         self._device = threading.Lock()
+        self.growth = Growth(device)
 
     def predict(self, name: str, inputs: Inputs, waiting: Waiting = nullcontext) -> Findings:
         """Findings of one model. Raises ModelRefused, or ModelFailed also where they do not fit the model's card.
 
         waiting: entered while another study has the device, or the memory that this one needs.
         """
-        with self._warm.held(name, waiting) as predict:
+        with self._warm.held(name, waiting) as predict, self._noted(name):
             parts = predict if isinstance(predict, InParts) else InParts(lambda one: one, predict, lambda found: found)
             loaded = parts.load(inputs)
             with taken(self._device, waiting), self._warm.measured(name):
@@ -36,6 +38,14 @@ class Inference:
             findings = parts.finish(said)
         check_findings(findings, self._models[name], inputs)
         return self._measured(findings, name, inputs)
+
+    @contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        with ExitStack() as unless_done:
+            unless_done.callback(self.growth.note, self._models[name].card, is_done=False)
+            yield
+            unless_done.pop_all()
+        self.growth.note(self._models[name].card, is_done=True)
 
     def _measured(self, findings: Findings, name: str, inputs: Inputs) -> Findings:
         """What the card wants measured beside what the model measures itself; its libraries load where one does."""

@@ -18,12 +18,13 @@ from node.core.said import said_by, told_with_kind
 from node.errors import IsocenterError, LedgerUnusable, ProcessEnded, ReasonCode, Refused, SpoolFull
 from node.jobs.choice import Choice
 from node.jobs.company import Company
+from node.jobs.growth import Growth
 from node.jobs.watchdog import Watchdog
 from node.settings import JobsTable
 from node.state import work
 from node.state.artefacts import discard, make_durable, new_folder, whole
 from node.state.disk import room_needed
-from node.state.ledger import Ledger
+from node.state.ledger import Ledger, note
 from node.state.queue import Queue
 from node.state.rows import JobRow
 from node.state.work import Ticket
@@ -77,8 +78,11 @@ class Runner:
         stages: Mapping[Stage, StageWork],
         clock: Callable[[], datetime],
         unanalysed: Callable[[str], None] = lambda _job_id: None,
+        growth: Growth | None = None,
+        renew: Callable[[], None] = lambda: None,
     ) -> None:
-        """unanalysed: called with a job's id once it has ended without findings."""
+        """unanalysed: called with a job's id once it has ended without findings. renew: ends this process, and a new
+        one takes its place; called while no stage runs, where growth says so."""
         self._ledger, self._queue, self._home, self._executor = ledger, queue, home, executor
         self._limits, self._stages, self._clock = limits, stages, clock
         self._choice = Choice(queue)
@@ -86,6 +90,7 @@ class Runner:
         self._broken_off: set[int] = set()
         """Attempts whose end the ledger could not be told."""
         self._unanalysed = unanalysed
+        self._growth, self._renew = growth, renew
 
     def run(self, stage: Stage, job_id: str, run: int, turn: int) -> None:
         """Run one stage. Doing so twice has the effect of once; a stale ticket has none."""
@@ -96,6 +101,18 @@ class Runner:
         except _DiedBefore:
             with self._company.alone():
                 self._run(ticket, is_alone=True)
+        if self._growth is not None and self._growth.is_suspected:
+            with self._company.alone():
+                self._renew_if_outgrown(self._growth, job_id)
+
+    def _renew_if_outgrown(self, growth: Growth, job_id: str) -> None:
+        """What ends here was adopted, and what waits has not begun."""
+        if not (why := growth.verdict()):
+            return
+        log.warning("model-worker-outgrown", job=job_id, why=why)
+        with self._ledger.write() as connection:
+            note(connection, self._clock(), "model-worker-renewed", f"{why}: a new one takes its place", job_id=job_id)
+        self._renew()
 
     def _run(self, offered: Ticket, *, is_alone: bool) -> None:
         started = self._start(offered, is_alone=is_alone)

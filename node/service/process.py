@@ -40,8 +40,10 @@ class Line:
             self._socket.send(b"ready ", socket.MSG_DONTWAIT)
 
     def renewing(self) -> None:
-        """It ends by itself, to be started again at once."""
-        self._socket.sendall(b"renewing ")
+        """It ends by itself, to be started again at once. What it is doing is finished as at any stop; whatever is not
+        finished is taken up again."""
+        with suppress(OSError):
+            self._socket.sendall(b"renewing ")
 
     def hear_signals(self) -> None:
         """From here on SIGTERM stops the process, through a thread: what it interrupts may hold the lock of `stop`."""
@@ -80,11 +82,6 @@ def main(arguments: list[str]) -> None:
         _receive(configuration, int(arguments[3]), line, stop, watch)
         return
 
-    def end(_: Configuration) -> None:
-        """What the process is doing is finished as at any stop; whatever is not finished is taken up again."""
-        line.renewing()
-        stop.set()
-
     if role == "service":
         from node.service.serving import run_service
 
@@ -94,7 +91,8 @@ def main(arguments: list[str]) -> None:
             """Peers and routes; for other models or certificates it starts again. node.toml holds until then."""
             nonlocal present
             if watch.are_models_replaced or _certificates(role, found) != certificates:
-                end(found)
+                line.renewing()
+                stop.set()
             else:
                 present = found.model_copy(update={"settings": configuration.settings})
 
@@ -102,22 +100,34 @@ def main(arguments: list[str]) -> None:
         with socket.socket(fileno=int(arguments[3])) as listening:
             run_service(configuration, folder, slot, listening, line.ready, stop, lambda: present)
     else:
-        from node.service.working import run_model, run_worker
+        _work(configuration, role, slot, line, stop, watch)
 
-        tables = Tables(configuration)
 
-        def take(found: Configuration) -> None:
-            """Jobs go on, and models stay warm, unless it is models that were replaced."""
-            if watch.are_models_replaced:
-                end(found)
-            tables.take(found)
+def _work(configuration: Configuration, role: str, slot: int, line: Line, stop: threading.Event, watch: Watch) -> None:
+    from node.service.working import run_model, run_worker
 
-        def ready() -> None:
-            line.hear_signals()  # a model's libraries may have set handlers of their own
-            line.ready()
+    tables = Tables(configuration)
 
-        follow(watch, take, stop)
-        {"worker": run_worker, "model": run_model}[role](configuration, tables, slot, ready, stop)
+    def take(found: Configuration) -> None:
+        """Jobs go on, and models stay warm, unless it is models that were replaced: then it ends as at any stop."""
+        if watch.are_models_replaced:
+            line.renewing()
+            stop.set()
+        tables.take(found)
+
+    def ready() -> None:
+        line.hear_signals()  # a model's libraries may have set handlers of their own
+        line.ready()
+
+    def renew() -> None:
+        line.renewing()
+        os._exit(0)
+
+    follow(watch, take, stop)
+    if role == "model":
+        run_model(configuration, tables, slot, ready, stop, renew)
+    else:
+        run_worker(configuration, tables, slot, ready, stop)
 
 
 def _judge_of(role: str) -> Callable[[Configuration], None] | None:

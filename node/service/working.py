@@ -55,13 +55,18 @@ def run_worker(
 
 
 def run_model(
-    configuration: Configuration, tables: Tables, slot: int, ready: Callable[[], None], stop: threading.Event
+    configuration: Configuration,
+    tables: Tables,
+    slot: int,
+    ready: Callable[[], None],
+    stop: threading.Event,
+    renew: Callable[[], None],
 ) -> None:
-    """A model worker: keeps models warm and predicts."""
+    """A model worker: keeps models warm and predicts. renew: ends the process at once, to be started again."""
     routed = {route.model for route in configuration.routes if route.enabled}
     if any(isinstance(model, NetworkModel) for model in usable_models(configuration, routed).values()):
         import_torch()  # takes seconds, which no job's time should hold
-    _run_stages(configuration, tables, "model", slot, ready, stop, lambda stages: stages.of_model())
+    _run_stages(configuration, tables, "model", slot, ready, stop, lambda stages: stages.of_model(), renew)
 
 
 def _run_stages(
@@ -72,6 +77,7 @@ def _run_stages(
     ready: Callable[[], None],
     stop: threading.Event,
     choose: Callable[[Stages], dict[Stage, StageWork]],
+    renew: Callable[[], None] = lambda: None,
 ) -> None:
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
     settings = configuration.settings
@@ -109,6 +115,8 @@ def _run_stages(
             stages=chosen,
             clock=now,
             unanalysed=notices.announce,
+            growth=None if inference is None else inference.growth,
+            renew=renew,
         )
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
         if Stage.ENCODE in chosen:

@@ -54,16 +54,14 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, 
         yield jobs, node
 
 
-def ran(node: RunningNode, study: Path) -> dict[str, object]:
+def ran(node: RunningNode, study: Path, count: int = len(DOES) + 1) -> dict[str, object]:
     node.wait_until_ready()
     send_study(ct_series(study, slices=8), "127.0.0.1", node.port, "PACS", "ISOCENTER")
     with node.ledger() as ledger:
         for _ in node.until(LIMIT_S, "not every job ended"):
             with ledger.read() as connection:
                 jobs = {row.route: row for row in connection.execute(schema.job.select())}
-            if len(jobs) == len(DOES) + 1 and not {"queued", "prepared", "inferred"} & {
-                one.state for one in jobs.values()
-            }:
+            if len(jobs) == count and not {"queued", "prepared", "inferred"} & {one.state for one in jobs.values()}:
                 return jobs
     raise AssertionError
 
@@ -96,3 +94,31 @@ def test_what_they_start_does_not_outlive_them(ended: tuple[dict[str, object], R
 def test_a_thread_that_never_ends_holds_up_no_stop(ended: tuple[dict[str, object], RunningNode]) -> None:
     assert told(ended[1], "node-stopped")
     assert not told(ended[1], "process-killed")
+
+
+LEAKING = DOING.replace(
+    "{does}", "self.kept = [*getattr(self, 'kept', ()), np.ones(1200 << 20, np.uint8)]; return Findings()"
+)
+
+
+def test_a_worker_that_keeps_ever_more_memory_is_renewed_and_every_job_keeps_its_result(tmp_path: Path) -> None:
+    """The second study of a model that keeps 1.2 GB of each, where its card declares 500 MB."""
+    names = ["one", "two", "three"]
+    routes = "".join(ROUTE.format(name).replace(f'model = "{name}"', 'model = "leaking"') for name in names)
+    with (
+        installed_model(tmp_path / "leaking", "leaking", LEAKING),
+        running_node(tmp_path / "node", peers=PEER, routes=routes, settings={"gathering.quiet_s": "1"}) as node,
+    ):
+        jobs = ran(node, tmp_path / "study", len(names))
+        with node.ledger() as ledger, ledger.read() as connection:
+            noted = [
+                row.message for row in connection.execute(schema.event.select()) if row.name == "model-worker-renewed"
+            ]
+            outcomes = [row.outcome for row in connection.execute(schema.attempt.select())]
+
+    assert {one.state for one in jobs.values()} == {JobState.ENCODED.value}
+    assert outcomes == ["done"] * 9
+    assert len(noted) == 1
+    assert noted[0].startswith("after model leaking its process holds ")
+    assert [(one["process"], one["slot"]) for one in told(node, "process-renewed")] == [("model", 0)]
+    assert not told(node, "process-died")

@@ -1,0 +1,50 @@
+"""Watches what a model worker still holds after each prediction."""
+
+import os
+import resource
+
+from ai.contract import ModelCard
+from ai.device import Device
+from ai.memory import give_back, held_mb
+from node.core.outgrown import outgrown
+
+
+class Growth:
+    """What the process held once each model had predicted, and what it holds since."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._settled_mb = 0
+        self._seen: set[str] = set()
+        self._suspect: ModelCard | None = None
+
+    def note(self, card: ModelCard, *, is_done: bool) -> None:
+        """A prediction has ended. Another one may be under way, and hold memory that it will give back."""
+        if card.name in self._seen:
+            self._suspect = card if self._why(card) else self._suspect
+        elif is_done:
+            self._seen.add(card.name)
+            self._settled_mb = held_mb(self._device)
+
+    @property
+    def is_suspected(self) -> bool:
+        return self._suspect is not None
+
+    def verdict(self) -> str:
+        """Why a new process should take the place of this one, in words; empty where it may go on. Call it while none
+        predicts."""
+        card, self._suspect = self._suspect, None
+        if card is None:
+            return ""
+        give_back()
+        why = self._why(card)
+        return f"after model {card.name} {why}" if why else ""
+
+    def _why(self, card: ModelCard) -> str:
+        return outgrown(
+            settled_mb=self._settled_mb,
+            held_mb=held_mb(self._device),
+            declared_mb=card.memory_mb,
+            files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208  a path for each would be made for nothing
+            files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        )
