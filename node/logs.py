@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -29,9 +30,13 @@ def cut(_logger: object, _name: str, event: structlog.typing.EventDict) -> struc
     }
 
 
-def configure_logs(level: str, *, role: str) -> None:
-    """JSON lines on standard error; readable lines where that is a terminal."""
-    terminal = sys.stderr.isatty()
+def configure_logs(level: str, *, role: str, to: TextIO | None = None) -> None:
+    """JSON lines on standard error, or to a stream in its place; readable lines where that is a terminal.
+
+    What libraries log stays on standard error: those of a model say what they like.
+    """
+    stream = sys.stderr if to is None else to
+    terminal = stream.isatty()
     # Plain tracebacks: the pretty ones print local variables, and these may hold patient data.
     renderer = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -49,7 +54,10 @@ def configure_logs(level: str, *, role: str) -> None:
     structlog.configure(
         processors=[*processors, cut, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+    if to is not None:
+        logging.getLogger("dbos").addHandler(logging.StreamHandler(to))  # the engine's is the node's
+        logging.getLogger("dbos").propagate = False
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")

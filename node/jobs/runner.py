@@ -80,9 +80,11 @@ class Runner:
         unanalysed: Callable[[str], None] = lambda _job_id: None,
         growth: Growth | None = None,
         renew: Callable[[], None] = lambda: None,
+        printed: str = "",
     ) -> None:
         """unanalysed: called with a job's id once it has ended without findings. renew: ends this process, and a new
-        one takes its place; called while no stage runs, where growth says so."""
+        one takes its place; called while no stage runs, where growth says so. printed: where lies what is printed here.
+        """
         self._ledger, self._queue, self._home, self._executor = ledger, queue, home, executor
         self._limits, self._stages, self._clock = limits, stages, clock
         self._choice = Choice(queue)
@@ -91,6 +93,7 @@ class Runner:
         """Attempts whose end the ledger could not be told."""
         self._unanalysed = unanalysed
         self._growth, self._renew = growth, renew
+        self._printed = f"; what it printed is in {printed}" if printed else ""
 
     def run(self, stage: Stage, job_id: str, run: int, turn: int) -> None:
         """Run one stage. Doing so twice has the effect of once; a stale ticket has none."""
@@ -153,7 +156,7 @@ class Runner:
             self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, said_by(error))
         except BaseException as error:  # a model may raise what ends a thread, too: its job would wait for ever
             log.exception("stage-failed")
-            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, told_with_kind(error))
+            self._error(ticket, attempt_id, ReasonCode.MODEL_FAILED, told_with_kind(error) + self._printed)
         else:
             self._adopt(ticket, attempt_id, assignment)
 
@@ -172,9 +175,9 @@ class Runner:
                 raise _DiedBefore  # of two that ran beside each other one may have ended both: now it is seen which
             verdict = self._verdict(errors, crashes) if crashes else None
             if isinstance(verdict, GiveUp):
-                work.end_attempt(connection, attempt_id, "error", now, message=verdict.why)
-                reason = ReasonCode.MODEL_FAILED
-                work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=verdict.why)
+                why, reason = verdict.why + self._printed, ReasonCode.MODEL_FAILED
+                work.end_attempt(connection, attempt_id, "error", now, message=why)
+                work.end_job(connection, job, JobEvent.FAILED, now, reason=reason, message=why)
                 return None
             run = work.get_run(connection, ticket.job_id, ticket.run)
         self._broken_off.difference_update(broken_off)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from node.jobs.catalogue import card_of
 from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
+from node.jobs.printing import begin_job
 from node.jobs.quality import asked_for, in_words, load_quality, remarks
 from node.jobs.recorded import result_row
 from node.jobs.renditions import predecessors_in, profiles_of
@@ -110,6 +111,8 @@ class Stages:
     def _infer(self, assignment: Assignment) -> None:
         assert self._inference is not None  # noqa: S101  of_model is only used where there is one
         inputs = load_inputs(self._prepared(assignment))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        begin_job(f"{now} job {assignment.job.id}, model {assignment.job.model}")
         findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
         save_findings(findings, assignment.folder)
 

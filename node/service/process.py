@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
@@ -55,7 +57,7 @@ class Line:
         self._stop.set()
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], log_to: TextIO | None = None) -> None:
     """Run one role until SIGTERM, or until the supervisor is gone.
 
     Each role imports its own parts alone: the receiver answers its first C-ECHO before the database's libraries
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> None:
     names: list[str | Path] = [*READ_BY[role], *_certificates(role, configuration)]
     models = None if role == "receiver" else configuration.models
     watch = Watch(folder, names, _judge_of(role), models)
-    configure_logs(configuration.settings.log.level, role=role)
+    configure_logs(configuration.settings.log.level, role=role, to=log_to)
     if role == "model":  # before any thread is started
         state = configuration.settings.state
         alone = not needs_network(state.database_url) and leave_network()
@@ -158,9 +160,15 @@ def _receive(configuration: Configuration, listening: int, line: Line, stop: thr
 
 def run(arguments: list[str]) -> int:
     """Run one role, and say in one line of the log what kept it from that; returns the exit code."""
-    configure_logs("info", role=arguments[0])
+    log_to = None
+    if arguments[0] == "model":
+        from node.jobs.printing import print_apart
+
+        log_to = print_apart(int(arguments[3]))
+        _clear_temporary()
+    configure_logs("info", role=arguments[0], to=log_to)
     try:
-        main(arguments)
+        main(arguments, log_to)
     except IsocenterError as error:
         log.error("process-unable", why=str(error))  # noqa: TRY400  the words say it; a traceback hides them
         return 1
@@ -173,8 +181,16 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def _clear_temporary() -> None:
+    """What a model leaves there would stay for good: the folder is this process's own, which others before it had."""
+    folder = Path(os.environ["TMPDIR"])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 if __name__ == "__main__":
     code = run(sys.argv[1:])
     if sys.argv[1] == "model":
+        _clear_temporary()
         os._exit(code)  # Python would wait for every thread that a model has left running
     sys.exit(code)

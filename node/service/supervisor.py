@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from node.service.executor import now
 from node.service.locks import TOLD, claim, host_name
 from node.service.orphans import adopt_orphans, children, end_orphans, reap_orphans
 from node.service.ports import open_listening
+from node.service.printed import keep_printed
 from node.settings import NodeSettings
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ class Child:
     slot: int
     process: subprocess.Popen[bytes] | None = None
     line: socket.socket | None = None
+    printing: threading.Thread | None = None
     state: str = "waiting"
     started: float = 0.0
     since: datetime = field(default_factory=now)
@@ -102,7 +105,7 @@ class Supervisor:
             log.info("node-starting", home=str(home), port=self.settings.node.port, roles=list(self.roles))
             try:
                 while not signals.received and not self._is_left:
-                    self._start_due(listening)
+                    self._start_due(listening, folder)
                     self._report(folder)
                     self._wait(signals)
                     self._look_for_ended()
@@ -121,14 +124,14 @@ class Supervisor:
             sockets["service"] = open_listening(admin.bind, admin.port, "admin.port")
         return sockets
 
-    def _start_due(self, listening: Mapping[str, socket.socket]) -> None:
+    def _start_due(self, listening: Mapping[str, socket.socket], folder: Path) -> None:
         service = next((one for one in self._children if one.role == "service"), None)
         for child in self._children:
             waits = child.role in ("worker", "model") and service is not None and service.state != "ready"
             if child.process is None and not waits and time.monotonic() >= child.not_before:
-                self._start(child, listening)
+                self._start(child, listening, folder)
 
-    def _start(self, child: Child, listening: Mapping[str, socket.socket]) -> None:
+    def _start(self, child: Child, listening: Mapping[str, socket.socket], folder: Path) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         command = [sys.executable, "-m", "node.service.process", child.role, str(child.slot), str(theirs.fileno())]
@@ -138,7 +141,17 @@ class Supervisor:
             handed.append(listening[child.role].fileno())
         environment = {**os.environ, "ISOCENTER_CONFIG": str(self.config_folder.absolute()), "PYTHONUNBUFFERED": "1"}
         environment["ISOCENTER_HOME"] = str(self.settings.state.home.absolute())
+        pipe = None
+        if child.role == "model":
+            own = folder / f"model-{child.slot}"
+            environment |= {"ISOCENTER_PRINTED": f"{own}.printed", "TMPDIR": f"{own}.tmp"}
+            reading, pipe = os.pipe()
+            child.printing = keep_printed(reading, own.with_suffix(".printed"))
+            command.append(str(pipe))
+            handed.append(pipe)
         child.process = subprocess.Popen(command, pass_fds=handed, env=environment, stdin=subprocess.DEVNULL)
+        if pipe is not None:
+            os.close(pipe)
         theirs.close()
         child.line, child.started = ours, time.monotonic()
         child.turn("starting")
@@ -234,6 +247,9 @@ class Supervisor:
             child.process = None
             child.turn("stopped")
         self._end_orphans()
+        for child in self._children:
+            if child.printing is not None:
+                child.printing.join(1.0)
         self._report(folder)
         log.info("node-stopped")
 

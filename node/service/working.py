@@ -117,6 +117,7 @@ def _run_stages(
             unanalysed=notices.announce,
             growth=None if inference is None else inference.growth,
             renew=renew,
+            printed=os.environ.get("ISOCENTER_PRINTED", ""),
         )
         bodies = {stage.value: _body(runner, stage) for stage in chosen}
         if Stage.ENCODE in chosen:

@@ -1,6 +1,7 @@
 """Models with code that do to their process what they should not: each ends its own job, and the node goes on."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,11 +30,15 @@ DOES = {
     "babbles": f"[os.write(int(one), bytes([255, 254, 32, 32])) for one in {SOCKETS}]; return Findings()",
     "forks": f"os.fork() or os.execlp('sleep', 'sleep', '{MARK}'); os.kill(os.getpid(), 9)",
     "detaches": f"os.system('setsid sleep {MARK} &'); os._exit(0)",
+    "prints": "print('A NAME'.swapcase()); os.write(2, b'x' * 900_000); raise ValueError('no')",
+    "closes": "print('kept to itself'); import sys; sys.stdout.close(); sys.stderr.close(); return Findings()",
+    "litters": "import tempfile; tempfile.mkstemp(prefix='litter'); return Findings()",
     "spins": "__import__('threading').Thread(target=time.sleep, args=(600,)).start(); return Findings()",
 }
 REASONS = {
     "exits": "SystemExit: 0",
     "generates": "TypeError: findings: segments is a tuple, not a generator",
+    "prints": "ValueError: no; what it printed is in ",
     "forks": "the process died 2 times in this stage",
     "detaches": "the process died 2 times in this stage",
 }
@@ -79,7 +84,7 @@ def test_each_ends_its_own_job_with_words(ended: tuple[dict[str, object], Runnin
     assert job.message.startswith(REASONS[name])
 
 
-@pytest.mark.parametrize("name", ["babbles", "spins", "bright"])
+@pytest.mark.parametrize("name", ["babbles", "closes", "litters", "spins", "bright"])
 def test_the_others_come_to_their_end(ended: tuple[dict[str, object], RunningNode], name: str) -> None:
     assert ended[0][name].state == JobState.ENCODED.value
 
@@ -94,6 +99,29 @@ def test_what_they_start_does_not_outlive_them(ended: tuple[dict[str, object], R
 def test_a_thread_that_never_ends_holds_up_no_stop(ended: tuple[dict[str, object], RunningNode]) -> None:
     assert told(ended[1], "node-stopped")
     assert not told(ended[1], "process-killed")
+
+
+def test_what_they_print_is_kept_apart_from_the_log_and_bounded(ended: tuple[dict[str, object], RunningNode]) -> None:
+    jobs, node = ended
+    (path,) = (node.home / "run").glob("*.printed")
+    text = path.read_text()
+
+    assert str(path) in jobs["prints"].message
+    assert f"job {jobs['prints'].id}, model prints\n" in text
+    assert "a name" in text
+    assert "more bytes left out" in text
+    assert len(text) < 500_000
+    assert path.stat().st_mode & 0o77 == 0
+    assert not [line for line in node.log.read_text().splitlines() if "a name" in line or "xxx" in line]
+
+
+def test_what_they_leave_in_the_temporary_folder_goes_with_the_process(
+    ended: tuple[dict[str, object], RunningNode],
+) -> None:
+    (folder,) = (ended[1].home / "run").glob("*.tmp")
+
+    assert list(folder.iterdir()) == []
+    assert not list(Path(tempfile.gettempdir()).glob("litter*"))
 
 
 LEAKING = DOING.replace(
