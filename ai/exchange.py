@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from ai.findings import Classification, DerivedSeries, Detection, Findings, Map, Mask, Measurement, Segment, Shape
 from ai.masks import mask_from
-from ai.volume import Facts, Inputs, Volume
+from ai.volume import Affine, Facts, Inputs, Volume
 
 
 def save_inputs(inputs: Inputs, folder: Path) -> None:
@@ -36,18 +37,24 @@ def _save(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 def load_inputs(folder: Path) -> Inputs:
-    """Read what save_inputs wrote; arrays are mapped from disk read-only, not copied."""
+    """Read what save_inputs wrote; arrays are mapped from disk, not copied. A model that gets it can change nothing."""
     top = json.loads((folder / "inputs.json").read_text())
     volumes = {}
     for name, one in top["volumes"].items():
         volumes[name] = Volume(
             array=np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False),
-            affine_lps=None if one["affine_lps"] is None else np.array(one["affine_lps"], dtype=np.float64),
+            affine_lps=None if one["affine_lps"] is None else _fixed(one["affine_lps"]),
             spacing_mm=None if one["spacing_mm"] is None else tuple(one["spacing_mm"]),
             facts=Facts(**one["facts"]),
             frame_of_reference=one.get("frame_of_reference"),
         )
-    return Inputs(volumes=volumes, reference=top["reference"])
+    return Inputs(volumes=MappingProxyType(volumes), reference=top["reference"])
+
+
+def _fixed(numbers: list[list[float]]) -> Affine:
+    found = np.array(numbers, dtype=np.float64)
+    found.setflags(write=False)
+    return found
 
 
 def save_findings(findings: Findings, folder: Path) -> None:

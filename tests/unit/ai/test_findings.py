@@ -8,7 +8,7 @@ import pytest
 from ai.agreement import check_findings
 from ai.card import read_card
 from ai.errors import CardInvalid, ModelFailed
-from ai.exchange import load_findings, save_findings
+from ai.exchange import load_findings, load_inputs, save_findings, save_inputs
 from ai.findings import DerivedSeries, Detection, Findings, Map, Segment, Shape
 from ai.volume import Inputs, Volume
 from tests.makers.models import Told
@@ -134,3 +134,14 @@ def test_what_is_no_findings_is_told(tmp_path: Path) -> None:
     model = Told(read_card(tmp_path / "card.toml"), lambda _inputs: Findings())
     with pytest.raises(ModelFailed, match="maps returned a NoneType where findings are expected"):
         check_findings(None, model, Inputs({"ct": Volume(volume(), None, None)}, "ct"))
+
+
+def test_a_model_cannot_move_the_volume_that_it_is_given(tmp_path: Path) -> None:
+    """What the card has measured after it would be of other voxels."""
+    save_inputs(Inputs({"ct": Volume(volume(), np.eye(4), (1.0, 1.0, 1.0))}, "ct"), tmp_path)
+    loaded = load_inputs(tmp_path)
+
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.reference_volume.affine_lps[:3, :3] /= 2
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        loaded.volumes["ct"] = loaded.reference_volume
