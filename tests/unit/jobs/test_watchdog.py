@@ -1,9 +1,11 @@
 """A stage that takes too long ends its process; what it waits for does not count."""
 
+import ctypes
 import multiprocessing
 import time
 from collections.abc import Callable
 
+from node.jobs import watchdog
 from node.jobs.watchdog import EXIT_CODE, Watchdog
 
 FORK = multiprocessing.get_context("fork")
@@ -16,17 +18,25 @@ def works() -> None:
 
 
 def waits() -> None:
-    watchdog = Watchdog(LIMIT_S, lambda _limit: None)
-    with watchdog, watchdog.paused():
+    dog = Watchdog(LIMIT_S, lambda _limit: None)
+    with dog, dog.paused():
         time.sleep(1.5 * LIMIT_S)
 
 
 def works_after_waiting() -> None:
-    watchdog = Watchdog(LIMIT_S, lambda _limit: None)
-    with watchdog:
-        with watchdog.paused():
+    dog = Watchdog(LIMIT_S, lambda _limit: None)
+    with dog:
+        with dog.paused():
             pass
         time.sleep(60)
+
+
+def holds_pythons_lock() -> None:
+    watchdog.LAST_RESORT_S = 0.5
+    with Watchdog(LIMIT_S, lambda _limit: None):
+        with Watchdog(60, lambda _limit: None):
+            pass  # another one's end leaves this one's clock as it is
+        ctypes.PyDLL(None).pause()
 
 
 def exit_code(body: Callable[[], None]) -> int | None:
@@ -46,3 +56,7 @@ def test_waiting_for_another_stage_counts_to_nobody() -> None:
 
 def test_after_waiting_the_time_goes_on() -> None:
     assert exit_code(works_after_waiting) == EXIT_CODE
+
+
+def test_native_code_that_lets_no_thread_run_is_ended_too() -> None:
+    assert exit_code(holds_pythons_lock) == 1
