@@ -47,7 +47,6 @@ class RunningNetwork:
         self._call: Callable[[torch.Tensor], object] = network
         self._on: Device | None = CPU
         self._batch = _batch(card)
-        _bound_threads(device)
 
     def load(self, image: Values) -> "torch.Tensor":
         """Host memory for an image, pinned where a GPU will fetch it while it computes another."""
@@ -91,6 +90,7 @@ class RunningNetwork:
     def _within_memory(self, compute: "Callable[[Device, int], Said]") -> Said:
         import torch
 
+        _settle(self._device)
         for device, batch in self._rungs():
             try:
                 self._move(device)
@@ -286,11 +286,13 @@ def _torch_device(device: Device) -> "torch.device":
     return torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
 
 
-def _bound_threads(device: Device) -> None:
-    """Same threads, same order of sums: on a processor the same input gives the same bits."""
+def _settle(device: Device) -> None:
+    """Same threads, same order of sums: on a processor the same input gives the same bits, whatever other models
+    of this process have set."""
     import torch
 
     torch.set_num_threads(device.threads)
+    torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
 
 
