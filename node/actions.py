@@ -1,8 +1,10 @@
 """What an operator, or a peer's report, does to a study, a job or a delivery; whoever hears of it calls this."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -14,6 +16,9 @@ from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.work import Ticket
+
+ENQUEUED_AT_ONCE = 20
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -102,29 +107,42 @@ class Operator:
                 raise NotPossible(f"{kind.value} {name} is paused already")
 
     def resume(self, kind: Pausable, name: str, now: datetime) -> None:
-        """Go on with what waited while a route, a model or a destination was paused."""
+        """Go on with what waited while a route, a model or a destination was paused. What an interruption left behind
+        the service puts back."""
         with self.ledger.write() as connection:
             if not pauses.resume(connection, kind, name, now):
                 raise NotPossible(f"{kind.value} {name} is not paused")
-            if kind is Pausable.DESTINATION:
-                self._resume_deliveries(connection, name, now)
-            else:
-                self._resume_jobs(connection, kind, name, now)
+        if kind is Pausable.DESTINATION:
+            self._resume_deliveries(name, now)
+        else:
+            self._resume_jobs(kind, name, now)
 
-    def _resume_jobs(self, connection: sa.Connection, kind: Pausable, name: str, now: datetime) -> None:
-        for job in work.unfinished_jobs(connection):
-            if name != (job.route if kind is Pausable.ROUTE else job.model) or work.is_under_way(connection, job):
-                continue
-            again = work.next_turn(connection, job, Ticket(job.id, job.run, job.stage, job.turn), now)
-            if again is not None:
-                self.queue.stage(
-                    connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
-                )
+    def _resume_jobs(self, kind: Pausable, name: str, now: datetime) -> None:
+        with self.ledger.read() as connection:
+            jobs = [
+                job
+                for job in work.unfinished_jobs(connection)
+                if name == (job.route if kind is Pausable.ROUTE else job.model)
+            ]
+        for some in _in_parts(jobs):
+            with self.ledger.write() as connection:
+                for job in some:
+                    if work.is_under_way(connection, job):
+                        continue
+                    again = work.next_turn(connection, job, Ticket(job.id, job.run, job.stage, job.turn), now)
+                    if again is not None:
+                        self.queue.stage(
+                            connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
+                        )
 
-    def _resume_deliveries(self, connection: sa.Connection, destination: str, now: datetime) -> None:
-        for delivery in outbox.waiting_for(connection, destination):
-            if outbox.renew(connection, delivery, now):
-                self.queue.next_attempt(connection, delivery)
+    def _resume_deliveries(self, destination: str, now: datetime) -> None:
+        with self.ledger.read() as connection:
+            waiting = outbox.waiting_for(connection, destination)
+        for some in _in_parts(waiting):
+            with self.ledger.write() as connection:
+                for delivery in some:
+                    if outbox.renew(connection, delivery, now):
+                        self.queue.next_attempt(connection, delivery)
 
     def resend(self, delivery_id: str, now: datetime) -> None:
         """Send a delivery now: what waits at once, what is parked or was dropped again, what was delivered once more in
@@ -154,6 +172,12 @@ class Operator:
                 raise NotPossible(
                     f"delivery {delivery.id} is {delivery.state.value}; only one that waits or is parked can be dropped"
                 )
+
+
+def _in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Rows, as many at a time as one transaction enqueues while others wait to write."""
+    for first in range(0, len(rows), ENQUEUED_AT_ONCE):
+        yield rows[first : first + ENQUEUED_AT_ONCE]
 
 
 def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], now: datetime) -> int:

@@ -20,6 +20,7 @@ class StudyEvent(str, Enum):
     HELD = "held"
     RELEASED = "released"
     PURGED = "purged"
+    ERASED = "erased"
 
 
 S, SE = StudyState, StudyEvent
@@ -34,6 +35,7 @@ STUDY_TRANSITIONS: dict[tuple[StudyState, StudyEvent], StudyState] = {
     (S.QUARANTINED, SE.HELD): S.QUARANTINED,
     (S.QUARANTINED, SE.RELEASED): S.GATHERING,
     (S.PURGED, SE.ARRIVED): S.PURGED,  # kept and shown as "study already purged"
+    **{(state, SE.ERASED): S.PURGED for state in S},  # what is left of it is never taken for a whole study
 }
 """Design sections 1, 2 and 4. A pair that is absent cannot happen."""
 

@@ -122,13 +122,6 @@ def _change(connection: sa.Connection, pledge: Pledge, **values: object) -> None
     connection.execute(table.update().where(*key).values(values))
 
 
-def is_held(connection: sa.Connection, study_id: str) -> bool:
-    """Whether a study has instances that were pledged and that no archive was seen to hold yet."""
-    table = schema.pledged
-    query = sa.select(table.c.sop_uid).where(table.c.study_id == study_id, table.c.seen_at.is_(None))
-    return connection.execute(query).first() is not None
-
-
 @dataclass(frozen=True)
 class Unseen:
     """Instances of one study that an archive is not seen to hold yet."""

@@ -4,7 +4,7 @@ Everything is taken from the ledger first and from the disk after that, and may 
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from node.core.clock_step import LONG_AGO
 from node.core.job import JOB_ENDED, DeliveryState, Stage, StudyEvent, StudyState
-from node.state import arrivals, pledges, schema
+from node.state import arrivals, schema
 from node.state.arrivals import ALREADY_PURGED
 from node.state.ledger import Ledger, note
 from node.state.rows import StudyRow
 
 ENDED = [state.value for state in JOB_ENDED]
-PURGED_AT_ONCE = 100
-"""In a transaction: others wait to write meanwhile."""
+AT_ONCE = 500
+"""Rows that a transaction removes: others wait to write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -58,122 +58,161 @@ def retain(ledger: Ledger, home: Path, periods: Periods, now: datetime, steady_s
         return now - period if now - period >= steady_since else LONG_AGO
 
     studies = _purge(ledger, periods, now, before)
-    remove_purged_files(ledger, home)
+    _remove_purged_files(ledger, home)
     jobs = _remove_results(ledger, home, before(periods.result))
     return Forgotten(studies, jobs, _forget_facts(ledger, home, before(periods.ledger)))
 
 
 def _purge(ledger: Ledger, periods: Periods, now: datetime, before: Before) -> int:
     """Mark studies whose files are due to go. They are found before others have to wait to write."""
-    table, soonest = schema.study, before(min((periods.study, *periods.study_of.values())))
-    query = sa.select(table).where(table.c.state == StudyState.COMPLETE.value, table.c.last_at < soonest)
-
-    def due(connection: sa.Connection, studies: sa.Select[tuple[object, ...]]) -> list[StudyRow]:
-        found = [StudyRow.of(row) for row in connection.execute(studies).mappings()]
-        return [one for one in found if _is_due(connection, one, before(_period(one, periods)))]
-
-    with ledger.read() as connection:
-        keys = [one.id for one in due(connection, query)]
+    of_its_own = schema.study.c.peer.in_(list(periods.study_of))
+    due = [_due(before(periods.study)).where(sa.or_(schema.study.c.peer.is_(None), ~of_its_own))]
+    due += [_due(before(period)).where(schema.study.c.peer == peer) for peer, period in periods.study_of.items()]
     count = 0
-    for first in range(0, len(keys), PURGED_AT_ONCE):
-        with ledger.write() as connection:
-            for study in due(connection, query.where(table.c.id.in_(keys[first : first + PURGED_AT_ONCE]))):
-                count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
+    for query in due:
+        with ledger.read() as connection:
+            keys = [str(row.id) for row in connection.execute(query)]
+        for first in range(0, len(keys), AT_ONCE // 5):
+            some = query.where(schema.study.c.id.in_(keys[first : first + AT_ONCE // 5]))
+            with ledger.write() as connection:
+                for row in connection.execute(some).mappings().all():
+                    study = StudyRow.of(row)
+                    count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
     return count
 
 
-def _period(study: StudyRow, periods: Periods) -> timedelta:
-    return periods.study_of.get(study.peer or "", periods.study)
+def _due(before: datetime) -> sa.Select[tuple[object, ...]]:
+    """Complete studies of which nothing came since then, with which nobody has anything left to do."""
+    study, job, delivery, pledged = schema.study, schema.job, schema.delivery, schema.pledged
+    is_at_work = sa.or_(job.c.state.not_in(ENDED), job.c.changed_at >= before)
+    is_on_its_way = sa.or_(~_is_delivered(), delivery.c.changed_at >= before)
+    has_deliveries = sa.exists().where(delivery.c.job_id == job.c.id, is_on_its_way)
+    is_wanted = sa.exists().where(job.c.study_id == study.c.id, sa.or_(is_at_work, has_deliveries))
+    is_pledged = sa.exists().where(pledged.c.study_id == study.c.id, pledged.c.seen_at.is_(None))
+    is_old = (study.c.last_at < before, study.c.completed_at < before)
+    return sa.select(study).where(study.c.state == StudyState.COMPLETE.value, *is_old, ~is_wanted, ~is_pledged)
 
 
-def _is_due(connection: sa.Connection, study: StudyRow, before: datetime) -> bool:
-    """Whether nothing came of a study since then, and nobody has anything left to do with it."""
-    if study.completed_at is None or not all(
-        one < before for one in (study.last_at, study.completed_at, *_changes(connection, study.id))
-    ):
-        return False
-    return is_done_with(connection, study.id) and not pledges.is_held(connection, study.id)
-
-
-def is_done_with(connection: sa.Connection, study_id: str) -> bool:
-    """Whether every job of a study has ended and every delivery is proven, dropped, or accepted without proof."""
-    job, delivery = schema.job, schema.delivery
-    unfinished = sa.select(job.c.id).where(job.c.study_id == study_id, job.c.state.not_in(ENDED))
-    of_study = sa.select(delivery.c.id).select_from(delivery.join(job)).where(job.c.study_id == study_id)
-    undelivered = of_study.where(~_is_delivered())
-    return connection.execute(unfinished).first() is None and connection.execute(undelivered).first() is None
-
-
-def remove_purged_files(ledger: Ledger, home: Path) -> None:
+def _remove_purged_files(ledger: Ledger, home: Path) -> None:
     """Remove the files of purged studies and what was prepared of them, also what an interruption left; late images
     stay."""
     instance, study, job = schema.instance, schema.study, schema.job
-    purged = sa.select(study.c.id).where(study.c.state == StudyState.PURGED.value)
-    due = (instance.c.study_id.in_(purged), instance.c.path.is_not(None), instance.c.why != ALREADY_PURGED)
+    has_files = (instance.c.path.is_not(None), instance.c.why != ALREADY_PURGED)
+    due = sa.exists().where(instance.c.study_id == study.c.id, *has_files)
     with ledger.read() as connection:
-        paths = connection.execute(sa.select(instance.c.path).where(*due)).scalars().all()
-        of_studies = job.c.study_id.in_(sa.select(instance.c.study_id).where(*due))
-        jobs = connection.execute(sa.select(job.c.id).where(of_studies)).scalars().all()
-    for identity in jobs:  # all attempts at it: not before, as one that was given up may be writing still
-        for folder in (home / "work" / identity).glob(f"*/{Stage.PREPARE.value}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
+        query = sa.select(study.c.id).where(study.c.state == StudyState.PURGED.value, due)
+        studies = connection.execute(query).scalars().all()
+    for study_id in studies:
+        with ledger.read() as connection:
+            jobs = connection.execute(sa.select(job.c.id).where(job.c.study_id == study_id)).scalars().all()
+        for identity in jobs:  # all attempts at it: not before, as one that was given up may be writing still
+            for folder in (home / "work" / identity).glob(f"*/{Stage.PREPARE.value}-*"):
+                shutil.rmtree(folder, ignore_errors=True)
+        while last := _remove_some_files(ledger, home, study_id, *has_files).last:
+            with ledger.write() as connection:  # the same ones: what comes to a purged study has come too late
+                those = (instance.c.study_id == study_id, instance.c.id <= last, *has_files)
+                connection.execute(instance.update().where(*those).values(path=None))
+
+
+@dataclass(frozen=True)
+class _Removed:
+    """How many files were removed, and the number of the last instance of which that was one; 0 where there is none."""
+
+    files: int
+    last: int
+
+
+def _remove_some_files(ledger: Ledger, home: Path, study_id: str, *where: sa.ColumnElement[bool]) -> _Removed:
+    """Remove the files of the first instances of a study, no more of them than one transaction may change."""
+    table = schema.instance
+    query = sa.select(table.c.id, table.c.path).where(table.c.study_id == study_id, *where)
+    with ledger.read() as connection:
+        rows = connection.execute(query.order_by(table.c.id).limit(AT_ONCE)).all()
+    paths = [row.path for row in rows if row.path is not None]
     for path in paths:
         _remove_file(home / path)
-    if paths:  # the same ones: what comes to a purged study has come too late
-        with ledger.write() as connection:
-            connection.execute(instance.update().where(*due).values(path=None))
+    return _Removed(len(paths), rows[-1].id if rows else 0)
 
 
 def _remove_results(ledger: Ledger, home: Path, before: datetime) -> int:
     """Remove the work of jobs that ended long ago; a folder that is gone is what tells that it was done."""
-    count = 0
-    for folder in (home / "work").glob("*"):
+    job, delivery = schema.job, schema.delivery
+    is_kept = sa.exists().where(
+        delivery.c.job_id == job.c.id, sa.or_(~_is_delivered(), delivery.c.changed_at >= before)
+    )
+    due = sa.select(job.c.id).where(job.c.state.in_(ENDED), job.c.changed_at < before, ~is_kept)
+    names, count = [folder.name for folder in (home / "work").glob("*")], 0
+    for first in range(0, len(names), AT_ONCE):
         with ledger.read() as connection:
-            is_due = _is_result_due(connection, folder.name, before)
-        if is_due:
-            shutil.rmtree(folder, ignore_errors=True)
-            count += 1
+            some = due.where(job.c.id.in_(names[first : first + AT_ONCE]))
+            found = connection.execute(some).scalars().all()
+        for identity in found:
+            shutil.rmtree(home / "work" / identity, ignore_errors=True)
+        count += len(found)
     return count
 
 
-def _is_result_due(connection: sa.Connection, job_id: str, before: datetime) -> bool:
-    job, delivery = schema.job, schema.delivery
-    row = connection.execute(sa.select(job.c.state, job.c.changed_at).where(job.c.id == job_id)).first()
-    if row is None:
-        return False
-    kept = sa.select(delivery.c.id).where(delivery.c.job_id == job_id)
-    kept = kept.where(sa.or_(~_is_delivered(), delivery.c.changed_at >= before))
-    return row.state in ENDED and row.changed_at < before and connection.execute(kept).first() is None
-
-
 def _forget_facts(ledger: Ledger, home: Path, before: datetime) -> int:
-    """Results go with the last facts about them: without these nobody would know when to remove them."""
-    table, job = schema.study, schema.job
+    """Results and late images go with the last facts about them: without these nobody would know when to remove
+    them."""
+    table = schema.study
     query = sa.select(table.c.id).where(table.c.state == StudyState.PURGED.value, table.c.last_at < before)
     with ledger.read() as connection:
-        found = list(connection.execute(query).scalars())
-        jobs = list(connection.execute(sa.select(job.c.id).where(job.c.study_id.in_(query))).scalars())
-    for identity in jobs:
-        shutil.rmtree(home / "work" / identity, ignore_errors=True)
-    with ledger.write() as connection:
-        for identity in found:
-            forget(connection, identity)
-        for old, at in ((schema.association, "started_at"), (schema.event, "at"), (schema.pledge, "received_at")):
-            of_no_study = old.c.study_id.is_(None) if old is schema.event else sa.true()
-            connection.execute(old.delete().where(old.c[at] < before, of_no_study))
+        found = connection.execute(query).scalars().all()
+    for study_id in found:
+        _forget_study(ledger, home, study_id, lambda _connection, _files: None)
+    _forget_rows(ledger, schema.association, schema.association.c.started_at < before)
+    _forget_rows(ledger, schema.pledge, schema.pledge.c.received_at < before)
+    _forget_rows(ledger, schema.event, schema.event.c.at < before, schema.event.c.study_id.is_(None))
     return len(found)
 
 
-def forget(connection: sa.Connection, study_id: str) -> None:
-    """Remove every fact about a study."""
-    jobs = sa.select(schema.job.c.id).where(schema.job.c.study_id == study_id)
-    deliveries = sa.select(schema.delivery.c.id).where(schema.delivery.c.job_id.in_(jobs))
+def _forget_rows(ledger: Ledger, table: sa.Table, *where: sa.ColumnElement[bool]) -> None:
+    """Remove rows, a transaction's worth at a time."""
+    key = sa.tuple_(*table.primary_key.columns)
+    some = sa.select(*table.primary_key.columns).where(*where).limit(AT_ONCE)
+    is_left = True
+    while is_left:
+        with ledger.write() as connection:
+            is_left = connection.execute(table.delete().where(key.in_(some))).rowcount == AT_ONCE
+
+
+def _forget_study(ledger: Ledger, home: Path, study_id: str, at_last: Callable[[sa.Connection, int], None]) -> int:
+    """Remove what is left of a purged study: its results, its files and every fact; returns how many files that were.
+
+    at_last: called with that number in the last transaction. Files go before their rows, which tell where they lie: what
+    interrupts this may be followed by doing it again.
+    """
+    instance, job = schema.instance, schema.job
+    with ledger.read() as connection:
+        jobs = connection.execute(sa.select(job.c.id).where(job.c.study_id == study_id)).scalars().all()
+    for identity in jobs:
+        shutil.rmtree(home / "work" / identity, ignore_errors=True)
+    for table in (schema.event, schema.pledged):
+        _forget_rows(ledger, table, table.c.study_id == study_id)
+    count = 0
+    while True:
+        removed = _remove_some_files(ledger, home, study_id)
+        count += removed.files
+        with ledger.write() as connection:
+            those = (instance.c.study_id == study_id, instance.c.id <= removed.last)
+            connection.execute(instance.delete().where(*those))
+            if arrivals.newest_instance(connection, study_id) is None:  # none came meanwhile
+                _forget(connection, study_id, jobs)
+                at_last(connection, count)
+                return count
+
+
+def _forget(connection: sa.Connection, study_id: str, jobs: Sequence[str]) -> None:
+    """Remove the facts about a study that has no instances any more. Jobs and deliveries are named one by one:
+    PostgreSQL would go through whole tables for those of a subquery."""
+    of_jobs = sa.select(schema.delivery.c.id).where(schema.delivery.c.job_id.in_(jobs))
+    deliveries = connection.execute(of_jobs).scalars().all()
     for table in (schema.sent, schema.commitment):
         connection.execute(table.delete().where(table.c.delivery_id.in_(deliveries)))
-    connection.execute(schema.event.delete().where(schema.event.c.job_id.in_(jobs)))
-    for table in (schema.delivery, schema.result, schema.attempt, schema.run):
+    for table in (schema.event, schema.delivery, schema.result, schema.attempt, schema.run):
         connection.execute(table.delete().where(table.c.job_id.in_(jobs)))
-    for table in (schema.event, schema.decision, schema.pledged, schema.instance, schema.job):
+    for table in (schema.event, schema.decision, schema.pledged, schema.job):
         connection.execute(table.delete().where(table.c.study_id == study_id))
     connection.execute(schema.study.delete().where(schema.study.c.id == study_id))
 
@@ -185,26 +224,13 @@ def erase(ledger: Ledger, home: Path, study_id: str, now: datetime, stop: Callab
     """
     with ledger.write() as connection:
         stop(connection)
-        instance, job = schema.instance, schema.job
-        paths = connection.execute(sa.select(instance.c.path).where(instance.c.study_id == study_id)).scalars().all()
-        jobs = connection.execute(sa.select(job.c.id).where(job.c.study_id == study_id)).scalars().all()
-    found = [home / path for path in paths if path is not None]
-    for path in found:
-        _remove_file(path)
-    for identity in jobs:
-        shutil.rmtree(home / "work" / identity, ignore_errors=True)
-    with ledger.write() as connection:
-        forget(connection, study_id)
-        note(connection, now, "study-erased", f"study {study_id}, {len(found)} files")
-    return len(found)
+        study = arrivals.get_study(connection, study_id)
+        arrivals.change_study(connection, study, StudyEvent.ERASED, now, why="it is erased")
 
+    def noted(connection: sa.Connection, files: int) -> None:
+        note(connection, now, "study-erased", f"study {study_id}, {files} files")
 
-def _changes(connection: sa.Connection, study_id: str) -> list[datetime]:
-    """When jobs and deliveries of a study last changed."""
-    job, delivery = schema.job, schema.delivery
-    jobs = connection.execute(sa.select(job.c.changed_at).where(job.c.study_id == study_id)).scalars()
-    query = sa.select(delivery.c.changed_at).select_from(delivery.join(job)).where(job.c.study_id == study_id)
-    return [*jobs, *connection.execute(query).scalars()]
+    return _forget_study(ledger, home, study_id, noted)
 
 
 def _is_delivered() -> sa.ColumnElement[bool]:

@@ -300,6 +300,6 @@ def test_what_was_asked_is_forgotten_with_its_study(found: Books) -> None:
         sent(outgoing_to(found, archive.port))
     with found.ledger.write() as connection:
         study_id = connection.execute(schema.study.select()).one().id
-        retention.forget(connection, study_id)
+    retention.erase(found.ledger, found.home, study_id, found.clock(), lambda _: None)
 
     assert transactions(found) == []

@@ -13,8 +13,7 @@ from node.core.job import JobState, StudyState
 from node.core.study import InstanceKind
 from node.errors import NotPossible
 from node.settings import RouteInput
-from node.state import arrivals, schema
-from node.state.retention import forget
+from node.state import arrivals
 from tests.makers.ledger import books, ct_slice, is_live
 from tests.makers.scene import ROUTE, Scene
 
@@ -211,8 +210,9 @@ def test_a_study_that_is_erased_while_routes_are_decided_is_let_go(scene: Scene)
     def erase(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if "iso_instance.facts" in statement and statement.startswith("SELECT") and not erased:
             erased.append(True)
-            with scene.books.ledger.write() as connection:
-                forget(connection, connection.execute(sa.select(schema.study.c.id)).scalar_one())
+            Operator(scene.books.ledger, scene.books.queue).erase(
+                scene.study().id, scene.books.home, scene.books.clock()
+            )
 
     scene.arrive(1, 2, 3)
     sa.event.listen(scene.books.ledger.engine, "after_cursor_execute", erase)
