@@ -116,7 +116,7 @@ class Gathering:
             held = arrivals.instances_in_force(connection, seen.id)
         decided = self._decide(seen, held, is_incomplete=verdict.incomplete)
         with self._ledger.write() as connection:
-            study = next((one for one in arrivals.gathering_studies(connection) if one.id == seen.id), None)
+            study = arrivals.find_gathering(connection, seen.id)
             if (
                 study is None
                 or study.last_at != seen.last_at

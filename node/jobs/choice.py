@@ -47,7 +47,5 @@ class Choice:
     @staticmethod
     def _oldest(connection: sa.Connection, job: JobRow, ticket: Ticket) -> JobRow | None:
         """The longest waiting job of this stage, where it is older than the one at hand and free to start."""
-        waiting = work.waiting_jobs(connection, ticket.stage)
-        free = (one for one in waiting if not pauses.is_job_paused(connection, one))
-        first = next(free, None)
+        first = work.longest_waiting(connection, ticket.stage)
         return first if first is not None and first.created_at < job.created_at else None

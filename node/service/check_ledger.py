@@ -92,7 +92,7 @@ COUNTED: tuple[Counted, ...] = (
     Counted(
         "unreadable",
         schema.instance,
-        lambda now: sa.and_(INSTANCE.kind == "unreadable", INSTANCE.received_at > now - LATELY),
+        lambda now: sa.and_(sa.text("kind = 'unreadable'"), INSTANCE.received_at > now - LATELY),
         "images of this week that cannot be read: {count}; `isocenter instances STUDY` says why",
     ),
 )

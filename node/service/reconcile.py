@@ -24,16 +24,18 @@ just taken out of the queue. It waits so long at most where another stage must b
 def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
     """Enqueue again what has no live workflow; returns how much that was. Doing so twice changes nothing."""
     with ledger.read() as connection:
-        stopped = {one.name for one in pauses.paused(connection) if one.kind is Pausable.DESTINATION}
+        paused = {(one.kind, one.name) for one in pauses.paused(connection)}
+        begun = work.under_way(connection)
         jobs = [
-            (job, work.is_under_way(connection, job))
+            (job, (job.id, job.run, job.stage) in begun)
             for job in work.unfinished_jobs(connection)
-            if abs(now - job.changed_at) > SETTLED and not pauses.is_job_paused(connection, job)
+            if abs(now - job.changed_at) > SETTLED
+            and paused.isdisjoint([(Pausable.ROUTE, job.route), (Pausable.MODEL, job.model)])
         ]
         deliveries = [
             one
             for one in outbox.open_deliveries(connection)
-            if abs(now - one.changed_at) > SETTLED and one.destination not in stopped
+            if abs(now - one.changed_at) > SETTLED and (Pausable.DESTINATION, one.destination) not in paused
         ]
     stranded, lost_before = 0, now - BEGUN_WITHIN
     staged = {queue.stage_id(job.id, job.run, job.stage, job.turn): (job, is_begun) for job, is_begun in jobs}

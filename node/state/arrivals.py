@@ -250,6 +250,14 @@ def gathering_studies(connection: sa.Connection) -> list[StudyRow]:
     return [StudyRow.of(row) for row in connection.execute(query).mappings()]
 
 
+def find_gathering(connection: sa.Connection, study_id: str) -> StudyRow | None:
+    """The study of that id, None where it is not gathering any more."""
+    table = schema.study
+    query = sa.select(table).where(table.c.id == study_id, table.c.state == StudyState.GATHERING.value)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else StudyRow.of(row)
+
+
 @dataclass(frozen=True)
 class Held:
     """One instance of a study: its facts, the digest of its pixels (of its data set where it has none), and its path

@@ -52,9 +52,11 @@ def held_of_earlier(connection: sa.Connection, job: JobRow, run: int, destinatio
     earlier = sa.select(schema.result, *order[:2]).select_from(schema.result.join(schema.job))
     earlier = earlier.where(*_replaced_runs(job, run, schema.result.c.run))
     noted = list(connection.execute(earlier.where(schema.result.c.kind == kind).order_by(*order)).mappings())
-    accepted = sa.select(schema.sent.c.sop_uid).join(schema.delivery)
-    accepted = accepted.where(schema.delivery.c.destination == destination, schema.sent.c.outcome.in_(ACCEPTED_ONCE))
-    held = connection.execute(earlier.where(schema.result.c.sop_uid.in_(accepted)).order_by(*order)).mappings()
+    sent, delivery = schema.sent.c, schema.delivery.c
+    accepted = sa.exists().where(sent.delivery_id == delivery.id, sent.outcome.in_(ACCEPTED_ONCE))
+    accepted = accepted.where(sent.sop_uid == schema.result.c.sop_uid, delivery.job_id == schema.result.c.job_id)
+    accepted = accepted.where(delivery.destination == destination)
+    held = connection.execute(earlier.where(accepted).order_by(*order)).mappings()
     since = tuple(noted[-1].values())[-2:] if noted else None
     columns = schema.result.c.keys()
     return [

@@ -38,7 +38,7 @@ study = sa.Table(
     Column("study_date", Text),
     Column("description", Text),
     Column("modalities", Text, nullable=False, default="", server_default=""),
-    Column("state", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
     Column("why", Text, nullable=False, default=""),
     Column("peer", Text),
     Column("calling_ae", Text, nullable=False),
@@ -101,7 +101,7 @@ job = sa.Table(
     Column("destinations", Text, nullable=False),
     Column("incomplete", Boolean, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("state", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("run", Integer, nullable=False),
     Column("turn", Integer, nullable=False),
@@ -159,7 +159,7 @@ delivery = sa.Table(
     Column("job_id", Text, sa.ForeignKey("iso_job.id"), nullable=False, index=True),
     Column("run", Integer, nullable=False),
     Column("destination", Text, nullable=False),
-    Column("state", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("first_try_at", UtcTime),
@@ -328,13 +328,20 @@ for _name, *_columns in (
     ("ix_iso_job_created", job.c.created_at),
     ("ix_iso_delivery_created", delivery.c.created_at),
     ("ix_iso_decision_lately", decision.c.verdict, decision.c.at),
+    ("ix_iso_job_waiting", job.c.state, job.c.created_at),
+    ("ix_iso_delivery_waiting", delivery.c.state, delivery.c.created_at),
 ):
     sa.Index(_name, *_columns)
 
-# Few of very many: what is still due, and callers of which there is something to say.
+# Few of very many: what is still due or under way, files that are still there, and what there is something to say of.
 TROUBLED = sa.text("outcome != 'released' OR why != ''")
 for _name, _where, *_columns in (
     ("ix_iso_delivery_due", sa.text("next_at IS NOT NULL"), delivery.c.state, delivery.c.changed_at),
     ("ix_iso_association_troubled", TROUBLED, association.c.started_at),
+    ("ix_iso_instance_kept", sa.text("path IS NOT NULL"), instance.c.study_id, instance.c.why),
+    ("ix_iso_instance_unreadable", sa.text("kind = 'unreadable'"), instance.c.received_at),
+    ("ix_iso_attempt_open", sa.text("ended_at IS NULL"), attempt.c.job_id),
+    ("ix_iso_pledge_untold", sa.text("told_at IS NULL"), pledge.c.received_at),
+    ("ix_iso_pledged_unseen", sa.text("seen_at IS NULL"), pledged.c.study_id),
 ):
     sa.Index(_name, *_columns, sqlite_where=_where, postgresql_where=_where)

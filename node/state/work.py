@@ -15,6 +15,7 @@ from node.core.job import (
     JobState,
     Stage,
 )
+from node.core.pausable import Pausable
 from node.core.study import Stack
 from node.errors import NotFound, ReasonCode
 from node.state import schema
@@ -104,17 +105,21 @@ def jobs_ended(connection: sa.Connection, states: Collection[JobState], *, since
     return [JobRow.of(row) for row in connection.execute(query).mappings()]
 
 
-def waiting_jobs(connection: sa.Connection, stage: Stage) -> list[JobRow]:
-    """Jobs that wait for a stage, longest first: neither under way, nor waiting out a pause after an error."""
-    table, attempt = schema.job, schema.attempt
+def longest_waiting(connection: sa.Connection, stage: Stage) -> JobRow | None:
+    """The job that waits longest for a stage: neither under way nor paused, nor waiting out a pause after an error."""
+    table, attempt, pause = schema.job, schema.attempt, schema.pause
     tried = sa.exists().where(
         attempt.c.job_id == table.c.id,
         attempt.c.run == table.c.run,
         attempt.c.stage == table.c.stage,
         sa.or_(attempt.c.ended_at.is_(None), attempt.c.outcome.in_(["error", "no-room"])),
     )
-    query = _JOBS.where(table.c.stage == stage.value, table.c.state == STATE_BEFORE[stage].value, ~tried)
-    return [JobRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
+    by_route = sa.and_(pause.c.kind == Pausable.ROUTE.value, pause.c.name == table.c.route)
+    by_model = sa.and_(pause.c.kind == Pausable.MODEL.value, pause.c.name == table.c.model)
+    paused = sa.exists().where(sa.or_(by_route, by_model))
+    query = _JOBS.where(table.c.stage == stage.value, table.c.state == STATE_BEFORE[stage].value, ~tried, ~paused)
+    row = connection.execute(query.order_by(table.c.created_at).limit(1)).mappings().first()
+    return None if row is None else JobRow.of(row)
 
 
 def is_under_way(connection: sa.Connection, job: JobRow) -> bool:
@@ -122,6 +127,13 @@ def is_under_way(connection: sa.Connection, job: JobRow) -> bool:
     table = schema.attempt
     same = (table.c.job_id == job.id, table.c.run == job.run, table.c.stage == job.stage.value)
     return connection.execute(sa.select(table.c.id).where(*same, table.c.ended_at.is_(None))).first() is not None
+
+
+def under_way(connection: sa.Connection) -> set[tuple[str, int, Stage]]:
+    """Job, run and stage of every attempt that has not ended yet."""
+    table = schema.attempt
+    query = sa.select(table.c.job_id, table.c.run, table.c.stage).where(table.c.ended_at.is_(None))
+    return {(row.job_id, row.run, Stage(row.stage)) for row in connection.execute(query)}
 
 
 def get_run(connection: sa.Connection, job_id: str, run: int) -> RunRow:
