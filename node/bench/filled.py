@@ -45,13 +45,10 @@ def is_empty(ledger: Ledger) -> bool:
 
 
 def _settle(engine: sa.Engine) -> None:
-    """Let the database see what it holds, as it does by itself while it is in use."""
+    """Let PostgreSQL see what it holds, as it does by itself while it is in use; on SQLite nobody does."""
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
-    else:
-        with engine.begin() as connection:
-            connection.exec_driver_sql("ANALYZE")
 
 
 def _study(number: int, at: datetime, chance: random.Random) -> Iterator[tuple[sa.Table, Row]]:

@@ -180,8 +180,8 @@ def _forget_rows(ledger: Ledger, table: sa.Table, *where: sa.ColumnElement[bool]
 def _forget_study(ledger: Ledger, home: Path, study_id: str, at_last: Callable[[sa.Connection, int], None]) -> int:
     """Remove what is left of a purged study: its results, its files and every fact; returns how many files that were.
 
-    at_last: called with that number in the last transaction. Files go before their rows, which tell where they lie: what
-    interrupts this may be followed by doing it again.
+    at_last: called with that number in the last transaction. Files go before their rows, which tell where they lie:
+    what interrupts this may be followed by doing it again.
     """
     instance, job = schema.instance, schema.job
     with ledger.read() as connection:
