@@ -1,6 +1,5 @@
 """The engine that runs what is queued: the only module that knows how DBOS executes a workflow."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from node.errors import LedgerUnusable
 from node.jobs.alarm import Alarm
+from node.jobs.library_log import take_over_log
 from node.state.bells import Bells
 from node.state.ledger import in_words
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
@@ -48,6 +48,7 @@ class Work:
 
 def prepare_engine(url: str) -> None:
     """Make or update the engine's own tables; done once, before any process starts an engine. Raises LedgerUnusable."""
+    take_over_log()
     config = _config(url, "isocenter-setup", migrate=True)
     with in_words(UNABLE):
         DBOS(config=config)
@@ -67,7 +68,7 @@ class Engine:
         self._poll_s = poll_s
         self._alarm = Alarm([bells.hang(name, executor) for name in work.queues])
         self._running = _Running(self._alarm.free)
-        logging.getLogger("dbos").setLevel(logging.WARNING)
+        take_over_log()
         self._dbos = DBOS(config=_config(url, executor, migrate=False))
         for name, body in work.stages.items():
             DBOS.workflow(name=name, max_recovery_attempts=RECOVERY_LIMIT)(_stage_workflow(body, self._running))
