@@ -13,6 +13,7 @@ from node.errors import LedgerUnusable
 from node.jobs.alarm import Alarm
 from node.jobs.library_log import take_over_log
 from node.state.bells import Bells
+from node.state.database import RECYCLE_S
 from node.state.ledger import in_words
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
@@ -178,6 +179,7 @@ def _config(url: str, executor: str, *, migrate: bool) -> DBOSConfig:
         "executor_id": executor,
         "application_version": PROTOCOL,
         "serializer": DBOSPortableJSONSerializer(),
+        "db_engine_kwargs": {"pool_recycle": RECYCLE_S},
         "run_migrations": migrate,
         "log_level": "WARNING",
         "scheduler_polling_interval_sec": 3600.0,

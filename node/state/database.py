@@ -20,6 +20,9 @@ BUSY_TIMEOUT_MS = 30_000
 IDLE_TIMEOUT_MS = 10_000
 """So long may a process fall silent within a transaction, before PostgreSQL ends it and lets others write."""
 
+RECYCLE_S = 60
+"""A connection is used for no longer: one that was opened while the database was read-only stays so while it lives."""
+
 WRITERS_TURN = 0x15_0CE27E6
 """Key of the advisory lock that a writing transaction holds on PostgreSQL."""
 
@@ -45,6 +48,7 @@ def open_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
+            pool_recycle=RECYCLE_S,
             connect_args=_POSTGRES,
             hide_parameters=True,
         )

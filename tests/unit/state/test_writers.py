@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -117,3 +119,31 @@ def test_our_tables_lie_in_a_schema_of_their_own(postgres) -> None:
 
     assert names == {table.name for table in schema.metadata.tables.values()} | {database.VERSION_TABLE}
     assert elsewhere == []
+
+
+@pytest.mark.real("postgresql")
+def test_a_database_that_was_read_only_is_written_again_without_a_new_start(
+    postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that was opened meanwhile stays as it was then, for as long as it lives."""
+    monkeypatch.setattr(database, "RECYCLE_S", 0.2, raising=False)
+    url = postgres.new_with_tables()
+    name = url.rpartition("/")[2]
+
+    def alter(words: str) -> None:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" {words}')
+
+    alter("SET default_transaction_read_only = on")
+    with books(tmp_path, url) as found:
+        with pytest.raises(LedgerUnusable, match="read-only"):
+            found.arrive(ct_slice(1))
+        alter("RESET default_transaction_read_only")
+        deadline, is_written = time.monotonic() + 5, False
+        while not is_written and time.monotonic() < deadline:
+            with suppress(LedgerUnusable):
+                found.arrive(ct_slice(1))
+                is_written = True
+            time.sleep(0.05)
+
+        assert is_written
