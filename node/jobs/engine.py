@@ -51,11 +51,13 @@ def prepare_engine(url: str) -> None:
     """Make or update the engine's own tables; done once, before any process starts an engine. Raises LedgerUnusable."""
     take_over_log()
     config = _config(url, "isocenter-setup", migrate=True)
-    with in_words(UNABLE):
-        DBOS(config=config)
-        DBOS.listen_queues([])
-        DBOS.launch()
-    DBOS.destroy(destroy_registry=True)
+    try:
+        with in_words(UNABLE):
+            DBOS(config=config)
+            DBOS.listen_queues([])
+            DBOS.launch()
+    finally:
+        DBOS.destroy(destroy_registry=True)
 
 
 class Engine:
