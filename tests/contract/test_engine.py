@@ -24,6 +24,8 @@ from tests.makers.programs import ENDS_WITH_US
 JOBS = 20
 KILLS = 6
 LIMIT_S = 90
+PATIENCE_S = 90
+"""With a worker that ends in order: the engine's library waits for each of its threads for up to 10 s."""
 STARTED: list[subprocess.Popen[bytes]] = []
 
 
@@ -74,7 +76,7 @@ def tried_by_one_worker(found: Books) -> Sequence[sa.Row]:
     worker = start(found, "w0")
     wait_until_encoded(found)
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
     with found.ledger.read() as connection:
         return connection.execute(schema.attempt.select().order_by(schema.attempt.c.id)).all()
 
@@ -95,7 +97,7 @@ def test_every_job_ends_once_through_kills_at_random_moments(found: Books) -> No
     wait_until_encoded(found)
     for worker in workers.values():
         worker.terminate()
-        worker.wait(30)
+        worker.wait(PATIENCE_S)
 
     with found.ledger.read() as connection:
         done = connection.execute(schema.attempt.select().where(schema.attempt.c.outcome == "done")).all()
@@ -144,7 +146,7 @@ def test_what_is_enqueued_is_begun_at_once(found: Books) -> None:
     wait_until_encoded(found)
     took_s = time.monotonic() - began
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
 
     assert took_s < 5
 
@@ -160,7 +162,7 @@ def test_a_worker_that_has_just_become_free_takes_what_waits(found: Books) -> No
     wait_until_encoded(found)
     took_s = time.monotonic() - began
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
 
     assert took_s < 9
 
@@ -210,7 +212,7 @@ def test_the_work_of_a_dead_executor_is_done_by_another_once_it_is_recovered(fou
         put_back = [engine.recover("lost"), engine.recover("lost")]
         wait_until_encoded(found)
     other.terminate()
-    other.wait(30)
+    other.wait(PATIENCE_S)
 
     assert put_back == [1, 0]
     assert attempts(found) == [
@@ -234,7 +236,7 @@ def freeze_and_thaw(found: Books, changed: str = "") -> None:
         wait_until(lambda: ("prepare", "frozen", "stale") in attempts(found) or len(notes(found)) > before)
     for worker in (frozen, other):
         worker.terminate()
-        worker.wait(30)
+        worker.wait(PATIENCE_S)
 
 
 def notes(found: Books) -> list[str]:
@@ -293,7 +295,7 @@ def test_what_has_ended_is_forgotten_and_what_waits_is_not(found: Books) -> None
     worker = start(found, "w0")
     wait_until_encoded(found)
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
     waiting = queue_job(found, 2)
     before = engine_rows(found)
     early = found.queue.forget(datetime.now(UTC) - timedelta(minutes=5))
@@ -318,7 +320,7 @@ def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> 
         found.queue.stage(connection, job_id, run=1, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
     wait_until(lambda: not is_live(found.queue, found.queue.stage_id(job_id, 1, Stage.INFER, 1)))
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
 
     assert [one for one in attempts(found) if one[2] == "done"] == [
         (stage, "w0", "done") for stage in ("prepare", "infer", "encode")
@@ -338,4 +340,4 @@ def test_a_delay_is_shortened_when_the_clock_was_set_back(found: Books) -> None:
     worker = start(found, "w0")
     wait_until_encoded(found)
     worker.terminate()
-    worker.wait(30)
+    worker.wait(PATIENCE_S)
