@@ -77,7 +77,8 @@ def _around(model: TimedModel, inputs: Inputs, rounds: int) -> tuple[float, ...]
             out.mkdir()
             model.inside_s.clear()
             start = time.perf_counter()
-            save_findings(inference.predict(model.card.name, load_inputs(prepared)), out)
+            with inference.predicted(model.card.name, load_inputs(prepared)) as findings:
+                save_findings(findings, out)
             found.append(time.perf_counter() - start - sum(model.inside_s))
     return tuple(found[1:])
 
@@ -85,8 +86,13 @@ def _around(model: TimedModel, inputs: Inputs, rounds: int) -> tuple[float, ...]
 def _queue(model: TimedModel, inputs: Inputs) -> float:
     """Time of a queue of studies from the first call of the network to the last, as a multiple of that inside it."""
     with closing(_inference(model)) as inference, ThreadPoolExecutor(2) as threads:
+
+        def compute() -> None:
+            with inference.predicted(model.card.name, inputs):
+                pass
+
         start = time.perf_counter()
-        waiting = [threads.submit(inference.predict, model.card.name, inputs) for _ in range(QUEUE)]
+        waiting = [threads.submit(compute) for _ in range(QUEUE)]
         for one in waiting:
             one.result()
         return (time.perf_counter() - start) / sum(model.inside_s)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from ai.agreement import check_findings
-from ai.contract import InParts, Model
+from ai.contract import InParts, Model, Predict
 from ai.device import Device
 from ai.findings import Findings
 from ai.volume import Inputs
@@ -25,19 +25,30 @@ class Inference:
         self._device = threading.Lock()
         self.growth = Growth(device)
 
-    def predict(self, name: str, inputs: Inputs, waiting: Waiting = nullcontext) -> Findings:
-        """Findings of one model. Raises ModelRefused, or ModelFailed also where they do not fit the model's card.
+    @contextmanager
+    def predicted(self, name: str, inputs: Inputs, waiting: Waiting = nullcontext) -> Iterator[Findings]:
+        """Findings of one model, to be saved inside. Raises ModelRefused, or ModelFailed also where they do not fit the
+        model's card.
 
-        waiting: entered while another study has the device, or the memory that this one needs.
+        A model with code may write the next study's findings into the arrays of these: it computes nothing else before
+        they are saved. waiting: entered while another study has the device, or the memory that this one needs.
         """
-        with self._warm.held(name, waiting) as predict, self._noted(name):
-            parts = predict if isinstance(predict, InParts) else InParts(lambda one: one, predict, lambda found: found)
-            loaded = parts.load(inputs)
+        with self._warm.held(name, waiting) as predict, ExitStack() as until_saved:
+            if not isinstance(predict, InParts):
+                until_saved.enter_context(taken(self._device, waiting))
+            findings = self._found(name, predict, inputs, waiting)
+            check_findings(findings, self._models[name], inputs)
+            yield self._measured(findings, name, inputs)
+
+    def _found(self, name: str, predict: Predict, inputs: Inputs, waiting: Waiting) -> Findings:
+        with self._noted(name):
+            if not isinstance(predict, InParts):
+                with self._warm.measured(name):
+                    return predict(inputs)
+            loaded = predict.load(inputs)
             with taken(self._device, waiting), self._warm.measured(name):
-                said = parts.compute(loaded)
-            findings = parts.finish(said)
-        check_findings(findings, self._models[name], inputs)
-        return self._measured(findings, name, inputs)
+                said = predict.compute(loaded)
+            return predict.finish(said)
 
     @contextmanager
     def _noted(self, name: str) -> Iterator[None]:

@@ -124,9 +124,12 @@ def _predict(
         report.quality = {name: one.scores for name, one in judged(inputs, model.card).items()}
     with _timed(report, "infer", say):
         inference = Inference({model.card.name: model}, Device(threads=os.cpu_count() or 1))
-        with closing(inference), Watchdog(model.card.timeout_s, too_late, exit_code=1):
-            findings = inference.predict(model.card.name, inputs)
-    findings = replace(findings, summary=(*remarks(report.quality), *findings.summary))
+        with (
+            closing(inference),
+            Watchdog(model.card.timeout_s, too_late, exit_code=1),
+            inference.predicted(model.card.name, inputs) as found,
+        ):
+            findings = replace(found, summary=(*remarks(report.quality), *found.summary))
     return inputs, grid, findings
 
 

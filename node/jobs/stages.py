@@ -113,8 +113,8 @@ class Stages:
         inputs = load_inputs(self._prepared(assignment))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         begin_job(f"{now} job {assignment.job.id}, model {assignment.job.model}")
-        findings = self._inference.predict(assignment.job.model, inputs, assignment.waiting)
-        save_findings(findings, assignment.folder)
+        with self._inference.predicted(assignment.job.model, inputs, assignment.waiting) as findings:
+            save_findings(findings, assignment.folder)
 
     @staticmethod
     def _prepared(assignment: Assignment) -> Path:

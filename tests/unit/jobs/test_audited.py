@@ -61,7 +61,8 @@ def test_a_model_that_is_not_opened_says_why(tmp_path: Path) -> None:
 def test_a_command_at_a_terminal_gets_no_lines_of_the_log_into_its_table(capfd: pytest.CaptureFixture[str]) -> None:
     model = TimedModel(card("small", spacing_mm=None), network_card(), bright)
 
-    with closing(Inference({"small": model}, Device())) as inference:
-        inference.predict("small", study((4, 8, 8), (2.0, 1.0, 1.0)))
+    images = study((4, 8, 8), (2.0, 1.0, 1.0))
+    with closing(Inference({"small": model}, Device())) as inference, inference.predicted("small", images):
+        pass
 
     assert capfd.readouterr().out == ""
