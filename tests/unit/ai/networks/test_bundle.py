@@ -296,5 +296,41 @@ def test_every_target_of_the_table_is_monais() -> None:
 
 
 def test_the_fields_own_expressions_are_allowed() -> None:
-    for text in ("$@pixdim", "$int(@roi[0] / 2)", "$[-1, 2 * 3]", "$torch.float32", "$@a::b + [1]", "plain", "@other"):
-        assert not list(beyond({"key": text}, "config"))
+    around = {"pixdim": [2.0, 2.0, 2.0], "roi": [32, 32, "$@pixdim[0] * 16"], "a": {"b": [1, 2], "c": "$@::b + [3]"}}
+    texts = ["$@pixdim", "$int(@roi[0] / 2)", "$[-1, 2 * 3]", "$torch.float32", "$@a::b + [1]", "plain", "@other"]
+    texts += ["$@roi#2 // 2", "$[2] * len(@roi)", "$max(@roi) if @pixdim[0] > 1 else 1", "$@roi[:2]", "$-@a::c[-1]"]
+
+    for text in texts:
+        assert not list(beyond({**around, "key": text}, "config"))
+
+
+def doubled(expression: str, times: int = 60) -> dict[str, object]:
+    """Expressions each of which is made twice of the one before."""
+    return {"k0": [0], "n0": 7, **{f"k{n}": expression.format(n - 1) for n in range(1, times)}}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"k": "$[0] * 99999999999"}, "too large"),
+        ({"k": "$99999999999 * [0, 1]"}, "too large"),
+        ({"k": "$@many * @few", "many": 10**14, "few": [1]}, "too large"),
+        ({"k": "$'a' * 99999999999"}, "no number"),
+        ({"k": "$'%99999999999d' % 1"}, "no number"),
+        (doubled("$@k{0} + @k{0}"), "elements together"),
+        ({**doubled("$@k{0} * @k{0}"), "k0": 7}, "too large"),
+        ({"a": [0] * 1000, **{f"k{n}": "$@a[:]" for n in range(1000)}}, "elements together"),
+        ({"a": [0] * 1000, "k": "$sum([" + "@a," * 1000 + "], [])"}, "no number"),
+        ({**doubled("$[@k{0}, @k{0}]"), "k": "$str(@k59)"}, "not allowed"),
+        ({**doubled("$[@k{0}, @k{0}]"), "k": "$max(@k58, @k59)"}, "list of lists"),
+        ({"k": "$@k + 1"}, "not allowed"),
+        ({"k": "$1 / 0"}, "division by zero"),
+        ({"k": "$1e300 * 1e300"}, "too large"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_arithmetic_that_fills_the_memory_is_refused_unevaluated(content: dict[str, object], words: str) -> None:
+    refused = list(beyond(content, "config"))
+
+    assert refused
+    assert words in refused[0]
