@@ -48,7 +48,7 @@ class Bundle:
     """An opened bundle on its device: the three parts of a prediction."""
 
     def __init__(self, folder: Path, card: "ModelCard", network: NetworkCard, device: "Device") -> None:
-        self._card = card
+        self._card, self._trusted = card, bool(network.trusted)
         needed = judged(read_configuration(folder), network)
         try:
             with warnings.catch_warnings():
@@ -111,6 +111,7 @@ class Bundle:
             return findings_of_values(np.atleast_1d(found.squeeze()), head)
         there = _on_grid(found[..., None] if self._flat else found, placed.source)
         if head.finds is Finds.SEGMENTS:
+            self._check_reach(len(values), len(there))
             return Findings(segments=self._segments(there))
         return findings_of_volumes(named(there, head), self._card.reference, head)
 
@@ -120,6 +121,16 @@ class Bundle:
     @property
     def _flat(self) -> bool:
         return self._network.dimensions == 2
+
+    def _check_reach(self, channels: int, masks: int) -> None:
+        """Raises ModelFailed where labels decided between channels are others than the card's, whether or not they were
+        found in these images: the first patient in whom one is must not be the one who shows it."""
+        labels, count = max(channels - 1, 1), len(self._card.segments)
+        if masks == 1 and not self._trusted and labels != count:
+            raise ModelFailed(
+                f"the bundle's network gives {channels} channels, which make labels up to {labels}, and its card "
+                f"declares {count} segments: it needs one [[segment]] for each label, in their order"
+            )
 
     def _segments(self, found: Values) -> tuple[Segment, ...]:
         """found: (1, slices, rows, columns) labels, or (channels, slices, rows, columns) masks."""

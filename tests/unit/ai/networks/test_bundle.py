@@ -286,6 +286,25 @@ def test_a_label_without_a_segment_is_no_result(tmp_path: Path) -> None:
         predicted(write_bundle(tmp_path / "m", content, definition=content["network_def"]))
 
 
+def test_a_segment_that_no_channel_can_find_is_told(tmp_path: Path) -> None:
+    """It would read as a negative in every patient."""
+    findings = SEGMENT + SEGMENT.replace('key = "bright"', 'key = "dark"')
+
+    with pytest.raises(ModelFailed, match=r"2 channels, which make labels up to 1, and its card declares 2 segments"):
+        predicted(write_bundle(tmp_path / "m", findings=findings))
+
+
+def test_a_channel_without_a_segment_is_told_before_its_label_is_found(tmp_path: Path) -> None:
+    content = configuration()
+    content["network_def"]["out_channels"] = 3
+    content["postprocessing"]["transforms"].insert(
+        2, {"_target_": "ThresholdIntensityd", "keys": "pred", "threshold": 9}
+    )
+
+    with pytest.raises(ModelFailed, match=r"3 channels, which make labels up to 2"):
+        predicted(write_bundle(tmp_path / "m", content, definition=content["network_def"]))
+
+
 def test_every_target_of_the_table_is_monais() -> None:
     import monai.inferers
     import monai.networks.nets
