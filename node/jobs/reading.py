@@ -1,7 +1,7 @@
 """Reads a stack's files into a volume; the only place where pixels leave DICOM."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from node.jobs import padding, pixels, rescale, uptake
 from node.state.header import read_facts
 from node.state.part10 import opened, tags_of
 
-TAGS = [*tags_of("SOPInstanceUID"), *pixels.TAGS, *rescale.TAGS, *padding.TAGS]
+TAGS = [*tags_of("SOPInstanceUID"), *pixels.TAGS, *rescale.TAGS, *padding.TAGS, *uptake.TAGS]
 
 VOLUME_PIXELS = 1 << 31
 """The largest volume that is read: 4 GiB of 16-bit values, 8192 slices of 512 x 512."""
@@ -38,6 +38,15 @@ WITHOUT_DEPTH_MM = 1.0
 """Spacing along the slice axis of a calibrated image without position, which has no such axis."""
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What is gathered while the instances are read, beside their values."""
+
+    around: padding.Surroundings = field(default_factory=padding.Surroundings)
+    suv_bw_factors: set[float | None] = field(default_factory=set)
+    """Of each image of a PET."""
+
+
 def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: StudyUID) -> tuple[Volume, SourceGrid]:
     """Decode every frame of a stack and place it in the patient.
 
@@ -52,15 +61,15 @@ def read_volume(stack: Stack, paths: Mapping[InstanceUID, Path], study_uid: Stud
     refusal = placement_refusal(stack)
     if refusal is not None:
         raise refusal
-    array, around = _empty(stack), padding.Surroundings()
+    array, seen = _empty(stack), _Seen()
     for uid, places in _places(stack).items():
         if uid not in paths:
             raise NotFound(f"the file of instance {uid} is not among the stack's files")
-        array = _read_instance(array, around, stack, uid, paths[uid], places)
-    around.darken(array)
+        array = _read_instance(array, seen, stack, uid, paths[uid], places)
+    seen.around.darken(array)
     affine = _affine(stack)
     facts = _facts(stack, read_facts(paths[stack.frames[0].sop_instance_uid]))
-    facts = replace(facts, suv_bw_factor=_suv_bw_factor(stack, paths))
+    facts = replace(facts, suv_bw_factor=_agreed(seen.suv_bw_factors))
     grid = _grid(stack, study_uid, affine)
     volume = Volume(array, affine, _spacing_mm(stack, affine), facts, grid.frame_of_reference_uid)
     return volume, grid
@@ -87,7 +96,7 @@ def _places(stack: Stack) -> dict[InstanceUID, dict[int, int]]:
 
 def _read_instance(
     array: npt.NDArray[Any],
-    around: padding.Surroundings,
+    seen: _Seen,
     stack: Stack,
     uid: InstanceUID,
     path: Path,
@@ -102,6 +111,8 @@ def _read_instance(
                 raise pixels.undecodable(
                     f"the file is not the instance of {stack.rows} x {stack.columns} pixels announced"
                 )
+            if stack.modality == "PT":
+                seen.suv_bw_factors.add(uptake.suv_bw_factor(file.header))
             rules, padded = rescale.Rules(file.header), padding.Padding.of(file.header, signed=layout.is_signed)
             decoded = pixels.stored_frames(file, layout, list(places))
             for (number, k), stored in zip(places.items(), decoded, strict=True):
@@ -111,7 +122,7 @@ def _read_instance(
                 upright = _inverted(values, layout, rule) if _is_negative(stack, layout) else values
                 array = _with_slice(array, k, rule, upright)
                 if padded is not None:
-                    around.see(k, array[k], padded.among(stored))
+                    seen.around.see(k, array[k], padded.among(stored))
     except Unreadable as error:
         raise pixels.undecodable(str(error)) from error
     return array
@@ -203,15 +214,9 @@ def _facts(stack: Stack, first: InstanceFacts) -> Facts:
     )
 
 
-def _suv_bw_factor(stack: Stack, paths: Mapping[InstanceUID, Path]) -> float | None:
+def _agreed(factors: set[float | None]) -> float | None:
     """The one on which all images agree: the scan began before the first of them, wherever in the stack that lies."""
-    if stack.modality != "PT":
-        return None
-    found = set()
-    for uid in _places(stack):
-        with opened(paths[uid], uptake.TAGS, inflated_bytes=INFLATED_HEADER_BYTES) as part10:
-            found.add(uptake.suv_bw_factor(part10.header))
-    return found.pop() if len(found) == 1 else None
+    return next(iter(factors)) if len(factors) == 1 else None
 
 
 def _grid(stack: Stack, study_uid: StudyUID, affine: Affine | None) -> SourceGrid:
