@@ -33,6 +33,7 @@ class ReasonCode(str, Enum):
     UNDECODABLE = "undecodable"
     LOCALIZER = "localizer"
     TOO_FEW_SLICES = "too-few-slices"
+    NOT_A_VOLUME = "not-a-volume"
     MIXED_ORIENTATION = "mixed-orientation"
     IRREGULAR_SPACING = "irregular-spacing"
     MISSING_SLICES = "missing-slices"

@@ -24,6 +24,10 @@ OFF_LINE_FRACTION = 0.1
 differences may add up, and one affine must hold for all slices."""
 
 
+LEAST_PHASES = 3
+"""So many images at every place are taken over time; two are rather the same slices reconstructed twice."""
+
+
 def placement_refusal(stack: Stack) -> Refused | None:
     """The first reason, in the order of CHECKS, why one affine cannot place every slice; None for a single image."""
     return next((refusal for each in CHECKS if (refusal := each(stack)) is not None), None)
@@ -38,6 +42,26 @@ def share_a_place(one: Stack, other: Stack) -> bool:
         (geometry.dot(position, normal), stack.number) for stack in (one, other) for position in _positions(stack)
     )
     return any(b[0] - a[0] < SAME_PLACE_MM and a[1] != b[1] for a, b in pairwise(places))
+
+
+def _over_time(stack: Stack) -> Refused | None:
+    """Images that show one place again and again, or say nothing of a place because they are frames of one clip."""
+    count, positions = stack.slice_count, _positions(stack)
+    if count > 1 and not positions and len({frame.sop_instance_uid for frame in stack.frames}) == 1:
+        return Refused(
+            ReasonCode.NOT_A_VOLUME,
+            f"one object of {count} frames that have no place in the patient: a clip over time, or several views",
+        )
+    if len(positions) < count or stack.orientation is None:
+        return None
+    gaps = _gaps_mm(stack)
+    places = sum(gap >= SAME_PLACE_MM for gap in gaps) + 1
+    each = count // places
+    ends = [number for number, gap in enumerate(gaps, 1) if gap >= SAME_PLACE_MM]
+    if each < LEAST_PHASES or ends != [each * number for number in range(1, places)] or each * places != count:
+        return None
+    where = "one place" if places == 1 else f"each of {places} places"
+    return Refused(ReasonCode.NOT_A_VOLUME, f"{each} images lie at {where}: phases over time (a cine), or repetitions")
 
 
 def _unplaced(stack: Stack) -> Refused | None:
@@ -185,6 +209,7 @@ def _moved(start: Vector, step: Vector, times: float) -> Vector:
 
 
 CHECKS: tuple[Callable[[Stack], Refused | None], ...] = (
+    _over_time,
     _unplaced,
     _drifting_orientation,
     _stated_tilt,

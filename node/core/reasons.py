@@ -8,6 +8,7 @@ ADVICE: dict[ReasonCode, str] = {
     ReasonCode.UNDECODABLE: "The pixel data cannot be decoded; send the series again, uncompressed if possible.",
     ReasonCode.LOCALIZER: "Only a localizer was found; check that the diagnostic series is routed to the node.",
     ReasonCode.TOO_FEW_SLICES: "Too few slices for this model; check that the whole series was sent.",
+    ReasonCode.NOT_A_VOLUME: "A clip, or images of one place over time, is no volume; route one, or single images.",
     ReasonCode.MIXED_ORIENTATION: "Slices of several orientations share one series; send the reconstruction alone.",
     ReasonCode.IRREGULAR_SPACING: "Slices are unevenly spaced, or say not where they lie; send an even reconstruction.",
     ReasonCode.MISSING_SLICES: "Slices are missing; send the series again.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ai.contract import InputCard
 from ai.quality import Quality
-from node.core.placement import GAP_MM, placement_refusal, share_a_place
+from node.core.placement import GAP_MM, LEAST_PHASES, placement_refusal, share_a_place
 from node.core.study import Stack
 from node.errors import ReasonCode, Refused
 
@@ -101,6 +101,11 @@ def _too_few_slices(case: _Case) -> Refused | None:
             f"the largest set of one orientation has fewer than the {card.min_slices} slices needed",
         )
     alike = [one for one in case.siblings if share_a_place(one, stack)]
+    if len(alike) + 1 >= LEAST_PHASES and stack.slice_count == 1:
+        return Refused(
+            ReasonCode.NOT_A_VOLUME,
+            f"{len(alike) + 1} images lie at one place: phases over time (a cine), or repetitions",
+        )
     if alike:
         return Refused(
             ReasonCode.DUPLICATE_SLICES, f"{len(alike) + 1} sets of images in the series lie at one and the same place"

@@ -120,7 +120,7 @@ def test_no_truncated_codestream_is_filled_with_invented_pixels(data, tmp_path, 
         ("ct-not-a-volume/sliceincrement-002", ReasonCode.MISSING_SLICES),
         ("ct-not-a-volume/sliceorientation-001", ReasonCode.MIXED_ORIENTATION),
         ("ct-not-a-volume/slicecount-001", ReasonCode.TOO_FEW_SLICES),
-        ("ct-not-a-volume/notavolume-001", ReasonCode.DUPLICATE_SLICES),
+        ("ct-not-a-volume/notavolume-001", ReasonCode.NOT_A_VOLUME),
         ("mr-brain-enhanced", None),
     ],
 )

@@ -58,6 +58,12 @@ def test_an_even_volume_passes():
         (volume_facts(even(10), gantry_tilt_deg=-12.0), ReasonCode.GANTRY_TILT),
         (volume_facts(even(10), orientation=TILTED_14_DEG), ReasonCode.GANTRY_TILT),
         (volume_facts([*even(10), 5.0]), ReasonCode.DUPLICATE_SLICES),
+        (volume_facts([5.0] * 30), ReasonCode.NOT_A_VOLUME),
+        (volume_facts([*even(10)] * 25), ReasonCode.NOT_A_VOLUME),
+        (volume_facts([*even(10)] * 2), ReasonCode.DUPLICATE_SLICES),
+        (volume_facts([5.0, 5.0]), ReasonCode.DUPLICATE_SLICES),
+        (volume_facts([*even(10), 5.0, 5.0]), ReasonCode.DUPLICATE_SLICES),
+        (volume_facts([0.0] * 4 + [5.0] * 3 + [10.0] * 2), ReasonCode.DUPLICATE_SLICES),
         (volume_facts([*even(10), 30.0, 32.5]), ReasonCode.MISSING_SLICES),
         (volume_facts([*even(10), 23.5, 26.0]), ReasonCode.IRREGULAR_SPACING),
         (volume_facts(even(6)), ReasonCode.COVERAGE),
@@ -68,6 +74,31 @@ def test_an_even_volume_passes():
 )
 def test_what_is_unsuitable_is_refused_with_its_reason(instances, reason):
     assert refusal(instances).reason is reason
+
+
+def test_a_clip_says_that_it_is_one():
+    frame = slice_facts(1, None, orientation=None, modality="US")
+    clip = replace(frame, frames=frame.frames * 40)
+    card = InputCard("us", ("US",), (), 1, None, None, None, None)
+
+    told = refusal([clip], card)
+
+    assert told.reason is ReasonCode.NOT_A_VOLUME
+    assert str(told).startswith("one object of 40 frames that have no place")
+
+
+def test_the_phases_of_a_cine_are_counted():
+    told = str(refusal(volume_facts([*even(10)] * 25)))
+
+    assert told == "25 images lie at each of 10 places: phases over time (a cine), or repetitions"
+
+
+def test_phases_that_number_themselves_are_a_cine_as_well():
+    phases = [volume_facts([5.0], temporal_position=number)[0] for number in range(25)]
+
+    assert refusal([replace(one, sop_instance_uid=f"1.2.{n}") for n, one in enumerate(phases)]).reason is (
+        ReasonCode.NOT_A_VOLUME
+    )
 
 
 def test_the_message_names_the_gap_and_where_it_is():
@@ -136,9 +167,10 @@ def test_a_series_of_a_few_slices_in_each_orientation_is_told_as_mixed():
     assert refusal(slices).reason is ReasonCode.MIXED_ORIENTATION
 
 
-def test_a_series_of_repeats_of_one_slice_is_told_as_duplicates():
-    slices = [slice_facts(n, (0.0, 0.0, 61.5), acquisition=n) for n in range(1, 5)]
-    assert refusal(slices).reason is ReasonCode.DUPLICATE_SLICES
+@pytest.mark.parametrize(("count", "reason"), [(2, ReasonCode.DUPLICATE_SLICES), (4, ReasonCode.NOT_A_VOLUME)])
+def test_a_series_of_repeats_of_one_slice_is_told_as_such(count, reason):
+    slices = [slice_facts(n, (0.0, 0.0, 61.5), acquisition=n) for n in range(1, count + 1)]
+    assert refusal(slices).reason is reason
 
 
 @pytest.mark.parametrize(

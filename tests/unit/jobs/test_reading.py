@@ -160,7 +160,7 @@ def test_results_get_one_frame_of_reference_and_the_report_says_so(tmp_path, nam
         ({"Rows": 5}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
         ({"Rows": 3}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
         ({"Columns": 65535}, ReasonCode.UNDECODABLE, "PixelData holds 48 bytes"),
-        ({"NumberOfFrames": 2}, ReasonCode.IRREGULAR_SPACING, "ImagePositionPatient"),
+        ({"NumberOfFrames": 2}, ReasonCode.NOT_A_VOLUME, "2 frames that have no place"),
         ({"BitsStored": 17}, ReasonCode.UNDECODABLE, "BitsStored is 17"),
         ({"BitsAllocated": 12}, ReasonCode.UNDECODABLE, "BitsAllocated is 12"),
         ({"HighBit": 7}, ReasonCode.UNDECODABLE, "HighBit is 7"),
