@@ -20,12 +20,16 @@ JPEG = {*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes}
 
 @dataclass(frozen=True)
 class DeclaredFrame:
-    """Rows, columns, components and bits per component, as the codestream's header declares them."""
+    """Rows, columns, components and bits per component, as the codestream's header declares them.
+
+    is_signed: of JPEG 2000; the others say nothing of it.
+    """
 
     rows: int
     columns: int
     components: int
     bits: int
+    is_signed: bool = False
 
 
 def declared_frame(data: bytes, transfer_syntax_uid: str) -> DeclaredFrame | None:
@@ -48,7 +52,8 @@ def _jpeg_2000(data: bytes) -> DeclaredFrame:
         raise ValueError("the codestream does not start with a JPEG 2000 header")
     right, bottom, left, top = struct.unpack_from(">4L", data, start + 8)
     (components,) = struct.unpack_from(">H", data, start + 40)
-    return DeclaredFrame(bottom - top, right - left, components, (data[start + 42] & 0x7F) + 1)
+    depth = data[start + 42]
+    return DeclaredFrame(bottom - top, right - left, components, (depth & 0x7F) + 1, is_signed=depth > 0x7F)
 
 
 def _jpeg(data: bytes) -> DeclaredFrame:

@@ -36,6 +36,16 @@ NATIVE = {
     uid.ExplicitVRBigEndian,
 }
 
+LOSSLESS = {
+    uid.JPEGLosslessSV1,
+    uid.JPEGLossless,
+    uid.JPEGLSLossless,
+    uid.JPEG2000Lossless,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+}
+"""Whose values are those that were compressed: others may go beyond the bits that are stored, where an edge rings."""
+
 PLUGINS: dict[str, str] = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEGExtended12Bit: "gdcm",
@@ -185,7 +195,17 @@ def _decoded(
         found, _ = decoder.as_array(source, index=number - 1 if native else 0, raw=True, **options)
     except DECODE_ERRORS as error:
         raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-    return found
+    return _with_sign(found, layout) if file.transfer_syntax_uid in LOSSLESS else found
+
+
+def _with_sign(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
+    """Signed values by the bits that are stored, whatever lies above them (PS3.5 8.1.1): a codestream of all bits that
+    are allocated may hold zeros there, and pydicom goes by what it declares. Native pixels it reads so by itself."""
+    above = 8 * found.dtype.itemsize - layout.bits_stored
+    if not layout.is_signed or found.dtype.kind not in "iu" or above <= 0:
+        return found
+    kept: npt.NDArray[Any] = (found.view(f"i{found.dtype.itemsize}") << above) >> above
+    return kept
 
 
 def _check_native_length(layout: PixelLayout, pixels: PixelElement) -> None:
@@ -210,6 +230,8 @@ def _check_codestream(data: bytes, transfer_syntax_uid: str, layout: PixelLayout
         )
     if declared.bits > layout.bits_allocated:
         raise ValueError(f"the codestream has {declared.bits} bits per pixel, BitsAllocated is {layout.bits_allocated}")
+    if declared.is_signed and not layout.is_signed:
+        raise ValueError("the codestream's values are signed, PixelRepresentation says that they are not")
 
 
 def _between(header: Attributes, keyword: str, least: int, most: int) -> int:

@@ -236,6 +236,28 @@ def test_compressed_pixels_are_those_that_were_compressed(tmp_path, syntax):
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)
+def test_the_sign_is_in_the_bits_that_are_stored_whatever_a_codestream_holds_above_them(tmp_path, syntax):
+    """Values of -2048 to 2047 in 12 bits, compressed as 16 of which the upper four are zeros."""
+    ds = compressed(syntax, BitsStored=12, HighBit=11, PixelRepresentation=1)
+    stored = np.random.default_rng(1).integers(0, 4096, (64, 48))
+
+    assert np.array_equal(read_one(tmp_path, ds, syntax).array[0], np.where(stored > 2047, stored - 4096, stored))
+
+
+def test_a_signed_codestream_of_unsigned_pixels_is_refused(tmp_path):
+    """Whether its values or their bits are meant cannot be known."""
+    ds = compressed(uid.JPEG2000Lossless)
+    (whole,) = generate_frames(ds.PixelData, number_of_frames=1)
+    depth = whole.index(b"\xff\x4f\xff\x51") + 42
+    ds.PixelData = encapsulate([whole[:depth] + bytes([whole[depth] | 0x80]) + whole[depth + 1 :]])
+
+    told = refused(tmp_path, ds, uid.JPEG2000Lossless)
+
+    assert told.reason is ReasonCode.UNDECODABLE
+    assert "the codestream's values are signed" in str(told)
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.9, 0.99])
 def test_a_cut_codestream_is_refused(tmp_path, syntax, kept):
     ds = compressed(syntax)
