@@ -1,6 +1,7 @@
 """What an operator, or a peer's report, does to a study, a job or a delivery; whoever hears of it calls this."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,19 @@ from node.state import arrivals, commitments, outbox, pauses, retention, schema,
 from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
+from node.state.rows import DeliveryRow
 from node.state.work import Ticket
 
 ENQUEUED_AT_ONCE = 20
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Resent:
+    """How many deliveries are being sent, and how many of those asked for are not: newer results replaced theirs."""
+
+    sent: int
+    outdated: int
 
 
 @dataclass(frozen=True)
@@ -137,7 +147,7 @@ class Operator:
 
     def _resume_deliveries(self, destination: str, now: datetime) -> None:
         with self.ledger.read() as connection:
-            waiting = outbox.waiting_for(connection, destination)
+            waiting = outbox.those_for(connection, destination, DeliveryState.WAITING)
         for some in _in_parts(waiting):
             with self.ledger.write() as connection:
                 for delivery in some:
@@ -148,18 +158,33 @@ class Operator:
         """Send a delivery now: what waits at once, what is parked or was dropped again, what was delivered once more in
         full. Never what newer results replaced: a reader would take the older ones, come last, for the present ones."""
         with self.ledger.write() as connection:
-            delivery = outbox.get_delivery(connection, delivery_id)
-            newer = outbox.newer_results(connection, delivery)
-            if newer is not None:
-                raise NotPossible(
-                    f"delivery {delivery.id} is out of date: newer results replaced these (job {newer[0]}, run "
-                    f"{newer[1]}); resend the delivery of those"
-                )
-            if delivery.state in (DeliveryState.ACCEPTED, DeliveryState.PROVEN):
-                outbox.forget_accepted(connection, delivery.id)
-            if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):
-                raise NotPossible(f"delivery {delivery.id} is being sent at this moment")
-            self.queue.next_attempt(connection, delivery)
+            self._send_now(connection, outbox.get_delivery(connection, delivery_id), now)
+
+    def resend_parked(self, destination: str, now: datetime) -> Resent:
+        """Send now whatever is parked for a destination, as `resend` does."""
+        with self.ledger.read() as connection:
+            parked = outbox.those_for(connection, destination, DeliveryState.PARKED)
+        sent = 0
+        for some in _in_parts(parked):
+            with self.ledger.write() as connection:
+                for delivery in some:
+                    with suppress(NotPossible):
+                        self._send_now(connection, delivery, now)
+                        sent += 1
+        return Resent(sent, len(parked) - sent)
+
+    def _send_now(self, connection: sa.Connection, delivery: DeliveryRow, now: datetime) -> None:
+        newer = outbox.newer_results(connection, delivery)
+        if newer is not None:
+            raise NotPossible(
+                f"delivery {delivery.id} is out of date: newer results replaced these (job {newer[0]}, run "
+                f"{newer[1]}); resend the delivery of those"
+            )
+        if delivery.state in (DeliveryState.ACCEPTED, DeliveryState.PROVEN):
+            outbox.forget_accepted(connection, delivery.id)
+        if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):
+            raise NotPossible(f"delivery {delivery.id} is being sent at this moment")
+        self.queue.next_attempt(connection, delivery)
 
     def drop(self, delivery_id: str, reason: str, now: datetime) -> None:
         """Give a delivery up that waits or is parked; the reason is kept in the history."""

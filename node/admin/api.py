@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 
 from node import __version__
+from node.actions import Resent
 from node.admin import api_places, api_users
 from node.admin.health import Health
 from node.admin.live import Live, Present
@@ -219,6 +220,11 @@ def _add_steering(router: APIRouter, window: Window) -> None:
         """Send a delivery now: what waits, what is parked, or what was delivered once more in full."""
         operator.resend(key, window.now())
         return Done(id=key)
+
+    @router.post("/api/destination/{name}/resend", responses=FAULTS)
+    def api_resend_parked(name: Key) -> Resent:
+        """Send now whatever is parked for a destination; what newer results replaced is not."""
+        return operator.resend_parked(name, window.now())
 
     @router.post("/api/deliveries/{key}/drop", responses=FAULTS)
     def api_drop(key: Key, why: Why) -> Done:

@@ -48,6 +48,7 @@ RIGHTS: dict[str, Role | Open] = {
     "job_cancel": OPERATOR,
     "job_results": OPERATOR,
     "delivery_resend": OPERATOR,
+    "resend_parked": OPERATOR,
     "delivery_drop": OPERATOR,
     # pages/preview.py
     "job_preview": VIEWER,
@@ -110,6 +111,7 @@ RIGHTS: dict[str, Role | Open] = {
     "api_steer_study": OPERATOR,
     "api_steer_job": OPERATOR,
     "api_resend": OPERATOR,
+    "api_resend_parked": OPERATOR,
     "api_drop": OPERATOR,
     "api_pause": OPERATOR,
     "api_resume": OPERATOR,

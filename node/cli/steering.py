@@ -71,15 +71,28 @@ def cancel(job: Job) -> None:
 
 
 def resend(
-    delivery: Annotated[str, typer.Argument(help="A delivery's id, as `isocenter deliveries` shows it.")],
+    delivery: Annotated[str, typer.Argument(help="A delivery's id, as `isocenter deliveries` shows it.")] = "",
+    parked: Annotated[
+        str, typer.Option(metavar="DESTINATION", help="Instead of one: all that are parked for this destination.")
+    ] = "",
 ) -> None:
     """Send a delivery now: one that waits, was parked, or was delivered before.
 
     Example: isocenter resend dk3f7q2ab
+
+    Example: isocenter resend --parked pacs
     """
+    if bool(delivery) == bool(parked):
+        raise typer.BadParameter("name a delivery, or a destination with --parked")
     with here.operator() as operator:
-        operator.resend(delivery, here.now())
-    print(f"delivery {delivery} is being sent")
+        if delivery:
+            operator.resend(delivery, here.now())
+            print(f"delivery {delivery} is being sent")
+            return
+        _check(Pausable.DESTINATION, parked)
+        resent = operator.resend_parked(parked, here.now())
+    left = f"; {resent.outdated} are not: newer results replaced them" if resent.outdated else ""
+    print(f"{resent.sent} of what is parked for {parked} is being sent{left}")
 
 
 def drop(

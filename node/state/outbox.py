@@ -215,10 +215,10 @@ def is_earlier_under_way(connection: sa.Connection, job: JobRow, destination: st
     return connection.execute(query).first() is not None
 
 
-def waiting_for(connection: sa.Connection, destination: str) -> list[DeliveryRow]:
-    """Deliveries that wait for one destination, longest first."""
+def those_for(connection: sa.Connection, destination: str, state: DeliveryState) -> list[DeliveryRow]:
+    """Deliveries to one destination that are in that state, longest first."""
     table = schema.delivery
-    query = sa.select(table).where(table.c.destination == destination, table.c.state == DeliveryState.WAITING.value)
+    query = sa.select(table).where(table.c.destination == destination, table.c.state == state.value)
     return [DeliveryRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
 
 

@@ -51,6 +51,11 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             return Response(status_code=204)
         return pages.page(request, "_live.html", path_live="/outbox/live", part=text, mark=mark)
 
+    @router.post("/outbox/resend")
+    def resend_parked(name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.operator.resend_parked(name, window.now())
+        return RedirectResponse("/outbox?done=resend-parked", 303)
+
     @router.post("/pause")
     def pause(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
         window.operator.pause(kind, name, window.now())

@@ -15,6 +15,7 @@ DONE: dict[str, str] = {
     "again": "The job runs anew; its results will be new objects.",
     "cancel": "The job is cancelled; what runs now is not adopted.",
     "resend": "The delivery is being sent.",
+    "resend-parked": "What was parked is being sent, but for what newer results replaced.",
     "drop": "The delivery is dropped.",
     "pause": "It is paused: what runs goes on, what comes waits.",
     "resume": "It goes on with what waited.",

@@ -73,6 +73,22 @@ def test_what_is_parked_is_sent_or_dropped_from_the_outbox(window: Opened) -> No
     assert state_of(window, second.delivery) is DeliveryState.DROPPED
 
 
+def test_all_that_is_parked_for_a_destination_is_sent_at_once(window: Opened) -> None:
+    made = [make_study(window.books, name) for name in "abc"]
+    for one in made[:2]:
+        happen(window.books, one.delivery, DeliveryEvent.STARTED, DeliveryEvent.PARKED, message="enable SEG there")
+    browser, program = window.user(Role.OPERATOR), window.program(Role.OPERATOR)
+
+    assert 'action="/outbox/resend"' in browser.see("/outbox")
+    assert 'action="/outbox/resend"' not in window.user(Role.VIEWER).see("/outbox")
+    answer = browser.submit("/outbox/resend", name="pacs")
+
+    assert "newer results replaced" in browser.see(answer.headers["location"])
+    assert {state_of(window, one.delivery) for one in made} == {DeliveryState.WAITING}
+    assert 'action="/outbox/resend"' not in browser.see("/outbox")
+    assert program.post("/api/destination/pacs/resend").json() == {"sent": 0, "outdated": 0}
+
+
 def test_what_waits_can_be_dropped_too(window: Opened) -> None:
     made = make_study(window.books, "a")
     page = window.user(Role.OPERATOR).see("/outbox")
