@@ -61,7 +61,10 @@ def test_a_caller_that_never_finishes_a_request_is_given_up(
     ):
         if before:
             caller.sendall(before)
-            assert caller.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            answer = caller.recv(1 << 16)
+            while not answer.endswith(b"}"):  # its body may come by itself
+                answer += caller.recv(1 << 16)
+            assert answer.startswith(b"HTTP/1.1 200")
         caller.sendall(b"GET / HTTP/1.1\r\nX: ")
         begun = time.monotonic()
         while drips and time.monotonic() - begun < 10 and not select.select([caller], [], [], 0.1)[0]:
