@@ -57,7 +57,4 @@ def configure_logs(level: str, *, role: str, to: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    if to is not None:
-        logging.getLogger("dbos").addHandler(logging.StreamHandler(to))  # the engine's is the node's
-        logging.getLogger("dbos").propagate = False
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
