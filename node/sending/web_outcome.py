@@ -28,6 +28,7 @@ class HttpRow:
     tells: bool = False
 
 
+_STORED = Answer(ACCEPTED, "Stored by {d.name}.")
 _NOT_HTTP = Answer(LATER, "What {d.name} answered is no final HTTP status: check its url here.")
 _REFUSED = Answer(
     PARKED,
@@ -38,9 +39,9 @@ _FAILED = Answer(LATER, "{d.name} failed (HTTP 5xx). It is tried again; if it st
 
 HTTP_TABLE: tuple[HttpRow, ...] = (
     HttpRow(100, 199, _NOT_HTTP, ends=True),
-    HttpRow(200, 201, Answer(ACCEPTED, "Stored by {d.name}."), tells=True),
+    HttpRow(200, 201, _STORED, tells=True),
     HttpRow(202, 202, Answer(ACCEPTED, "Stored by {d.name}, with warnings."), tells=True),
-    HttpRow(203, 299, Answer(ACCEPTED, "Stored by {d.name}."), tells=True),
+    HttpRow(203, 299, _STORED, tells=True),
     HttpRow(
         300,
         399,
@@ -145,7 +146,6 @@ _UNREADABLE = Answer(
     PARKED,
     "{d.name} answered in words that are not DICOM's: look there whether the object arrived, and check its url here.",
 )
-_STORED = Answer(ACCEPTED, "Stored by {d.name}.")
 _ALREADY_THERE = Answer(ACCEPTED, "{d.name} already has this object.")
 
 
