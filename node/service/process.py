@@ -1,4 +1,4 @@
-"""Entry of one process of the node: `python -m node.service.process ROLE SLOT LINE [LISTENING]`."""
+"""Entry of one process of the node: `python -m node.service.process ROLE SLOT LINE [LISTENING or PRINTING]`."""
 
 import gc
 import os
