@@ -1,14 +1,13 @@
 """What an operator, or a peer's report, does to a study, a job or a delivery; whoever hears of it calls this."""
 
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import sqlalchemy as sa
 
+from node.core.batches import in_batches
 from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
 from node.core.pausable import Pausable
 from node.errors import NotPossible
@@ -20,7 +19,7 @@ from node.state.rows import DeliveryRow
 from node.state.work import Ticket
 
 ENQUEUED_AT_ONCE = 20
-Row = TypeVar("Row")
+"""In a transaction: others wait to write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class Operator:
                 for job in work.unfinished_jobs(connection)
                 if name == (job.route if kind is Pausable.ROUTE else job.model)
             ]
-        for some in _in_parts(jobs):
+        for some in in_batches(jobs, ENQUEUED_AT_ONCE):
             with self.ledger.write() as connection:
                 for job in some:
                     if work.is_under_way(connection, job):
@@ -148,7 +147,7 @@ class Operator:
     def _resume_deliveries(self, destination: str, now: datetime) -> None:
         with self.ledger.read() as connection:
             waiting = outbox.those_for(connection, destination, DeliveryState.WAITING)
-        for some in _in_parts(waiting):
+        for some in in_batches(waiting, ENQUEUED_AT_ONCE):
             with self.ledger.write() as connection:
                 for delivery in some:
                     if outbox.renew(connection, delivery, now):
@@ -165,7 +164,7 @@ class Operator:
         with self.ledger.read() as connection:
             parked = outbox.those_for(connection, destination, DeliveryState.PARKED)
         sent = 0
-        for some in _in_parts(parked):
+        for some in in_batches(parked, ENQUEUED_AT_ONCE):
             with self.ledger.write() as connection:
                 for delivery in some:
                     with suppress(NotPossible):
@@ -197,12 +196,6 @@ class Operator:
                 raise NotPossible(
                     f"delivery {delivery.id} is {delivery.state.value}; only one that waits or is parked can be dropped"
                 )
-
-
-def _in_parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Rows, as many at a time as one transaction enqueues while others wait to write."""
-    for first in range(0, len(rows), ENQUEUED_AT_ONCE):
-        yield rows[first : first + ENQUEUED_AT_ONCE]
 
 
 def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], now: datetime) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from node.core.batches import in_batches
 from node.state import schema
 from node.state.associations import AssociationRecord, Associations
 from node.state.ledger import Ledger
@@ -15,8 +16,8 @@ AT_ONCE = 500
 def keep_ended(ledger: Ledger, associations: Associations) -> int:
     """Record every association that ended, then forget its file; doing so twice changes nothing."""
     ended = [record for record in associations.records() if not record.is_open]
-    for first in range(0, len(ended), AT_ONCE):
-        _keep(ledger, associations, ended[first : first + AT_ONCE])
+    for some in in_batches(ended, AT_ONCE):
+        _keep(ledger, associations, some)
     return len(ended)
 
 

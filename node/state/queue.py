@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 
+from node.core.batches import in_batches
 from node.core.job import Priority, Stage
 from node.state import work
 from node.state.bells import Bells
@@ -127,9 +128,8 @@ class Queue:
     def live(self, workflows: Mapping[str, datetime | None]) -> set[str]:
         """Which of these wait, are delayed or run; of those with a time, only if a process was handed it since then."""
         found, ids = set(), list(workflows)
-        for first in range(0, len(ids), ASKED_AT_ONCE):
-            some = ids[first : first + ASKED_AT_ONCE]
-            for one in self._client.list_workflows(workflow_ids=some, load_input=False, load_output=False):
+        for some in in_batches(ids, ASKED_AT_ONCE):
+            for one in self._client.list_workflows(workflow_ids=list(some), load_input=False, load_output=False):
                 since = workflows[one.workflow_id]
                 since_ms = 0 if since is None else since.timestamp() * 1000
                 is_handed_out = one.status == "PENDING" and (one.dequeued_at or 0) >= since_ms

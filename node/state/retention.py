@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from node.core.batches import in_batches
 from node.core.clock_step import LONG_AGO
 from node.core.job import JOB_ENDED, DeliveryState, Stage, StudyEvent, StudyState
 from node.state import arrivals, schema
@@ -22,6 +23,8 @@ from node.state.rows import StudyRow
 ENDED = [state.value for state in JOB_ENDED]
 AT_ONCE = 500
 """Rows that a transaction removes: others wait to write meanwhile."""
+PURGED_AT_ONCE = 100
+"""Studies that one marks; each has its history written."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,9 @@ def _purge(ledger: Ledger, periods: Periods, now: datetime, before: Before) -> i
     for query in due:
         with ledger.read() as connection:
             keys = [str(row.id) for row in connection.execute(query)]
-        for first in range(0, len(keys), AT_ONCE // 5):
-            some = query.where(schema.study.c.id.in_(keys[first : first + AT_ONCE // 5]))
+        for some in in_batches(keys, PURGED_AT_ONCE):
             with ledger.write() as connection:
-                for row in connection.execute(some).mappings().all():
+                for row in connection.execute(query.where(schema.study.c.id.in_(some))).mappings().all():
                     study = StudyRow.of(row)
                     count += arrivals.change_study(connection, study, StudyEvent.PURGED, now, why="kept for its time")
     return count
@@ -142,10 +144,9 @@ def _remove_results(ledger: Ledger, home: Path, before: datetime) -> int:
     )
     due = sa.select(job.c.id).where(job.c.state.in_(ENDED), job.c.changed_at < before, ~is_kept)
     names, count = [folder.name for folder in (home / "work").glob("*")], 0
-    for first in range(0, len(names), AT_ONCE):
+    for some in in_batches(names, AT_ONCE):
         with ledger.read() as connection:
-            some = due.where(job.c.id.in_(names[first : first + AT_ONCE]))
-            found = connection.execute(some).scalars().all()
+            found = connection.execute(due.where(job.c.id.in_(some))).scalars().all()
         for identity in found:
             shutil.rmtree(home / "work" / identity, ignore_errors=True)
         count += len(found)

@@ -15,6 +15,7 @@ from node.core.pausable import Pausable
 from node.state import arrivals, outbox, retention, schema, work
 from node.state.arrivals import Conflict
 from node.state.retention import Periods
+from node.state.rows import JobRow
 from tests.makers.ledger import START, Books, books, ct_slice, is_live
 from tests.makers.scene import ROUTE, Scene
 
@@ -176,11 +177,14 @@ def test_a_late_image_of_a_purged_study_goes_with_its_facts(found: Books) -> Non
     assert (files(found), rows(found, schema.study)) == (0, 0)
 
 
-def test_resuming_a_destination_for_which_many_wait_keeps_nobody_waiting(found: Books) -> None:
+def one_job(found: Books) -> tuple[JobRow, Operator]:
     study_of_many(found, 1)
-    scene = Scene(found, ROUTE)
-    (job,) = scene.jobs()
-    operator = Operator(found.ledger, found.queue)
+    (job,) = Scene(found, ROUTE).jobs()
+    return job, Operator(found.ledger, found.queue)
+
+
+def test_resuming_a_destination_for_which_many_wait_keeps_nobody_waiting(found: Books) -> None:
+    job, operator = one_job(found)
     with found.ledger.write() as connection:
         waiting = [outbox.add_delivery(connection, job, "pacs", START, run=run) for run in range(1, 61)]
     operator.pause(Pausable.DESTINATION, "pacs", START)
@@ -195,10 +199,7 @@ def test_resuming_a_destination_for_which_many_wait_keeps_nobody_waiting(found: 
 
 
 def test_resuming_a_model_for_which_many_wait_keeps_nobody_waiting(found: Books) -> None:
-    study_of_many(found, 1)
-    scene = Scene(found, ROUTE)
-    (job,) = scene.jobs()
-    operator = Operator(found.ledger, found.queue)
+    job, operator = one_job(found)
     with found.ledger.write() as connection:
         row = dict(connection.execute(sa.select(schema.job)).mappings().one())
         row["state"] = JobState.QUEUED.value
