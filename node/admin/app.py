@@ -59,7 +59,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     )
     pages = Pages(window)
     router = app.router
-    health.add_to(router, window.look, window.ledger)
+    health.add_to(router, window.look, window.metrics)
     door.add_to(router, window, pages, first_user)
     live = Live(window)
     overview.add_to(router, pages, live)

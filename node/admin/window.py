@@ -118,9 +118,9 @@ class Looking(Protocol):
 class Window:
     """A node as the window sees it.
 
-    configuration: what the node runs with now. look: its health. models: what is installed, read anew, which takes a
-    moment. model_names: of the same models, at hand. previews: pictures of runs. looking: check-ups. disk: how much
-    room there was. editor: the configuration's files. asking: peers. trying: routes.
+    configuration: what the node runs with now. look: its health. metrics: as monitoring reads them. models: what is
+    installed, read anew, which takes a moment. model_names: of the same models, at hand. previews: pictures of runs.
+    looking: check-ups. disk: how much room there was. editor: the configuration's files. asking: peers. trying: routes.
     """
 
     ledger: Ledger
@@ -129,6 +129,7 @@ class Window:
     config_folder: Path
     configuration: Callable[[], Configuration]
     look: Callable[[], Health]
+    metrics: Callable[[Health], bytes]
     models: Callable[[], Sequence[ModelShown]]
     model_names: Sequence[str]
     previews: Previews

@@ -19,6 +19,7 @@ from node.admin.accounts import FirstUser, add_user
 from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
+from node.admin.metrics import Metrics
 from node.admin.sessions import COOKIE, csrf_of, open_session
 from node.admin.window import Answer, Taken, Window
 from node.bench.filled import fill, is_empty
@@ -214,6 +215,7 @@ def _window(folder: Path, ledger: Ledger, queue: Queue) -> Window:
         config_folder=folder,
         configuration=lambda: configuration,
         look=lambda: Health(True, "", (), 500_000),
+        metrics=Metrics(ledger, now).told,
         models=list,
         model_names=(),
         previews=NoPictures(),

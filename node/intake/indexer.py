@@ -28,7 +28,17 @@ BATCH = 64
 class Indexer:
     """Moves arrivals from the spool's list into the ledger. Indexing an instance twice changes nothing."""
 
-    def __init__(self, ledger: Ledger, spool: Spool, *, home: Path, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        spool: Spool,
+        *,
+        home: Path,
+        clock: Callable[[], datetime],
+        counted: Callable[[str, int], None] = lambda _kind, _size_bytes: None,
+    ) -> None:
+        """counted: called with the kind and size of each instance that was new to the ledger."""
+        self._counted = counted
         self._ledger, self._spool, self._home, self._clock = ledger, spool, home, clock
         self._suspects = Suspects(home)
 
@@ -99,7 +109,7 @@ class Indexer:
         )
 
     def _record(self, batch: Sequence[Received]) -> None:
-        now = self._clock()
+        now, made = self._clock(), list[Received]()
         with self._ledger.write() as connection:
             known, own = arrivals.known_of(connection, batch), arrivals.own_results_of(connection, batch)
             for one in batch:
@@ -111,8 +121,12 @@ class Indexer:
                 if one.sop_uid in known.sop_uids:
                     first = arrivals.first_of(connection, one.study_uid, one.sop_uid)
                 known.add(one)
+                made.append(one)
                 if first is None:
                     arrivals.add_instance(connection, one, Conflict.NONE, now)
                     continue
                 conflict, why = compare(first[0], self._home / first[1], one.facts, self._home / one.path)
                 arrivals.add_instance(connection, replace(one, why=why), conflict, now)
+        for one in made:
+            kind = InstanceKind.UNREADABLE if one.facts is None else one.facts.kind
+            self._counted(kind.value, one.size_bytes)

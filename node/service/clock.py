@@ -11,6 +11,8 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.actions import keep_reports
+from node.admin.metrics import EVERY_S as METRICS_EVERY_S
+from node.admin.metrics import Metrics
 from node.core.clock_step import NO_STEP, StepWatch
 from node.core.identity import StudyUID
 from node.core.model import ModelFacts
@@ -61,8 +63,9 @@ class ServiceClock:
         models: Mapping[str, ModelFacts],
         now: Callable[[], datetime],
         latest: Callable[[], Configuration],
+        metrics: Metrics,
     ) -> None:
-        """latest: the configuration to work by; asked between one look and the next."""
+        """latest: the configuration to work by; asked between one look and the next. metrics: told what happens."""
         self._ledger, self._queue, self._now, self._home, self._latest = ledger, queue, now, home, latest
         self._arranged = lambda found: arrange(found, ledger, queue, spool, home, models, now)
         self._associations = Associations(home)
@@ -78,7 +81,8 @@ class ServiceClock:
             clock=now,
             is_lacking=self._is_lacking,
         )
-        self.indexer = Indexer(ledger, spool, home=home, clock=now)
+        self.indexer = Indexer(ledger, spool, home=home, clock=now, counted=metrics.instance)
+        self._metrics = metrics
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
         self._steady = SteadyFile(home)
@@ -98,6 +102,7 @@ class ServiceClock:
         self.every(RECONCILE_S, self._reconcile)
         self.every(RETAIN_S, self._retain)
         self.every(LOOK_S, self._survey)
+        self.every(METRICS_EVERY_S, self._metrics.look)
         self._steady.look(self._now())
         self._begin()
         self._scheduler.start()
@@ -203,7 +208,8 @@ class ServiceClock:
             log.info("kept-for-their-time", **vars(forgotten), workflows=workflows)
 
     def _keep_callers(self) -> None:
-        keep_ended(self._ledger, self._associations)
+        for one in keep_ended(self._ledger, self._associations):
+            self._metrics.association(one)
         keep_reports(self._ledger, self._queue, self._reports, self._now())
 
     def _keep_pledges(self) -> None:

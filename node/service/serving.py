@@ -11,6 +11,7 @@ import structlog
 
 from node.admin.disk import EVERY_S as DISK_EVERY_S
 from node.admin.gpus import EVERY_S as GPUS_EVERY_S
+from node.admin.metrics import Metrics
 from node.intake.door import Door
 from node.intake.journal import Journal
 from node.intake.stow import StowDoor, StowRequest
@@ -63,7 +64,8 @@ def run_service(
     with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
         models = usable_models(configuration)
         facts = model_facts(models)
-        clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now, latest)
+        metrics = Metrics(ledger, now)
+        clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now, latest, metrics)
         work = Work(stages={}, deliver=clock.deliver)
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
         engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s, bells=bells)
@@ -73,7 +75,17 @@ def run_service(
         checkups = CheckUps(home, config_folder, now)
         parts = Parts(ledger, home, spool.free_mb, settings.intake.disk_reserve_mb, now)
         clock.every(LOOK_S, parts.look)
-        window = window_of(lambda: clock.configuration, config_folder, ledger, queue, models, parts.look, checkups, now)
+        window = window_of(
+            lambda: clock.configuration,
+            config_folder,
+            ledger,
+            queue,
+            models,
+            health=parts.look,
+            metrics=metrics.told,
+            looking=checkups,
+            now=now,
+        )
         clock.every(DISK_EVERY_S, window.disk.look)
         clock.every(GPUS_EVERY_S, window.gpus.look)
         with (

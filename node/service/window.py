@@ -32,7 +32,9 @@ def window_of(
     ledger: Ledger,
     queue: Queue,
     models: Mapping[str, Model],
+    *,
     health: Callable[[], Health],
+    metrics: Callable[[Health], bytes],
     looking: Looking,
     now: Callable[[], datetime],
 ) -> Window:
@@ -48,6 +50,7 @@ def window_of(
         config_folder=config_folder,
         configuration=configuration,
         look=health,
+        metrics=metrics,
         models=lambda: [shown(one) for one in models.values()],
         model_names=tuple(models),
         previews=Previews(ledger, home, models, decode_memory_mb=settings.jobs.decode_memory_mb),

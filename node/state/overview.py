@@ -1,5 +1,6 @@
 """What is in each part of the journey now, what was finished lately, and what waits for a person."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,15 +64,21 @@ def journey(connection: sa.Connection, now: datetime) -> Journey:
 
 def finished(connection: sa.Connection, since: datetime) -> list[tuple[datetime, float]]:
     """When each first run's results arrived, and how many seconds after the last image of their study."""
+    rows = connection.execute(_arrived().where(schema.delivery.c.changed_at >= since))
+    return [(row.changed_at, (row.changed_at - row.last_at).total_seconds()) for row in rows]
+
+
+def seconds_to_arrival(connection: sa.Connection, delivery_ids: Collection[str]) -> list[float]:
+    """The same times of these deliveries alone; of those that have not arrived yet, none."""
+    rows = connection.execute(_arrived().where(schema.delivery.c.id.in_(delivery_ids)))
+    return [max((row.changed_at - row.last_at).total_seconds(), 0.0) for row in rows]
+
+
+def _arrived() -> sa.Select[tuple[datetime, datetime]]:
     study, job, delivery = schema.study, schema.job, schema.delivery
     arrived = [DeliveryState.ACCEPTED.value, DeliveryState.PROVEN.value]
-    query = (
-        sa.select(delivery.c.changed_at, study.c.last_at)
-        .select_from(delivery.join(job).join(study))
-        .where(delivery.c.state.in_(arrived), delivery.c.changed_at >= since, delivery.c.next_at.is_(None))
-        .where(delivery.c.run == 1)
-    )
-    return [(row.changed_at, (row.changed_at - row.last_at).total_seconds()) for row in connection.execute(query)]
+    query = sa.select(delivery.c.changed_at, study.c.last_at).select_from(delivery.join(job).join(study))
+    return query.where(delivery.c.state.in_(arrived), delivery.c.next_at.is_(None), delivery.c.run == 1)
 
 
 @dataclass(frozen=True)

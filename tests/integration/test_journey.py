@@ -6,6 +6,7 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from pydicom import dcmread
 
@@ -23,6 +24,7 @@ model = "lung-ct"
 destinations = ["pacs"]
 """
 LIMIT_S = 120
+IMAGES = 79
 
 
 def peers(pacs: Orthanc) -> str:
@@ -144,3 +146,17 @@ def test_running_the_model_on_the_folder_gives_the_same_objects(
                 delattr(one, keyword)
 
     assert ours == theirs
+
+
+def test_monitoring_is_told_what_came_and_how_long_it_took(journey: tuple[RunningNode, Orthanc]) -> None:
+    node, _ = journey
+    told = httpx.get(f"http://127.0.0.1:{node.admin_port}/metrics").text
+    counts = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in told.splitlines() if line[0] != "#"}
+
+    assert counts['isocenter_instances_total{kind="image"}'] == IMAGES
+    assert counts["isocenter_instance_bytes_total"] > IMAGES * 1000
+    for stage in ("prepare", "infer", "encode"):
+        assert counts[f'isocenter_stage_seconds_count{{outcome="done",stage="{stage}"}}'] == 1
+    assert counts["isocenter_turnaround_seconds_count"] == 1
+    assert 1 < counts["isocenter_turnaround_seconds_sum"] < LIMIT_S
+    assert counts['isocenter_events_total{event="delivery-accepted"}'] == 1

@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from node.core.identity import ClassUID, InstanceUID, Patient, SeriesUID, StudyUID, derived_uid
+from node.core.job import Priority
 from node.core.study import FrameFacts, InstanceFacts, InstanceKind
 from node.jobs.engine import prepare_engine
+from node.state import schema, work
 from node.state.arrivals import Conflict, Received, add_instance
 from node.state.bells import Bells
 from node.state.ledger import Ledger
 from node.state.queue import Queue
+from node.state.rows import JobRow, NewJob
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 CT = ClassUID("1.2.840.10008.5.1.4.1.1.2")
@@ -93,6 +96,20 @@ def books(folder: Path, url: str | None = None) -> Iterator[Books]:
     url = url or f"sqlite:///{sqlite_with_tables(folder)}"
     with closing(Ledger(url)) as ledger, closing(Queue(ledger.engine, Bells(folder))) as queue:
         yield Books(folder, url, ledger, queue, TurnedClock())
+
+
+def queued_job(found: Books, name: str) -> JobRow:
+    """A job of a study of one image, which arrived a moment ago at the latest; the queue does not know it."""
+    with found.ledger.write() as connection:
+        study = connection.execute(schema.study.select()).first()
+    if study is None:
+        found.arrive(ct_slice(1))
+        return queued_job(found, name)
+    with found.ledger.write() as connection:
+        new = NewJob(name, name, study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE)
+        made = work.add_job(connection, new, found.clock())
+    assert made is not None
+    return made
 
 
 def is_live(queue: Queue, workflow_id: str) -> bool:

@@ -14,6 +14,7 @@ from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.gpus import Gpus
 from node.admin.health import Health
+from node.admin.metrics import Metrics
 from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, Asking, Looking, ModelShown, Taken, Window
 from node.core.model import ModelFacts
@@ -136,6 +137,7 @@ def opened(
             config_folder=folder / "config",
             configuration=lambda: configured,
             look=lambda: Health(True, "", (), 500_000),
+            metrics=Metrics(found.ledger, found.clock).told,
             models=lambda: [MODEL],
             model_names=[MODEL.name],
             previews=previews or Previews(found.ledger, folder, {}, decode_memory_mb=1000),

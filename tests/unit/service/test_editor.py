@@ -37,7 +37,15 @@ def test_what_the_node_could_not_start_with_is_not_saved(tmp_path: Path, kind: K
         health = Health(True, "", (), 0)
         looks = CheckUps(tmp_path, folder, found.clock)
         window = window_of(
-            lambda: configuration, folder, found.ledger, found.queue, models, lambda: health, looks, found.clock
+            lambda: configuration,
+            folder,
+            found.ledger,
+            found.queue,
+            models,
+            health=lambda: health,
+            metrics=lambda _health: b"",
+            looking=looks,
+            now=found.clock,
         )
         window.editor.add(Kind.PEER, PEER)
         window.editor.add(Kind.ROUTE, ROUTE)
