@@ -8,9 +8,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.core.job import DeliveryState, JobState, StudyState
-from node.errors import LedgerUnusable
+from node.errors import AlreadyRunning, LedgerUnusable
 from node.state import pauses, schema
 from node.state.database import is_current
+from node.state.hold import check_tenure
 from node.state.ledger import Ledger
 from node.state.owner import check_owner
 
@@ -110,6 +111,10 @@ def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
             )
             return
         check_owner(ledger, home)
+        try:
+            check_tenure(ledger, home)
+        except AlreadyRunning as error:
+            yield "ledger-taken", str(error)
         with ledger.read() as connection:
             yield from _damage(connection)
             for one in COUNTED:

@@ -22,14 +22,16 @@ from node.service.clock import ServiceClock
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.health import LOOK_S, Parts
 from node.service.heartbeat import beating
+from node.service.holding import KEEP_S, Holding
 from node.service.reaper import Reaper
 from node.service.routed import usable_models
 from node.service.web import serving_window
 from node.service.window import window_of
 from node.settings import Configuration
 from node.state.bells import Bells
+from node.state.hold import Hold
 from node.state.ledger import Ledger
-from node.state.owner import take_for
+from node.state.owner import check_owner, take_for
 from node.state.queue import Queue
 from node.state.seats import Caps, Seats
 from node.state.spool import Spool
@@ -57,20 +59,27 @@ def run_service(
     ledger = Ledger(settings.state.url)
     spool = Spool(home)
     swept = spool.open() or _swept_for_new(ledger, spool)
+    if not ledger.is_new() and ledger.is_ready():
+        check_owner(ledger, home)
+    hold, holding = Hold(ledger, home), Holding(ledger, home, stop)
+    if not hold.wait(stop):
+        return
     ledger.migrate()
     take_for(ledger, home)
+    hold.begin()
     prepare_engine(settings.state.url)
     bells = Bells(home)
-    with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
+    with closing(ledger), closing(hold), closing(Queue(ledger.engine, bells)) as queue:
         models = usable_models(configuration)
         facts = model_facts(models)
         metrics = Metrics(ledger, now)
         clock = ServiceClock(configuration, ledger, queue, spool, home, facts, now, latest, metrics)
-        work = Work(stages={}, deliver=clock.deliver)
+        work = Work(stages={}, deliver=holding.only(clock.deliver))
         executor, dead_after_s = executor_name("service", slot), settings.jobs.dead_after_s
         engine = Engine(settings.state.url, executor=executor, work=work, poll_s=settings.jobs.poll_s, bells=bells)
         engine.start()
         reaper = Reaper(ledger, engine.recover, dead_after_s=dead_after_s, clock=now)
+        clock.every(KEEP_S, lambda: holding.keep(hold))
         clock.every(reaper.every_s, reaper.look)
         checkups = CheckUps(home, config_folder, now)
         parts = Parts(ledger, home, spool.free_mb, settings.intake.disk_reserve_mb, now)
@@ -98,6 +107,7 @@ def run_service(
             log.info("service-ready", swept=swept)
             clock.run(stop)
         engine.stop(DRAIN_S)
+        holding.raise_lost()
 
 
 def _swept_for_new(ledger: Ledger, spool: Spool) -> bool:

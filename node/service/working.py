@@ -28,10 +28,12 @@ from node.results.code_check import doubtful_codes
 from node.results.preload import load_tables
 from node.service.executor import DRAIN_S, executor_name, now
 from node.service.heartbeat import beating
+from node.service.holding import Holding
 from node.service.renewal import Tables
 from node.service.routed import usable_models
 from node.settings import Configuration
 from node.state.bells import Bells
+from node.state.hold import check_tenure
 from node.state.ledger import Ledger
 from node.state.owner import check_owner
 from node.state.queue import NOTICE, REJECT, REPLACE, Queue
@@ -84,6 +86,7 @@ def _run_stages(
     home = settings.state.home.absolute()
     executor = executor_name(role, slot)
     ledger = Ledger(settings.state.url)
+    holding = Holding(ledger, home, stop)
     _wait_for(ledger, home, stop)
     models = usable_models(configuration)
     for name, model in models.items():
@@ -124,6 +127,7 @@ def _run_stages(
             bodies[REPLACE] = Replacement(ledger, queue, home, stages, tables.peers, now).make
             bodies[REJECT] = Rejections(ledger, queue, home, models, tables.peers, now).make
             bodies[NOTICE] = lambda job_id, _run, _turn: notices.announce(job_id)
+        bodies = {name: holding.only(body) for name, body in bodies.items()}
         poll_s = settings.jobs.poll_s
         engine = Engine(settings.state.url, executor=executor, work=Work(stages=bodies), poll_s=poll_s, bells=bells)
         with beating(ledger, executor, settings.jobs.dead_after_s):
@@ -133,6 +137,7 @@ def _run_stages(
             engine.stop(DRAIN_S)
         if inference is not None:
             inference.close()
+        holding.raise_lost()
 
 
 def _device(wanted: str, slot: int) -> Device:
@@ -146,12 +151,14 @@ def _body(runner: Runner, stage: Stage) -> Callable[[str, int, int], None]:
 
 
 def _wait_for(ledger: Ledger, home: Path, stop: threading.Event) -> None:
-    """Wait for the tables, which the service process makes. Raises ConfigurationInvalid for another home's."""
+    """Wait for the tables, which the service process makes. Raises ConfigurationInvalid for another home's,
+    AlreadyRunning where a copy of this home has taken the ledger over."""
     deadline = time.monotonic() + LEDGER_WAIT_S
     while time.monotonic() < deadline:
         with suppress(LedgerUnusable):
             if ledger.is_ready():
                 check_owner(ledger, home)
+                check_tenure(ledger, home)
                 return
         if stop.wait(0.1):
             return

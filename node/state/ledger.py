@@ -62,7 +62,7 @@ class Ledger:
     def is_ready(self) -> bool:
         """Whether the tables are there, of this version: processes that do not migrate wait for this. Raises as `read`
         does."""
-        with self._in_words("read"):
+        with self.in_words("read"):
             return is_current(self.engine)
 
     def is_new(self) -> bool:
@@ -70,13 +70,13 @@ class Ledger:
         url = self.engine.url
         if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
             return True  # nor is a file made, which others could read
-        with self._in_words("read"):
+        with self.in_words("read"):
             return revision(self.engine) is None
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state of the ledger. Raises LedgerUnusable where it is full, locked or gone."""
-        with self._in_words("read"), self._reading.connect() as connection, connection.begin():
+        with self.in_words("read"), self._reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -86,7 +86,7 @@ class Ledger:
         Raises LedgerUnusable where the database is full, locked or gone: everything may be tried again.
         """
         try:
-            with self._in_words("written"), self._writing.begin() as connection:
+            with self.in_words("written"), self._writing.begin() as connection:
                 yield connection
         except LedgerUnusable as unusable:
             self._fault, self._fault_s = str(unusable), time.monotonic()
@@ -101,7 +101,8 @@ class Ledger:
     def close(self) -> None:
         self.engine.dispose()
 
-    def _in_words(self, verb: str) -> AbstractContextManager[None]:
+    def in_words(self, verb: str) -> AbstractContextManager[None]:
+        """Raises LedgerUnusable where the database is at fault while it is `verb`: read, or written."""
         return in_words(f"the ledger at {self._place()} cannot be {verb}")
 
     def _place(self) -> str:

@@ -260,7 +260,7 @@ pause = sa.Table(
     Column("at", UtcTime, nullable=False),
 )
 
-home = sa.Table("iso_home", metadata, Column("node_id", Text, primary_key=True))
+home = sa.Table("iso_home", metadata, Column("node_id", Text, primary_key=True), Column("tenure", Text))
 
 process = sa.Table(
     "iso_process",
