@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
@@ -15,6 +16,7 @@ from node.jobs.library_log import take_over_log
 from node.state.bells import Bells
 from node.state.database import RECYCLE_S
 from node.state.ledger import in_words
+from node.state.postgres import ENGINES
 from node.state.queue import DELIVER, PROTOCOL, QUEUE_OF
 
 log = structlog.get_logger()
@@ -174,6 +176,12 @@ def _delivery_workflow(body: Callable[[str, int], None], running: _Running) -> C
     return workflow
 
 
+def _engine_settings(url: str) -> dict[str, Any]:
+    """How the engine opens connections. It has PostgreSQL's defaults otherwise, and what was set for the role."""
+    connection = {"connect_args": ENGINES} if url.startswith("postgresql") else {}
+    return {"pool_recycle": RECYCLE_S, **connection}
+
+
 def _config(url: str, executor: str, *, migrate: bool) -> DBOSConfig:
     return {
         "name": "isocenter",
@@ -181,7 +189,7 @@ def _config(url: str, executor: str, *, migrate: bool) -> DBOSConfig:
         "executor_id": executor,
         "application_version": PROTOCOL,
         "serializer": DBOSPortableJSONSerializer(),
-        "db_engine_kwargs": {"pool_recycle": RECYCLE_S},
+        "db_engine_kwargs": _engine_settings(url),
         "run_migrations": migrate,
         "log_level": "WARNING",
         "scheduler_polling_interval_sec": 3600.0,

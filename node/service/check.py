@@ -84,7 +84,9 @@ def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:
         return
     ledger = Ledger(state.url)
     try:
-        yield from check_ledger.faults(ledger, home, now())
+        node = configuration.settings.node
+        processes = 1 + node.cpu_workers + node.model_workers  # the service besides
+        yield from check_ledger.faults(ledger, home, now(), processes)
     except LedgerUnusable as error:
         yield "ledger", str(error)
     except ConfigurationInvalid as error:

@@ -14,6 +14,7 @@ from node.state.database import is_current
 from node.state.hold import check_tenure
 from node.state.ledger import Ledger
 from node.state.owner import check_owner
+from node.state.postgres import poor_encoding, too_few_connections, unfit
 
 Told = Iterator[tuple[str, str]]
 FUTURE = timedelta(minutes=5)
@@ -99,10 +100,14 @@ COUNTED: tuple[Counted, ...] = (
 )
 
 
-def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
-    """Everything that the ledger shows. Raises LedgerUnusable where it cannot be read, ConfigurationInvalid where it is
-    another home's."""
+def faults(ledger: Ledger, home: Path, now: datetime, processes: int) -> Told:
+    """Everything that the ledger shows. processes: so many of the node use it.
+
+    Raises LedgerUnusable where it cannot be read, ConfigurationInvalid where it is another home's.
+    """
     try:
+        if ledger.engine.dialect.name == "postgresql":
+            yield from _of_postgres(ledger, processes)
         if not is_current(ledger.engine):
             yield (
                 "ledger-version",
@@ -132,6 +137,16 @@ def faults(ledger: Ledger, home: Path, now: datetime) -> Told:
     except sa.exc.DBAPIError as error:
         words = f"the ledger cannot be read ({error.orig}): restore a backup, or look at its disk"
         raise LedgerUnusable(words) from error
+
+
+def _of_postgres(ledger: Ledger, processes: int) -> Told:
+    with ledger.read() as connection:
+        for words in unfit(connection):
+            yield "ledger-database", words
+        if words := poor_encoding(connection):
+            yield "ledger-encoding", words
+        if words := too_few_connections(connection, processes):
+            yield "ledger-connections", words
 
 
 def _damage(connection: sa.Connection) -> Told:

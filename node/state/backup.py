@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from node import __version__
 from node.core.job import Stage, StudyEvent, StudyState
 from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
-from node.state import arrivals, schema, work
-from node.state.database import POSTGRES_SCHEMA
+from node.state import arrivals, postgres, schema, work
 from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
 from node.state.owner import NODE_ID, node_id
@@ -184,7 +183,7 @@ def _remove(ledger: Path) -> None:
 
 def _has_tables(url: str) -> bool:
     with closing(Ledger(url)) as ledger, ledger.read() as connection:
-        return bool(sa.inspect(connection).has_schema(POSTGRES_SCHEMA))
+        return bool(sa.inspect(connection).has_schema(postgres.SCHEMA))
 
 
 def _settle(url: str, home: Path, now: datetime) -> int:

@@ -13,27 +13,15 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from node.errors import LedgerUnusable
+from node.state import postgres
 
 VERSION_TABLE = "iso_alembic_version"
-POSTGRES_SCHEMA = "isocenter"
 BUSY_TIMEOUT_MS = 30_000
-IDLE_TIMEOUT_MS = 10_000
-"""So long may a process fall silent within a transaction, before PostgreSQL ends it and lets others write."""
-
 RECYCLE_S = 60
 """A connection is used for no longer: one that was opened while the database was read-only stays so while it lives."""
 
 WRITERS_TURN = 0x15_0CE27E6
 """Key of the advisory lock that a writing transaction holds on PostgreSQL."""
-
-_POSTGRES = {
-    "options": (
-        f"-csearch_path={POSTGRES_SCHEMA} -clock_timeout={BUSY_TIMEOUT_MS} "
-        f"-cidle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"
-    ),
-    "connect_timeout": 10,
-    "tcp_user_timeout": 30_000,  # ms: a database host that vanished is noticed, not waited for
-}
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -49,7 +37,7 @@ def open_engine(url: str) -> sa.Engine:
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             pool_recycle=RECYCLE_S,
-            connect_args=_POSTGRES,
+            connect_args=postgres.LEDGERS,
             hide_parameters=True,
         )
         event.listen(engine, "begin", _begin_on_postgres)
@@ -119,8 +107,8 @@ def migrate(engine: sa.Engine) -> None:
     if engine.dialect.name == "sqlite" and engine.url.database:
         Path(engine.url.database).touch(mode=0o600)
     with writing(engine).begin() as connection:
-        if engine.dialect.name == "postgresql" and not sa.inspect(connection).has_schema(POSTGRES_SCHEMA):
-            connection.execute(sa.schema.CreateSchema(POSTGRES_SCHEMA))
+        if engine.dialect.name == "postgresql" and not sa.inspect(connection).has_schema(postgres.SCHEMA):
+            connection.execute(sa.schema.CreateSchema(postgres.SCHEMA))
         here = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
         if here is not None:
             try:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from node.errors import LedgerUnusable
 from node.state import schema
 from node.state.database import is_current, migrate, open_engine, reading, revision, writing
+from node.state.postgres import unfit
 
 MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
@@ -54,6 +55,7 @@ class Ledger:
 
     def migrate(self) -> None:
         """Bring the tables to this version. Raises LedgerUnusable."""
+        self._check_fit()
         try:
             migrate(self.engine)
         except sa.exc.DBAPIError as error:
@@ -66,10 +68,11 @@ class Ledger:
             return is_current(self.engine)
 
     def is_new(self) -> bool:
-        """Whether nobody has made tables there yet. Raises as `read` does."""
+        """Whether nobody has made tables there yet. Raises LedgerUnusable, also where somebody else owns them."""
         url = self.engine.url
         if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
             return True  # nor is a file made, which others could read
+        self._check_fit()
         with self.in_words("read"):
             return revision(self.engine) is None
 
@@ -100,6 +103,12 @@ class Ledger:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def _check_fit(self) -> None:
+        if self.engine.dialect.name == "postgresql":
+            with self.read() as connection:
+                if faults := list(unfit(connection)):
+                    raise LedgerUnusable(f"the ledger at {self._place()} cannot be used: {'; '.join(faults)}")
 
     def in_words(self, verb: str) -> AbstractContextManager[None]:
         """Raises LedgerUnusable where the database is at fault while it is `verb`: read, or written."""

@@ -425,7 +425,7 @@ class Seen(type(Path())):
 def test_the_disk_is_not_looked_at_within_a_transaction(place: Place, ledger: Books) -> None:
     """PostgreSQL ends one in which nothing was asked for ten seconds, which a large spool takes: a false alarm."""
     Seen.pool, Seen.in_use = ledger.ledger.engine.pool, []
-    list(faults(ledger.ledger, Seen(place.home), now()))
+    list(faults(ledger.ledger, Seen(place.home), now(), 3))
 
     assert Seen.in_use == [0]
 

@@ -13,9 +13,9 @@ from alembic import command
 
 from node.core.job import DeliveryState, JobState, Priority, Stage
 from node.jobs.engine import prepare_engine
-from node.state import outbox, schema
+from node.state import outbox, postgres, schema
 from node.state.bells import Bells
-from node.state.database import POSTGRES_SCHEMA, _alembic, writing
+from node.state.database import _alembic, writing
 from node.state.ledger import Ledger
 from node.state.queue import Queue
 from tests.makers.ledger import is_live
@@ -54,7 +54,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     with closing(Ledger(url)) as found:
         with writing(found.engine).begin() as connection:
             if request.param == "postgresql":
-                connection.execute(sa.schema.CreateSchema(POSTGRES_SCHEMA))
+                connection.execute(sa.schema.CreateSchema(postgres.SCHEMA))
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "0001")

@@ -14,6 +14,7 @@ from node.core.job import Priority, StudyEvent, StudyState
 from node.errors import LedgerUnusable
 from node.state import arrivals, database, schema, work
 from node.state.ledger import Ledger
+from node.state.postgres import IDLE_TIMEOUT_MS, LEDGERS, SCHEMA
 from node.state.rows import NewJob
 from tests.makers.ledger import START, Books, books, ct_slice
 
@@ -92,8 +93,8 @@ def test_a_writer_that_falls_silent_does_not_keep_the_others_out(
     postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that dies or is frozen within a transaction: the server ends it, and nothing of it is left."""
-    options = database._POSTGRES["options"].replace(str(database.IDLE_TIMEOUT_MS), "400")
-    monkeypatch.setitem(database._POSTGRES, "options", options)
+    options = LEDGERS["options"].replace(str(IDLE_TIMEOUT_MS), "400")
+    monkeypatch.setitem(LEDGERS, "options", options)
     url = postgres.new_with_tables()
     with books(tmp_path, url) as silent, books(tmp_path, url) as other:
         started = time.monotonic()
@@ -111,9 +112,34 @@ def test_a_writer_that_falls_silent_does_not_keep_the_others_out(
 
 
 @pytest.mark.real("postgresql")
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_who_waited_to_write_sees_what_was_written_meanwhile_whatever_the_database_has_for_others(
+    postgres, tmp_path: Path, isolation: str
+) -> None:
+    """Its state would be that of before its turn otherwise."""
+    url = postgres.new_with_tables()
+    with psycopg.connect(url, autocommit=True) as connection:
+        database_name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE \"{database_name}\" SET default_transaction_isolation = '{isolation}'")
+    seen = []
+    with books(tmp_path, url) as found:
+
+        def look() -> None:
+            with found.ledger.write() as connection:
+                seen.append(len(arrivals.gathering_studies(connection)))
+
+        def arrive(connection: sa.Connection) -> None:
+            arrivals.add_instance(connection, found.received(ct_slice(1)), arrivals.Conflict.NONE, START)
+
+        overlap(found, arrive, look)
+
+    assert seen == [1]
+
+
+@pytest.mark.real("postgresql")
 def test_our_tables_lie_in_a_schema_of_their_own(postgres) -> None:
     ledger = Ledger(postgres.new_with_tables())
-    names = set(sa.inspect(ledger.engine).get_table_names(schema=database.POSTGRES_SCHEMA))
+    names = set(sa.inspect(ledger.engine).get_table_names(schema=SCHEMA))
     elsewhere = sa.inspect(ledger.engine).get_table_names(schema="public")
     ledger.close()
 

@@ -1,0 +1,100 @@
+"""What PostgreSQL must let the node do, whatever else its administrator has set; and what it does not, in words."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+SCHEMA, ENGINES_SCHEMA = "isocenter", "dbos"
+LOCK_TIMEOUT_MS = 30_000
+IDLE_TIMEOUT_MS = 10_000
+"""So long may a process fall silent within a transaction, before PostgreSQL ends it and lets others write."""
+SILENT_S, PROBE_S, PROBES = 10, 5, 4
+"""A side that vanished is noticed within half a minute by the other, which lets go of what it held."""
+TAKEN_BY_A_PROCESS = 10
+"""Connections at most, in a node that has much to do."""
+
+_SESSION = (
+    # Within a transaction that began with an older state, the writers' turn would order nothing.
+    r"-cdefault_transaction_isolation=read\ committed "
+    "-cstatement_timeout=0 "  # an upgrade of the tables takes as long as it takes; who vanished is noticed otherwise
+    f"-cidle_in_transaction_session_timeout={IDLE_TIMEOUT_MS} "
+    f"-ctcp_keepalives_idle={SILENT_S} -ctcp_keepalives_interval={PROBE_S} -ctcp_keepalives_count={PROBES}"
+)
+_CONNECTION = {
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    "keepalives_idle": SILENT_S,
+    "keepalives_interval": PROBE_S,
+    "keepalives_count": PROBES,
+    "tcp_user_timeout": 30_000,  # ms: a database host that vanished is noticed, not waited for
+}
+LEDGERS = {**_CONNECTION, "options": f"{_SESSION} -csearch_path={SCHEMA} -clock_timeout={LOCK_TIMEOUT_MS}"}
+"""With what a connection of the ledger is opened: what is set for a role or a database comes second to it."""
+ENGINES = {**_CONNECTION, "options": f"{_SESSION} -clock_timeout=0", "application_name": "dbos_transact"}
+"""The same for the engine, which names its schema itself, and has no words for a lock that it did not get."""
+
+
+def unfit(connection: sa.Connection) -> Iterator[str]:
+    """What keeps a node from working with this database: what is so, and what its administrator does about it."""
+    found = connection.execute(sa.text(_FACTS)).one()
+    role = found.role
+    if found.search_path != SCHEMA:
+        yield (
+            "what stands between the node and PostgreSQL keeps back the settings with which connections are opened (a "
+            "pooler's ignore_startup_parameters): let state.database_url name PostgreSQL itself"
+        )
+    has_tables = False
+    for schema in connection.execute(sa.text(_SCHEMAS), {"names": [SCHEMA, ENGINES_SCHEMA]}):
+        has_tables = has_tables or schema.name == SCHEMA
+        if not schema.is_open:
+            yield (
+                f"role {role} may not use schema {schema.name}, which is {schema.owner}'s: as {schema.owner}, REASSIGN "
+                f"OWNED BY {schema.owner} TO {role}, or restore the dump as {role}"
+            )
+    if not has_tables and not found.may_create:
+        yield f"role {role} may not make schemas there: ALTER DATABASE {found.database} OWNER TO {role}"
+    if not has_tables and (words := poor_encoding(connection)):
+        yield words
+
+
+def poor_encoding(connection: sa.Connection) -> str:
+    """Words where the database cannot hold every name; empty where it can."""
+    found = connection.execute(sa.text(_FACTS)).one()
+    if found.encoding in ("UTF8", "SQL_ASCII"):
+        return ""
+    return (
+        f"database {found.database} is in {found.encoding}, which lacks letters of names and descriptions that come "
+        f"with images: use one made by createdb --encoding UTF8 --template template0 --owner {found.role}"
+    )
+
+
+def too_few_connections(connection: sa.Connection, processes: int) -> str:
+    """Words where fewer connections are allowed than a node of so many processes may need; empty where enough are."""
+    allowed = int(connection.execute(sa.text(_ALLOWED)).scalar_one())
+    needed = TAKEN_BY_A_PROCESS * processes
+    if allowed >= needed:
+        return ""
+    return (
+        f"PostgreSQL allows this role {allowed} connections, and the {processes} processes of this node that use it "
+        f"may need {needed}: raise max_connections, or the role's or the database's own limit (CONNECTION LIMIT)"
+    )
+
+
+_FACTS = """
+SELECT current_user AS role, current_database() AS database, current_setting('search_path') AS search_path,
+    current_setting('server_encoding') AS encoding,
+    has_database_privilege(current_database(), 'CREATE') AS may_create
+"""
+_SCHEMAS = """
+SELECT n.nspname AS name, pg_get_userbyid(n.nspowner) AS owner, has_schema_privilege(n.oid, 'USAGE') AND NOT EXISTS (
+    SELECT FROM pg_class AS c WHERE c.relnamespace = n.oid AND c.relkind = 'r' AND NOT (
+        has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+        AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))) AS is_open
+FROM pg_namespace AS n WHERE n.nspname = ANY (:names) ORDER BY n.nspname DESC
+"""
+_ALLOWED = """
+SELECT LEAST(
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+    (SELECT NULLIF(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+    (SELECT NULLIF(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))
+"""
