@@ -1,5 +1,6 @@
 """The service's clock: indexes when woken, looks at gathering studies when due, and puts back what was stranded."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -83,6 +84,7 @@ class ServiceClock:
         )
         self.indexer = Indexer(ledger, spool, home=home, clock=now, counted=metrics.instance)
         self._metrics = metrics
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that takes long is left out: that is meant
         self._scheduler = BackgroundScheduler(timezone="UTC")
         self._steps = StepWatch(now, time.monotonic)
         self._steady = SteadyFile(home)

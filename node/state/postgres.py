@@ -8,7 +8,7 @@ SCHEMA, ENGINES_SCHEMA = "isocenter", "dbos"
 LOCK_TIMEOUT_MS = 30_000
 IDLE_TIMEOUT_MS = 10_000
 """So long may a process fall silent within a transaction, before PostgreSQL ends it and lets others write."""
-SILENT_S, PROBE_S, PROBES = 10, 5, 4
+SILENT_S, PROBE_S, PROBES, UNHEARD_MS = 10, 5, 4, 30_000
 """A side that vanished is noticed within half a minute by the other, which lets go of what it held."""
 TAKEN_BY_A_PROCESS = 10
 """Connections at most, in a node that has much to do."""
@@ -16,9 +16,11 @@ TAKEN_BY_A_PROCESS = 10
 _SESSION = (
     # Within a transaction that began with an older state, the writers' turn would order nothing.
     r"-cdefault_transaction_isolation=read\ committed "
+    "-csynchronous_commit=on "  # what was committed is not done again: it must outlive a crash of the server
     "-cstatement_timeout=0 "  # an upgrade of the tables takes as long as it takes; who vanished is noticed otherwise
     f"-cidle_in_transaction_session_timeout={IDLE_TIMEOUT_MS} "
-    f"-ctcp_keepalives_idle={SILENT_S} -ctcp_keepalives_interval={PROBE_S} -ctcp_keepalives_count={PROBES}"
+    f"-ctcp_keepalives_idle={SILENT_S} -ctcp_keepalives_interval={PROBE_S} -ctcp_keepalives_count={PROBES} "
+    f"-ctcp_user_timeout={UNHEARD_MS}"
 )
 _CONNECTION = {
     "client_encoding": "utf8",
@@ -26,7 +28,7 @@ _CONNECTION = {
     "keepalives_idle": SILENT_S,
     "keepalives_interval": PROBE_S,
     "keepalives_count": PROBES,
-    "tcp_user_timeout": 30_000,  # ms: a database host that vanished is noticed, not waited for
+    "tcp_user_timeout": UNHEARD_MS,
 }
 LEDGERS = {**_CONNECTION, "options": f"{_SESSION} -csearch_path={SCHEMA} -clock_timeout={LOCK_TIMEOUT_MS}"}
 """With what a connection of the ledger is opened: what is set for a role or a database comes second to it."""

@@ -112,14 +112,21 @@ def test_what_is_set_for_the_role_comes_second(site: Site) -> None:
                 "default_transaction_isolation = serializable",
                 "client_encoding = latin1",
                 "search_path = elsewhere",
+                "synchronous_commit = off",
             )
         ),
     )
     make_all(site.url)
     with psycopg.connect(site.url, **ENGINES) as connection:
-        names = ("statement_timeout", "lock_timeout", "default_transaction_isolation", "client_encoding")
+        names = (
+            "statement_timeout",
+            "lock_timeout",
+            "default_transaction_isolation",
+            "client_encoding",
+            "synchronous_commit",
+        )
         asked = ", ".join(f"current_setting('{one}')" for one in names)
-        assert connection.execute(f"SELECT {asked}").fetchone() == ("0", "0", "read committed", "UTF8")
+        assert connection.execute(f"SELECT {asked}").fetchone() == ("0", "0", "read committed", "UTF8", "on")
 
 
 def test_too_few_connections_are_told(site: Site) -> None:
