@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
-from node.errors import LedgerUnusable
+from node.errors import LedgerUnusable, NotFound
 from node.jobs.alarm import Alarm
 from node.jobs.library_log import take_over_log
 from node.state.bells import Bells
@@ -139,6 +139,9 @@ class _Running:
             while True:
                 try:
                     return body()
+                except NotFound as error:  # its study was erased while it waited: a fault of nobody
+                    log.info("work-without-subject", why=str(error))
+                    return None
                 except LedgerUnusable as error:
                     log.warning("ledger-unusable", why=str(error))
                     if self._stopping.wait(LEDGER_PAUSE_S):
