@@ -16,7 +16,6 @@ from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
 from node.state.rows import DeliveryRow
-from node.state.work import Ticket
 
 ENQUEUED_AT_ONCE = 20
 """In a transaction: others wait to write meanwhile."""
@@ -81,9 +80,7 @@ class Operator:
             ticket = work.put_back(connection, job, new_run=new_run, now=now)
             if ticket is None:
                 raise NotPossible(f"job {job.id} has just changed; look at it and try again")
-            self.queue.stage(
-                connection, job.id, run=ticket.run, stage=ticket.stage, turn=ticket.turn, priority=job.priority
-            )
+            self.queue.stage(connection, ticket, priority=job.priority)
 
     def cancel(self, job_id: str, now: datetime) -> None:
         """Let no further stage of the job start; what runs now is not adopted."""
@@ -136,13 +133,8 @@ class Operator:
         for some in in_batches(jobs, ENQUEUED_AT_ONCE):
             with self.ledger.write() as connection:
                 for job in some:
-                    if work.is_under_way(connection, job):
-                        continue
-                    again = work.next_turn(connection, job, Ticket(job.id, job.run, job.stage, job.turn), now)
-                    if again is not None:
-                        self.queue.stage(
-                            connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
-                        )
+                    if not work.is_under_way(connection, job):
+                        self.queue.stage_again(connection, job, now)
 
     def _resume_deliveries(self, destination: str, now: datetime) -> None:
         with self.ledger.read() as connection:
@@ -163,14 +155,17 @@ class Operator:
         """Send now whatever is parked for a destination, as `resend` does."""
         with self.ledger.read() as connection:
             parked = outbox.those_for(connection, destination, DeliveryState.PARKED)
-        sent = 0
+        sent = outdated = 0
         for some in in_batches(parked, ENQUEUED_AT_ONCE):
             with self.ledger.write() as connection:
                 for delivery in some:
-                    with suppress(NotPossible):
+                    if outbox.newer_results(connection, delivery) is not None:
+                        outdated += 1
+                        continue
+                    with suppress(NotPossible):  # somebody else has acted upon it meanwhile
                         self._send_now(connection, delivery, now)
                         sent += 1
-        return Resent(sent, len(parked) - sent)
+        return Resent(sent, outdated)
 
     def _send_now(self, connection: sa.Connection, delivery: DeliveryRow, now: datetime) -> None:
         newer = outbox.newer_results(connection, delivery)

@@ -13,7 +13,7 @@ from node.core import completeness, routing
 from node.core.clock_step import StepWatch
 from node.core.completeness import Activity, Complete, GatheringPolicy, Wait
 from node.core.identity import InstanceUID
-from node.core.job import JobEvent, Priority, Stage, StudyEvent, priority_of
+from node.core.job import JobEvent, Priority, StudyEvent, priority_of
 from node.core.model import ModelFacts
 from node.core.provenance import input_digest, job_id, job_key
 from node.core.routing import Arrival, Decision, RouteRule, Verdict
@@ -215,7 +215,7 @@ class Gathering:
             if older.id != new.id:
                 message = f"superseded by {new.id}"
                 work.end_job(connection, older, JobEvent.SUPERSEDED, now, message=message)
-        self._queue.stage(connection, job.id, run=job.run, stage=Stage.PREPARE, turn=job.turn, priority=job.priority)
+        self._queue.stage(connection, work.ticket_of(job), priority=job.priority)
         return new.id
 
     def _record(

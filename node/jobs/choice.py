@@ -37,11 +37,9 @@ class Choice:
         older = self._oldest(connection, job, ticket) if is_for_the_oldest else None
         if older is None:
             return job, ticket
-        here = Ticket(older.id, older.run, older.stage, older.turn)
-        taken, back = work.next_turn(connection, older, here, now), work.next_turn(connection, job, ticket, now)
-        if taken is None or back is None:
+        taken = work.next_turn(connection, older, work.ticket_of(older), now)
+        if taken is None or not self._queue.stage_again(connection, job, now):
             return job, ticket
-        self._queue.stage(connection, job.id, run=job.run, stage=job.stage, turn=back.turn, priority=job.priority)
         return work.get_job(connection, older.id), taken
 
     @staticmethod

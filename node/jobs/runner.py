@@ -252,15 +252,7 @@ class Runner:
     def _queue_next(
         self, connection: sa.Connection, job: JobRow, ticket: Ticket, after: timedelta = timedelta(0)
     ) -> None:
-        self._queue.stage(
-            connection,
-            ticket.job_id,
-            run=ticket.run,
-            stage=ticket.stage,
-            turn=ticket.turn,
-            priority=job.priority,
-            after=after,
-        )
+        self._queue.stage(connection, ticket, priority=job.priority, after=after)
 
     def _verdict(self, errors: int, crashes: int) -> TryAgain | GiveUp:
         limits = self._limits

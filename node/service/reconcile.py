@@ -9,7 +9,6 @@ from node.core.pausable import Pausable
 from node.state import outbox, pauses, work
 from node.state.ledger import Ledger
 from node.state.queue import Queue
-from node.state.work import Ticket
 
 log = structlog.get_logger()
 
@@ -38,17 +37,11 @@ def reconcile(ledger: Ledger, queue: Queue, now: datetime) -> int:
             if abs(now - one.changed_at) > SETTLED and (Pausable.DESTINATION, one.destination) not in paused
         ]
     stranded, lost_before = 0, now - BEGUN_WITHIN
-    staged = {queue.stage_id(job.id, job.run, job.stage, job.turn): (job, is_begun) for job, is_begun in jobs}
+    staged = {queue.stage_id(work.ticket_of(job)): (job, is_begun) for job, is_begun in jobs}
     live = queue.live({key: None if is_begun else lost_before for key, (_, is_begun) in staged.items()})
     for job, _ in (one for key, one in staged.items() if key not in live):
         with ledger.write() as connection:
-            here = Ticket(job.id, job.run, job.stage, job.turn)
-            again = work.next_turn(connection, work.get_job(connection, job.id), here, now)
-            if again is not None:
-                queue.stage(
-                    connection, job.id, run=again.run, stage=again.stage, turn=again.turn, priority=job.priority
-                )
-                stranded += 1
+            stranded += queue.stage_again(connection, job, now)
     tried = {queue.delivery_id(one.id, one.attempt): one for one in deliveries}
     live = queue.live({key: lost_before if one.state is DeliveryState.WAITING else None for key, one in tried.items()})
     for delivery in (one for key, one in tried.items() if key not in live):

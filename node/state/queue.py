@@ -11,6 +11,7 @@ from node.core.batches import in_batches
 from node.core.job import Priority, Stage
 from node.state import work
 from node.state.bells import Bells
+from node.state.database import writing
 from node.state.rows import DeliveryRow, JobRow
 
 PROTOCOL = "isocenter-1"
@@ -59,17 +60,21 @@ class Queue:
     def stage(
         self,
         connection: sa.Connection,
-        job_id: str,
+        ticket: work.Ticket,
         *,
-        run: int,
-        stage: Stage,
-        turn: int,
         priority: Priority,
         after: timedelta = timedelta(0),
     ) -> None:
         """Enqueue one stage of a job; the id carries run, stage and turn, so that a retry is not a no-op."""
-        options = self._options(stage.value, self.stage_id(job_id, run, stage, turn), priority, after)
-        self._enqueue(connection, options, job_id, run, turn)
+        options = self._options(ticket.stage.value, self.stage_id(ticket), priority, after)
+        self._enqueue(connection, options, ticket.job_id, ticket.run, ticket.turn)
+
+    def stage_again(self, connection: sa.Connection, job: JobRow, now: datetime) -> bool:
+        """Enqueue the stage at which a job stands once more, in its next turn; False where the job has moved on."""
+        again = work.next_turn(connection, job, work.ticket_of(job), now)
+        if again is not None:
+            self.stage(connection, again, priority=job.priority)
+        return again is not None
 
     def delivery(
         self,
@@ -116,9 +121,9 @@ class Queue:
         self._enqueue(connection, options, job.id, job.run, turn)
 
     @staticmethod
-    def stage_id(job_id: str, run: int, stage: Stage, turn: int) -> str:
+    def stage_id(ticket: work.Ticket) -> str:
         """The workflow's id: what the compare-and-set of the ledger compares, too."""
-        return f"{job_id}:{run}:{stage.value}:{turn}"
+        return f"{ticket.job_id}:{ticket.run}:{ticket.stage.value}:{ticket.turn}"
 
     @staticmethod
     def delivery_id(delivery_id: str, attempt: int) -> str:
@@ -139,10 +144,13 @@ class Queue:
 
     def hasten(self, by: timedelta) -> None:
         """What is delayed is due so much earlier: the clock by which it waits was set back."""
-        for one in self._client.list_workflows(status="DELAYED", load_input=False, load_output=False):
-            if one.delay_until_epoch_ms is not None:
-                due_ms = one.delay_until_epoch_ms - int(by.total_seconds() * 1000)
-                self._client.set_workflow_delay(one.workflow_id, delay_until_epoch_ms=max(due_ms, 0))
+        by_ms = int(by.total_seconds() * 1000)
+        system = self._client._sys_db  # noqa: SLF001  its own call takes one at a time, of thousands
+        table = system.tables.workflow_status
+        due_ms = table.c.delay_until_epoch_ms
+        sooner = sa.case((due_ms > by_ms, due_ms - by_ms), else_=0)
+        with writing(system.engine).begin() as connection:
+            connection.execute(table.update().where(table.c.status == "DELAYED").values(delay_until_epoch_ms=sooner))
 
     def forget(self, before: datetime) -> int:
         """Remove the engine's rows of workflows that ended before then, never of one that waits or runs; returns how

@@ -40,6 +40,11 @@ class Ticket:
     turn: int
 
 
+def ticket_of(job: JobRow) -> Ticket:
+    """What the job waits for now."""
+    return Ticket(job.id, job.run, job.stage, job.turn)
+
+
 def add_job(connection: sa.Connection, new: NewJob, now: datetime) -> JobRow | None:
     """Make the job, or None where one with this key exists: the same inputs, model and settings run once."""
     if connection.execute(sa.select(schema.job.c.id).where(schema.job.c.key == new.key)).first() is not None:
@@ -236,7 +241,7 @@ def end_job(
     after = JOB_TRANSITIONS.get((job.state, happened))
     if after is None:
         return False
-    ticket = Ticket(job.id, job.run, job.stage, job.turn)
+    ticket = ticket_of(job)
     values = {"state": after.value, "reason": reason.value if reason else None, "message": message[:1000]}
     if not _compare_and_set(connection, job, ticket, values, now):
         return False
@@ -264,7 +269,7 @@ def put_back(connection: sa.Connection, job: JobRow, *, new_run: bool, now: date
         "reason": None,
         "message": "",
     }
-    here = Ticket(job.id, job.run, job.stage, job.turn)
+    here = ticket_of(job)
     if not _compare_and_set(connection, job, here, values, now):
         return None
     open_again = schema.attempt.c.job_id == job.id, schema.attempt.c.outcome.in_(["error", "crashed"])
@@ -276,7 +281,7 @@ def put_back(connection: sa.Connection, job: JobRow, *, new_run: bool, now: date
 
 def prepare_again(connection: sa.Connection, job: JobRow, now: datetime) -> None:
     """Let a job's run begin anew, whatever it had come to: what its stages made is not to be relied on."""
-    here = Ticket(job.id, job.run, job.stage, job.turn)
+    here = ticket_of(job)
     values = {"stage": Stage.PREPARE.value, "turn": job.turn + 1, "state": STATE_BEFORE[Stage.PREPARE].value}
     if _compare_and_set(connection, job, here, values, now):
         note(connection, now, "job-prepared-again", f"run {job.run}", study_id=job.study_id, job_id=job.id)

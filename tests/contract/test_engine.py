@@ -46,7 +46,7 @@ def queue_job(found: Books, number: int, priority: Priority = Priority.ROUTINE) 
         )
         job = work.add_job(connection, new, START)
         assert job is not None
-        found.queue.stage(connection, job.id, run=1, stage=Stage.PREPARE, turn=1, priority=job.priority)
+        found.queue.stage(connection, work.ticket_of(job), priority=job.priority)
     return job.id
 
 
@@ -127,13 +127,13 @@ def test_a_rolled_back_transaction_enqueues_nothing(found: Books) -> None:
 
     def enqueue_and_fail() -> None:
         with found.ledger.write() as connection:
-            found.queue.stage(connection, job_id, run=7, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
+            found.queue.stage(connection, work.Ticket(job_id, 7, Stage.INFER, 1), priority=Priority.ROUTINE)
             raise Undone
 
     with pytest.raises(Undone):
         enqueue_and_fail()
 
-    assert not is_live(found.queue, found.queue.stage_id(job_id, 7, Stage.INFER, 1))
+    assert not is_live(found.queue, found.queue.stage_id(work.Ticket(job_id, 7, Stage.INFER, 1)))
 
 
 def test_what_is_enqueued_is_begun_at_once(found: Books) -> None:
@@ -308,7 +308,7 @@ def test_what_has_ended_is_forgotten_and_what_waits_is_not(found: Books) -> None
     left = engine_rows(found)
     assert left["workflow_status"] == 1
     assert all(count <= 1 for count in left.values())
-    assert is_live(found.queue, found.queue.stage_id(waiting, 1, Stage.PREPARE, 1))
+    assert is_live(found.queue, found.queue.stage_id(work.Ticket(waiting, 1, Stage.PREPARE, 1)))
 
 
 def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> None:
@@ -318,14 +318,29 @@ def test_a_forgotten_workflow_that_comes_again_changes_nothing(found: Books) -> 
     wait_until_encoded(found)
     found.queue.forget(datetime.now(UTC) + timedelta(minutes=5))
     with found.ledger.write() as connection:
-        found.queue.stage(connection, job_id, run=1, stage=Stage.INFER, turn=1, priority=Priority.ROUTINE)
-    wait_until(lambda: not is_live(found.queue, found.queue.stage_id(job_id, 1, Stage.INFER, 1)))
+        found.queue.stage(connection, work.Ticket(job_id, 1, Stage.INFER, 1), priority=Priority.ROUTINE)
+    wait_until(lambda: not is_live(found.queue, found.queue.stage_id(work.Ticket(job_id, 1, Stage.INFER, 1))))
     worker.terminate()
     worker.wait(PATIENCE_S)
 
     assert [one for one in attempts(found) if one[2] == "done"] == [
         (stage, "w0", "done") for stage in ("prepare", "infer", "encode")
     ]
+
+
+def test_what_is_queued_for_a_job_that_was_erased_ends_without_an_error(found: Books) -> None:
+    gone = work.Ticket("jgone", 1, Stage.PREPARE, 1)
+    with found.ledger.write() as connection:
+        found.queue.stage(connection, gone, priority=Priority.ROUTINE)
+    worker = start(found, "w0")
+    wait_until(lambda: not is_live(found.queue, found.queue.stage_id(gone)))
+    worker.terminate()
+    worker.wait(PATIENCE_S)
+
+    with found.ledger.read() as connection:
+        where = "dbos" if connection.dialect.name == "postgresql" else None
+        status = sa.table("workflow_status", sa.column("status"), schema=where).c.status
+        assert connection.execute(sa.select(status)).scalars().all() == ["SUCCESS"]
 
 
 def test_a_delay_is_shortened_when_the_clock_was_set_back(found: Books) -> None:
@@ -336,7 +351,7 @@ def test_a_delay_is_shortened_when_the_clock_was_set_back(found: Books) -> None:
         again = work.next_turn(connection, work.get_job(connection, job_id), ticket, START)
         assert again is not None
         wait = {"priority": Priority.ROUTINE, "after": timedelta(hours=1, seconds=1)}
-        found.queue.stage(connection, job_id, run=1, stage=Stage.PREPARE, turn=again.turn, **wait)
+        found.queue.stage(connection, again, **wait)
     found.queue.hasten(timedelta(hours=1))
     worker = start(found, "w0")
     wait_until_encoded(found)

@@ -222,6 +222,20 @@ def test_what_newer_results_replaced_is_not_sent_again_by_hand(station: Station)
     assert station.delivery(2).state is DeliveryState.WAITING
 
 
+def test_of_what_is_parked_that_which_newer_results_replaced_is_counted_and_stays(station: Station) -> None:
+    station.run(1)
+    station.change(1, DeliveryEvent.STARTED)
+    station.run(2)
+    station.change(1, DeliveryEvent.PARKED)
+    for event in (DeliveryEvent.STARTED, DeliveryEvent.PARKED):
+        station.change(2, event)
+    resent = Operator(station.books.ledger, station.books.queue).resend_parked("pacs", station.books.clock())
+
+    assert (resent.sent, resent.outdated) == (1, 1)
+    assert station.delivery(1).state is DeliveryState.PARKED
+    assert station.delivery(2).state is DeliveryState.WAITING
+
+
 @pytest.mark.real("orthanc", "dcmtk", "dicom3tools")
 def test_the_note_is_sound_and_an_archive_takes_it(station: Station, tmp_path: Path) -> None:
     for number in (1, 2):

@@ -13,7 +13,7 @@ from node.core.job import JobState, StudyState
 from node.core.study import InstanceKind
 from node.errors import NotPossible
 from node.settings import RouteInput
-from node.state import arrivals
+from node.state import arrivals, work
 from tests.makers.ledger import books, ct_slice, is_live
 from tests.makers.scene import ROUTE, Scene
 
@@ -31,7 +31,7 @@ def test_a_quiet_study_becomes_one_job_and_is_enqueued(scene: Scene) -> None:
 
     assert scene.study().state is StudyState.COMPLETE
     assert (job.state, job.run, job.turn, scene.stack(job).slice_count) == (JobState.QUEUED, 1, 1, 3)
-    assert is_live(scene.books.queue, scene.books.queue.stage_id(job.id, 1, job.stage, 1))
+    assert is_live(scene.books.queue, scene.books.queue.stage_id(work.Ticket(job.id, 1, job.stage, 1)))
 
 
 def test_looking_again_makes_nothing_more(scene: Scene) -> None:

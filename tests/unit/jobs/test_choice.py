@@ -48,7 +48,7 @@ class Line:
                     name, f"key {name}", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=priority
                 )
                 work.add_job(connection, new, self.books.clock())
-                self.books.queue.stage(connection, name, run=1, stage=Stage.PREPARE, turn=1, priority=priority)
+                self.books.queue.stage(connection, work.Ticket(name, 1, Stage.PREPARE, 1), priority=priority)
 
     def work(self, name: str, worker: Runner | None = None) -> None:
         """The queue hands this job over."""
@@ -61,7 +61,7 @@ class Line:
 
     def is_queued(self, name: str) -> bool:
         job = self.job(name)
-        return is_live(self.books.queue, self.books.queue.stage_id(name, job.run, job.stage, job.turn))
+        return is_live(self.books.queue, self.books.queue.stage_id(work.ticket_of(job)))
 
 
 @pytest.fixture

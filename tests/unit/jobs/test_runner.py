@@ -87,7 +87,7 @@ def test_three_stages_take_a_job_to_its_end(bench: Bench) -> None:
 def test_the_next_stage_is_enqueued_in_the_same_breath(bench: Bench) -> None:
     bench.run()
 
-    assert is_live(bench.books.queue, bench.books.queue.stage_id("j1", 1, Stage.INFER, 1))
+    assert is_live(bench.books.queue, bench.books.queue.stage_id(work.Ticket("j1", 1, Stage.INFER, 1)))
 
 
 def test_the_same_ticket_twice_has_the_effect_of_once(bench: Bench) -> None:

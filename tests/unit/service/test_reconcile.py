@@ -33,7 +33,7 @@ def test_a_job_without_a_workflow_gets_one(found: Books, span: dict[str, float])
     counts = [reconcile(found.ledger, found.queue, found.clock()) for _ in range(2)]
 
     assert counts == [1, 0]
-    assert is_live(found.queue, found.queue.stage_id("j1", 1, Stage.PREPARE, 2))
+    assert is_live(found.queue, found.queue.stage_id(work.Ticket("j1", 1, Stage.PREPARE, 2)))
 
 
 @pytest.mark.parametrize(("minutes", "is_begun", "count"), [(5, False, 0), (15, False, 1), (15, True, 0)])
@@ -44,7 +44,7 @@ def test_what_a_process_was_handed_and_never_began_is_put_back(
     ticket = work.Ticket("j1", 1, Stage.PREPARE, 1)
     handed_out_ms = int(found.clock().timestamp() * 1000)
     with found.ledger.write() as connection:
-        found.queue.stage(connection, "j1", run=1, stage=Stage.PREPARE, turn=1, priority=Priority.ROUTINE)
+        found.queue.stage(connection, ticket, priority=Priority.ROUTINE)
         connection.execute(
             sa.text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'w', started_at_epoch_ms = :at"),
             {"at": handed_out_ms},
@@ -54,7 +54,7 @@ def test_what_a_process_was_handed_and_never_began_is_put_back(
     found.clock.forward(minutes=minutes)
 
     assert reconcile(found.ledger, found.queue, found.clock()) == count
-    assert is_live(found.queue, found.queue.stage_id("j1", 1, Stage.PREPARE, 1 + count))
+    assert is_live(found.queue, found.queue.stage_id(work.Ticket("j1", 1, Stage.PREPARE, 1 + count)))
 
 
 def test_what_has_just_changed_is_left_alone(found: Books) -> None:

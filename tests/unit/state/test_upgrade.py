@@ -13,7 +13,7 @@ from alembic import command
 
 from node.core.job import DeliveryState, JobState, Priority, Stage
 from node.jobs.engine import prepare_engine
-from node.state import outbox, postgres, schema
+from node.state import outbox, postgres, schema, work
 from node.state.bells import Bells
 from node.state.database import _alembic, writing
 from node.state.ledger import Ledger
@@ -69,7 +69,7 @@ def fill(ledger: Ledger, queue: Queue) -> None:
         for number in range(JOBS):
             state, stage = STAGES[number % 3]
             connection.exec_driver_sql(JOB.format(id=f"j{number}", state=state, stage=stage.value, at=AT))
-            queue.stage(connection, f"j{number}", run=1, stage=stage, turn=1, priority=Priority.ROUTINE)
+            queue.stage(connection, work.Ticket(f"j{number}", 1, stage, 1), priority=Priority.ROUTINE)
         connection.exec_driver_sql(DELIVERY.format(at=AT))
         queue.delivery(connection, "d1", destination="pacs", attempt=3, priority=Priority.ROUTINE)
 
