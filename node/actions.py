@@ -8,14 +8,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.core.batches import in_batches
+from node.core.identity import Registered
 from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
 from node.core.pausable import Pausable
 from node.errors import NotPossible
-from node.state import arrivals, commitments, outbox, pauses, retention, schema, work
+from node.state import arrivals, commitments, corrections, outbox, pauses, retention, schema, work
 from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
 from node.state.queue import Queue
-from node.state.rows import DeliveryRow
+from node.state.rows import DeliveryRow, JobRow
 
 ENQUEUED_AT_ONCE = 20
 """In a transaction: others wait to write meanwhile."""
@@ -179,6 +180,32 @@ class Operator:
         if not outbox.change_delivery(connection, delivery, DeliveryEvent.RESENT, now, message="by an operator"):
             raise NotPossible(f"delivery {delivery.id} is being sent at this moment")
         self.queue.next_attempt(connection, delivery)
+
+    def correct(self, delivery_id: str, registered: Registered, now: datetime) -> int:
+        """Take a delivery's study for what its destination has it registered as: every job of it that has results runs
+        anew, and nothing more is sent of the earlier ones. Returns how many jobs these are."""
+        with self.ledger.write() as connection:
+            delivery = outbox.get_delivery(connection, delivery_id)
+            study_id = work.get_job(connection, delivery.job_id).study_id
+            jobs = work.jobs_of(connection, study_id)
+            at_work = next((job.id for job in jobs if job.state not in JOB_ENDED), None)
+            if at_work is not None:
+                raise NotPossible(f"job {at_work} of this study is at work: correct it once that has ended")
+            corrections.correct(connection, study_id, registered, delivery.destination, now)
+            encoded = [job for job in jobs if job.state is JobState.ENCODED]
+            for job in encoded:
+                self._run_corrected(connection, job, now)
+        return len(encoded)
+
+    def _run_corrected(self, connection: sa.Connection, job: JobRow, now: datetime) -> None:
+        for one in outbox.deliveries_of(connection, job.id):
+            if one.state is DeliveryState.SENDING:
+                raise NotPossible(f"delivery {one.id} is being sent at this moment: correct the study a little later")
+            words = "the study was corrected: its results are made anew"
+            outbox.change_delivery(connection, one, DeliveryEvent.DROPPED, now, message=words)
+        ticket = work.put_back(connection, job, new_run=True, now=now)
+        if ticket is not None:
+            self.queue.stage(connection, ticket, priority=job.priority)
 
     def drop(self, delivery_id: str, reason: str, now: datetime) -> None:
         """Give a delivery up that waits or is parked; the reason is kept in the history."""

@@ -1,6 +1,6 @@
-"""Commands that steer: complete, release, retry, again, cancel, resend, drop, pause, resume, erase."""
+"""Commands that steer: complete, release, retry, again, cancel, resend, correct, drop, pause, resume, erase."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,11 +8,14 @@ from node.cli import here
 from node.core.pausable import Pausable
 from node.errors import NotFound
 
+if TYPE_CHECKING:
+    from node.service.peers import Differing
+
 Job = Annotated[str, typer.Argument(help="A job's id, as `isocenter jobs` shows it.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (complete, release, retry, again, cancel, resend, drop, pause, resume, erase):
+    for command in (complete, release, retry, again, cancel, resend, correct, drop, pause, resume, erase):
         app.command()(command)
 
 
@@ -93,6 +96,41 @@ def resend(
         resent = operator.resend_parked(parked, here.now())
     left = f"; {resent.outdated} are not: newer results replaced them" if resent.outdated else ""
     print(f"{resent.sent} of what is parked for {parked} is being sent{left}")
+
+
+def correct(
+    delivery: Annotated[str, typer.Argument(help="A delivery's id, as `isocenter deliveries` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make a study's results anew with the patient and accession number that the destination has for it.
+
+    For a study that was corrected there since its images were made. The destination is asked, and both are shown first.
+
+    Example: isocenter correct dk3f7q2ab
+    """
+    from node.service.peers import registered_there
+
+    with here.operator() as operator:
+        found = registered_there(here.configuration(), operator.ledger, delivery)
+        if not yes:
+            here.show(_side_by_side(found), as_json=False, empty="")
+            typer.confirm(f"Make the results anew with what {found.destination} has?", abort=True)
+        count = operator.correct(delivery, found.theirs, here.now())
+    print(f"{count} jobs of the study run again, with the patient and order that {found.destination} has")
+
+
+def _side_by_side(found: "Differing") -> list[here.Row]:
+    return [
+        {"": name, "the results say": ours, found.destination: theirs}
+        for name, ours, theirs in (
+            ("patient id", found.ours.patient.patient_id, found.theirs.patient.patient_id),
+            ("issuer", found.ours.patient.issuer, found.theirs.patient.issuer),
+            ("name", found.ours.patient_name, found.theirs.patient_name),
+            ("birth date", found.ours.birth_date, found.theirs.birth_date),
+            ("sex", found.ours.sex, found.theirs.sex),
+            ("accession number", found.ours.accession, found.theirs.accession),
+        )
+    ]
 
 
 def drop(

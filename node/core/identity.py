@@ -48,6 +48,29 @@ class Patient:
         return self.patient_id == other.patient_id and issuers_agree
 
 
+@dataclass(frozen=True)
+class Registered:
+    """Whose study it is, and for which order, as a destination has it registered; empty where it does not say.
+
+    birth_date: YYYYMMDD. sex: M, F or O. patient_name: components separated by ^.
+    """
+
+    patient: Patient
+    accession: str
+    patient_name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+
+
+def differing(ours: Registered, theirs: Registered) -> str:
+    """Which of patient and accession number differ, in words without values; empty where both agree. An accession
+    number that one side does not state differs from none."""
+    found = [] if ours.patient.same_as(theirs.patient) else ["patient"]
+    if ours.accession and theirs.accession and ours.accession != theirs.accession:
+        found.append("accession number")
+    return " and ".join(found)
+
+
 def derived_uuid(*parts: str) -> uuid.UUID:
     """UUIDv5 of the parts, in Isocenter's namespace; parts are length-prefixed so that they cannot run together."""
     return uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))

@@ -28,7 +28,7 @@ from node.jobs.runner import Assignment, StageWork
 from node.results.encode import Profile, RenditionKind, RunIdentity, encode
 from node.results.wording import is_negative, present_segments
 from node.settings import Peer, Route
-from node.state import arrivals, outbox, taken, work
+from node.state import arrivals, corrections, outbox, taken, work
 from node.state.artefacts import discard
 from node.state.ledger import Ledger, note
 from node.state.queue import Queue
@@ -146,6 +146,7 @@ class Stages:
         run = RunIdentity(job_key=job.key, run=job.run, started_at=assignment.started_at)
         with self._ledger.read() as connection:
             replaced = outbox.replaced_by(connection, job)
+            registered = corrections.correction_of(connection, job.study_id)
         rows: list[ResultRow] = []
         left_out: list[str] = []
         for profile in profiles:
@@ -162,6 +163,7 @@ class Stages:
                 profile=profile,
                 route=job.route,
                 predecessors=predecessors_in(profile, replaced),
+                registered=registered,
             )
             for one in made:
                 kind = profile.kind(one.kind.value)

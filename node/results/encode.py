@@ -11,9 +11,10 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from ai.contract import ModelCard
 from ai.findings import Findings
 from ai.volume import Volume
-from node.core.identity import InstanceUID
+from node.core.identity import InstanceUID, Registered
 from node.core.study import SourceGrid
 from node.errors import ResultUnsound
+from node.results import corrected
 from node.results.asserted import outlines_of
 from node.results.catalogue import check_catalogue
 from node.results.checks import check_common, check_page, read_back
@@ -58,23 +59,25 @@ def encode(
     profile: Profile | None = None,
     route: str = "",
     predecessors: Sequence[Predecessor] = (),
+    registered: Registered | None = None,
 ) -> tuple[ResultObject, ...]:
     """Write what the profile asks for into `folder`, which exists: seg.dcm (where anything was found), text.dcm,
     summary/0001.dcm ..., sr.dcm and further kinds, as far as the run has them; returns them in sending order.
 
     volume: the reference input, on `grid`. profile: the forms asked for, else the usual ones. route: named on the
-    summary's first page. predecessors: documents of earlier runs that these replace. The same run gives the same bytes.
+    summary's first page. predecessors: documents of earlier runs that these replace. registered: whose study it is, if
+    that was corrected since the images were made. The same run gives the same bytes.
     Raises ResultUnsound where findings and source do not fit, or an object read back differs from them;
     IsocenterError where the source has no geometry or cannot be read; CardInvalid where the card lacks a finding.
     """
     profile = profile or Profile()
     _check_fit(findings, card, grid, volume)
     edition = Edition(
-        origin=read_origin(grid, source_paths),
+        origin=read_origin(grid, source_paths, registered),
         card=card,
         run=replace(run, variant=profile.variant),
         route=route,
-        as_unicode=not is_ascii(findings, card, *grid.notes),
+        as_unicode=not (is_ascii(findings, card, *grid.notes) and corrected.is_ascii(registered)),
         profile=profile,
         predecessors=tuple(predecessors),
     )

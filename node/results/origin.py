@@ -9,10 +9,11 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from node.core.identity import ClassUID, InstanceUID
+from node.core.identity import ClassUID, InstanceUID, Registered
 from node.core.study import SourceGrid, Vector
 from node.errors import IsocenterError, ResultUnsound
 from node.results.carried import Element, carried_elements
+from node.results.corrected import correct
 from node.results.readable import read_header
 
 Cosines = tuple[float, float, float, float, float, float]
@@ -78,7 +79,7 @@ class Origin:
     """The source of a run.
 
     header: of the grid's first instance, without pixels. carried: its shared attributes, undecoded.
-    frames: in the grid's order. paths: the files, by instance.
+    frames: in the grid's order. paths: the files, by instance. registered: whose study it is where that was corrected.
     """
 
     grid: SourceGrid
@@ -86,6 +87,7 @@ class Origin:
     carried: tuple[Element, ...]
     frames: tuple[SourceFrame, ...]
     paths: Mapping[InstanceUID, Path]
+    registered: Registered | None = None
 
     @property
     def is_flat(self) -> bool:
@@ -105,7 +107,10 @@ class Origin:
 
     def read(self, uid: InstanceUID) -> Dataset:
         """The whole header of one instance, without pixels. Raises IsocenterError where its file cannot be read."""
-        return _read(uid, self.paths, whole=True)
+        header = _read(uid, self.paths, whole=True)
+        if self.registered is not None:
+            correct(header, self.registered)
+        return header
 
     @property
     def instances(self) -> dict[InstanceUID, ClassUID]:
@@ -129,8 +134,10 @@ class Origin:
         return "" if value is None else str(value).strip()
 
 
-def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> Origin:
-    """Read the headers of the grid's instances.
+def read_origin(
+    grid: SourceGrid, source_paths: Mapping[InstanceUID, Path], registered: Registered | None = None
+) -> Origin:
+    """Read the headers of the grid's instances. registered: whose they are where that was corrected meanwhile.
 
     Raises IsocenterError where the grid has no geometry or a file is missing or unreadable, ResultUnsound where
     the files are not those of the grid or do not lie where it says.
@@ -146,11 +153,13 @@ def read_origin(grid: SourceGrid, source_paths: Mapping[InstanceUID, Path]) -> O
             headers[uid] = _read(uid, source_paths, whole=not headers)
             _check_identity(headers[uid], uid, grid)
     first = headers[grid.frames[0][0]]
+    if registered is not None:
+        correct(first, registered)
     if grid.affine_lps is None:
-        return Origin(grid, first, carried_elements(first), (_flat_frame(first),), source_paths)
+        return Origin(grid, first, carried_elements(first), (_flat_frame(first),), source_paths, registered)
     frames = tuple(_frame(headers[uid], number) for uid, number in grid.frames)
     _check_places(frames, grid)
-    return Origin(grid, first, carried_elements(first), frames, source_paths)
+    return Origin(grid, first, carried_elements(first), frames, source_paths, registered)
 
 
 def _read(uid: InstanceUID, source_paths: Mapping[InstanceUID, Path], *, whole: bool) -> Dataset:

@@ -120,12 +120,14 @@ class Courier:
             accepted = outbox.accepted_objects(connection, delivery.id)
             kinds = self._kinds(connection, delivery, terms.forms, results)
             study = arrivals.get_study(connection, work.get_job(connection, delivery.job_id).study_id)
-        differing = difference(destination, study) if terms.is_patient_checked and not accepted else None
-        if differing:
-            return (
-                f"{destination.name} has another {differing} for this study than its images said: find out which is "
-                "right; send the corrected study here again, or resend once it is corrected there"
-            )
+        if results and terms.is_patient_checked and not accepted:
+            differing = difference(destination, study.study_uid, self._home / results[0].path)
+            if differing:
+                return (
+                    f"{destination.name} has another {differing} for this study than its images said: find out which "
+                    f"is right. What is there: `isocenter correct {delivery.id}` makes the results anew with that. "
+                    "What the images said: resend once it is corrected there"
+                )
         if kinds is None:
             return FormLacking()
         parcels = self._parcels([one for one in results if one.kind in kinds], is_choice=bool(terms.forms.instead))

@@ -35,8 +35,9 @@ def read_items(reply: Reply) -> list[Item]:
 
 
 def text(item: Item, tag: str) -> str:
-    """The first value of an element as text; empty where it has none."""
-    return next((str(one).strip() for one in _values(item, tag) if isinstance(one, str | int | float)), "")
+    """The first value of an element as text, a name in its alphabetic form; empty where it has none."""
+    values = (one.get("Alphabetic") if isinstance(one, dict) else one for one in _values(item, tag))
+    return next((str(one).strip() for one in values if isinstance(one, str | int | float)), "")
 
 
 def number(item: Item, tag: str) -> int | None:

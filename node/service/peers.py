@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 from pydicom.uid import UID
 
-from node.errors import ConfigurationInvalid, IsocenterError, NotFound
+from node.core.identity import Registered, differing
+from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.sending.destination import DEFLATED, Destination, EchoReport
 from node.sending.dimse import DimseSender
+from node.sending.patient import registered, stated_in
 from node.sending.proposal import ASKED, LABELMAP, SEGMENTATION, Proposal, propose
 from node.sending.senders import echo
 from node.service.destinations import destination_of
 from node.settings import Configuration
+from node.state import arrivals, outbox, work
+from node.state.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,44 @@ def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | No
     )
     taken = {uid: bool(syntaxes) for uid, syntaxes in accepted.items()}
     return Probed(classes, taken, propose(report, [uid for uid, syntaxes in deflated.items() if syntaxes]))
+
+
+@dataclass(frozen=True)
+class Differing:
+    """What a delivery's results say of patient and order, and what its destination has registered."""
+
+    destination: str
+    ours: Registered
+    theirs: Registered
+
+
+def registered_there(configuration: Configuration, ledger: Ledger, delivery_id: str) -> Differing:
+    """Ask a delivery's destination whose study it is.
+
+    Raises NotFound where it does not know the study; NotPossible where it does not say one thing that differs from what
+    the results say; IsocenterError where it cannot be asked.
+    """
+    home = configuration.settings.state.home.absolute()
+    with ledger.read() as connection:
+        delivery = outbox.get_delivery(connection, delivery_id)
+        job = work.get_job(connection, delivery.job_id)
+        study = arrivals.get_study(connection, job.study_id)
+        results = outbox.results_of(connection, delivery.job_id, delivery.run)
+    name = delivery.destination
+    if delivery.run != job.run or not results:
+        raise NotPossible(f"delivery {delivery.id} does not hold the results of its job's present run")
+    found = set(registered(reached(configuration, name), study.study_uid))
+    if not found:
+        raise NotFound(f"{name} does not know the study of delivery {delivery.id}")
+    if len(found) > 1:
+        raise NotPossible(
+            f"{name} has this study under {len(found)} patients or orders: let them be merged there first"
+        )
+    (theirs,) = found
+    ours = stated_in(home / results[0].path)
+    if not differing(ours, theirs):
+        raise NotPossible(f"{name} has the same patient and order for this study: `isocenter resend {delivery.id}`")
+    return Differing(name, ours, theirs)
 
 
 def reached(configuration: Configuration, name: str, *, timeout_s: float | None = None) -> Destination:

@@ -213,7 +213,7 @@ def _forget(connection: sa.Connection, study_id: str, jobs: Sequence[str]) -> No
         connection.execute(table.delete().where(table.c.delivery_id.in_(deliveries)))
     for table in (schema.event, schema.delivery, schema.result, schema.attempt, schema.run):
         connection.execute(table.delete().where(table.c.job_id.in_(jobs)))
-    for table in (schema.event, schema.decision, schema.pledged, schema.job):
+    for table in (schema.event, schema.decision, schema.pledged, schema.correction, schema.job):
         connection.execute(table.delete().where(table.c.study_id == study_id))
     connection.execute(schema.study.delete().where(schema.study.c.id == study_id))
 

@@ -86,6 +86,20 @@ decision = sa.Table(
     Column("at", UtcTime, nullable=False),
 )
 
+correction = sa.Table(
+    "iso_correction",
+    metadata,
+    Column("study_id", Text, sa.ForeignKey("iso_study.id"), primary_key=True),
+    Column("patient_id", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("patient_name", Text, nullable=False),
+    Column("birth_date", Text, nullable=False),
+    Column("sex", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
 job = sa.Table(
     "iso_job",
     metadata,
