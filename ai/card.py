@@ -17,7 +17,7 @@ from ai.contract import (
     ModelCard,
     SegmentCard,
 )
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
 from ai.measures.declared import feature_cards
 from ai.postprocessing.finishing import check_order
 from ai.postprocessing.table import FINISHING
@@ -30,6 +30,9 @@ CODE, CLASSICAL = KINDS = ("code", "classical")
 """A model in Python or of a network, and one whose chain of steps segments by itself."""
 MODALITY = re.compile(r"[A-Z0-9_]+")
 ORIENTATION = re.compile("axial|coronal|sagittal|oblique")
+MOST_MEMORY_MB, LONGEST_S = 1 << 24, 7 * 24 * 3600
+"""16 TiB, and a week."""
+MOST_SLICES, MOST_DIGITS = 65535, 15
 
 
 def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
@@ -39,17 +42,19 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
     """
     top = TableReader(read_tables(card), str(card))
     inputs = tuple(_input(table) for table in top.tables("input"))
+    if not inputs:
+        raise CardInvalid(f"{card}: it has no [[input]], so that no images would ever reach the model")
     measures = tuple(_measure(table) for table in top.tables("measure"))
     found = ModelCard(
         name=top.take("name", str),
-        version=top.take("version", str),
-        vendor=top.take("vendor", str),
+        version=top.name("version"),
+        vendor=top.name("vendor"),
         title=top.take("title", str),
         intended_use=top.take("intended_use", str),
         not_validated_for=top.texts("not_validated_for"),
         licence=top.take("licence", str),
-        memory_mb=_at_least_one(top, "memory_mb"),
-        timeout_s=_at_least_one(top, "timeout_s"),
+        memory_mb=_within(top, "memory_mb", 1, MOST_MEMORY_MB),
+        timeout_s=_within(top, "timeout_s", 1, LONGEST_S),
         reference=top.take("reference", str),
         inputs=inputs,
         segments=tuple(_segment(table) for table in top.tables("segment")),
@@ -84,10 +89,10 @@ def _finish(rows: list[object], where: str) -> Chain:
     return chain
 
 
-def _at_least_one(table: TableReader, key: str) -> int:
-    found = table.take(key, int)
-    if found < 1:
-        raise CardInvalid(f"{table.where}: {key} must be at least 1, found {found}")
+def _within(table: TableReader, key: str, low: int, high: int, default: int | None = None) -> int:
+    found = table.take(key, int, default)
+    if not low <= found <= high:
+        raise CardInvalid(f"{table.where}: {key} must be from {low} to {high}, found {shown(found)}")
     return found
 
 
@@ -96,14 +101,31 @@ def _input(table: TableReader) -> InputCard:
         name=table.take("name", str),
         modalities=_of(MODALITY, table.one_or_more("modality"), "modality is a code of DICOM such as CT", table),
         orientations=_of(ORIENTATION, table.texts("orientations"), f"orientations are of {ORIENTATION.pattern}", table),
-        min_slices=table.take("min_slices", int, 1),
-        max_slice_spacing_mm=table.optional_number("max_slice_spacing_mm"),
-        min_coverage_mm=table.optional_number("min_coverage_mm"),
-        min_field_mm=table.optional_number("min_field_mm"),
-        max_field_mm=table.optional_number("max_field_mm"),
+        min_slices=_within(table, "min_slices", 1, MOST_SLICES, 1),
+        max_slice_spacing_mm=_limit_mm(table, "max_slice_spacing_mm"),
+        min_coverage_mm=_limit_mm(table, "min_coverage_mm"),
+        min_field_mm=_limit_mm(table, "min_field_mm"),
+        max_field_mm=_limit_mm(table, "max_field_mm"),
         min_quality=_min_quality(table.table("min_quality")),
     )
     table.finish()
+    if found.min_field_mm is not None and found.max_field_mm is not None and found.min_field_mm > found.max_field_mm:
+        raise CardInvalid(f"{table.where}: no images have a field from min_field_mm to max_field_mm, which is less")
+    return found
+
+
+def _limit_mm(table: TableReader, key: str) -> float | None:
+    found = table.optional_number(key)
+    if found is not None and found <= 0:
+        raise CardInvalid(f"{table.where}: {key} must be above 0, found {found:g}")
+    return found
+
+
+def _share(table: TableReader, key: str) -> float:
+    """A probability, a score or a threshold of one: from another no finding would ever be present, or all of them."""
+    found = table.take(key, float)
+    if not 0 <= found <= 1:
+        raise CardInvalid(f"{table.where}: {key} must be from 0 to 1, found {found:g}")
     return found
 
 
@@ -115,20 +137,9 @@ def _of(form: re.Pattern[str], words: tuple[str, ...], what: str, table: TableRe
 
 
 def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
-    found = [(name, least) for name in NAMES if (least := table.optional_number(name)) is not None]
+    found = tuple((name, _share(table, name)) for name in NAMES if table.has(name))
     table.finish()
-    for name, least in found:
-        if not 0 <= least <= 1:
-            raise CardInvalid(f"{table.where}: {name} must be from 0 to 1, found {least:g}")
-    return tuple(found)
-
-
-def _label(table: TableReader) -> str:
-    """How people call it. DICOM drops the blanks around a text, so that it would come back as another one."""
-    label = table.take("label", str)
-    if label != label.strip() or not label:
-        raise CardInvalid(f"{table.where}: label must be a text without blanks around it, found {label!r}")
-    return label
+    return found
 
 
 def _segment(table: TableReader) -> SegmentCard:
@@ -139,7 +150,7 @@ def _segment(table: TableReader) -> SegmentCard:
         raise CardInvalid(f'{table.where}: colour must be written as "#rrggbb", found {colour!r}') from error
     found = SegmentCard(
         key=table.take("key", str),
-        label=_label(table),
+        label=table.name("label"),
         category=table.code("category"),
         type=table.code("type"),
         modifier=table.optional_code("modifier"),
@@ -154,11 +165,11 @@ def _segment(table: TableReader) -> SegmentCard:
 def _classification(table: TableReader) -> ClassificationCard:
     found = ClassificationCard(
         key=table.take("key", str),
-        label=_label(table),
+        label=table.name("label"),
         finding=table.code("finding"),
         site=table.code("site"),
         laterality=table.optional_code("laterality"),
-        threshold=table.take("threshold", float),
+        threshold=_share(table, "threshold"),
         significance=table.optional_code("significance"),
     )
     table.finish()
@@ -168,11 +179,11 @@ def _classification(table: TableReader) -> ClassificationCard:
 def _detection(table: TableReader) -> DetectionCard:
     found = DetectionCard(
         key=table.take("key", str),
-        label=_label(table),
+        label=table.name("label"),
         type=table.code("type"),
         site=table.code("site"),
         laterality=table.optional_code("laterality"),
-        threshold=table.optional_number("threshold"),
+        threshold=_share(table, "threshold") if table.has("threshold") else None,
     )
     table.finish()
     return found
@@ -181,7 +192,7 @@ def _detection(table: TableReader) -> DetectionCard:
 def _map(table: TableReader) -> MapCard:
     found = MapCard(
         key=table.take("key", str),
-        label=_label(table),
+        label=table.name("label"),
         quantity=table.code("quantity"),
         unit=table.code("unit"),
         shown=table.ends("shown"),
@@ -191,7 +202,7 @@ def _map(table: TableReader) -> MapCard:
 
 
 def _derived(table: TableReader) -> DerivedCard:
-    found = DerivedCard(key=table.take("key", str), label=_label(table), derivation=table.code("derivation"))
+    found = DerivedCard(key=table.take("key", str), label=table.name("label"), derivation=table.code("derivation"))
     table.finish()
     return found
 
@@ -199,10 +210,10 @@ def _derived(table: TableReader) -> DerivedCard:
 def _measurement(table: TableReader) -> MeasurementCard:
     found = MeasurementCard(
         key=table.take("key", str),
-        label=_label(table),
+        label=table.name("label"),
         name=table.code("name"),
         unit=table.code("unit"),
-        digits=table.take("digits", int),
+        digits=_within(table, "digits", -MOST_DIGITS, MOST_DIGITS),
         derivation=table.optional_code("derivation"),
         method=table.optional_code("method"),
     )

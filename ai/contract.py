@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ai.device import Device
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
 from ai.findings import Findings
 from ai.step import Chain
 from ai.volume import Inputs
@@ -34,7 +34,8 @@ class InParts(Generic[Loaded, Said]):
         return self.finish(self.compute(self.load(inputs)))
 
 
-KEY = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+KEY = re.compile(r"(?=.{1,64}$)[a-z0-9]+(-[a-z0-9]+)*")
+"""Models and inputs are called so, and their files; DICOM's labels hold no more."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,8 @@ class ModelCard:
         for what, keys in self._keys():
             for key in keys:
                 if not KEY.fullmatch(key):
-                    raise CardInvalid(f"{self.name}: {what} {key!r} must be lower-case words joined by hyphens")
+                    words = "lower-case words joined by hyphens, 64 letters at most"
+                    raise CardInvalid(f"{shown(self.name)}: {what} must be {words}, found {shown(key)}")
             if len(set(keys)) != len(keys):
                 raise CardInvalid(f"{self.name}: every {what} must be named once; found {keys}")
         if self.reference not in {one.name for one in self.inputs}:

@@ -1,5 +1,8 @@
 """Why a model gave no findings: it refused the input, or it failed."""
 
+SHOWN = 100
+"""Characters of what was found, in a message."""
+
 
 class ModelError(Exception):
     """Base of everything a model or the code that opens one may raise on purpose."""
@@ -31,3 +34,9 @@ class PlanInvalid(ModelError):
 
 class CasesInvalid(ModelError):
     """Labelled images cannot be trained on or compared with; the message names the case and the fault."""
+
+
+def shown(value: object) -> str:
+    """What was found, as a message can hold it."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

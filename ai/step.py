@@ -1,14 +1,17 @@
 """Steps by name: a table holds what each does and takes; a card's chain names steps and sets their parameters."""
 
 import difflib
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
+
+LARGEST_WHOLE = (1 << 31) - 1
+"""No step counts further, and libraries fail beyond it."""
 
 Value = bool | int | float | str | tuple[float, ...] | tuple[int, ...] | None
 
@@ -117,18 +120,18 @@ def choose(known: Table, name: str, **given: object) -> Chosen:
 
 def _read_step(row: object, known: Table, where: str, inputs: Sequence[str], reference: str) -> Chosen:
     if not isinstance(row, Mapping):
-        raise CardInvalid(f'{where}: must be a table such as step = "{next(iter(known))}", found {row!r}')
+        raise CardInvalid(f'{where}: must be a table such as step = "{next(iter(known))}", found {shown(row)}')
     left = dict(row)
     name = left.pop("step", None)
     if not isinstance(name, str) or name not in known:
-        raise CardInvalid(f"{where}: no step is called {name!r}; {_nearest(str(name), list(known))}")
+        raise CardInvalid(f"{where}: no step is called {shown(name)}; {_nearest(str(name), list(known))}")
     step = known[name]
     where = f"{where} ({name})"
     applied = _inputs(left.pop("input", ()), inputs, where)
     values = {one.name: _value(one, left.pop(one.name, None), inputs, where) for one in step.parameters}
     if left:
         allowed = [one.name for one in step.parameters]
-        raise CardInvalid(f"{where}: unknown parameter {min(left)!r}; {_nearest(min(left), allowed)}")
+        raise CardInvalid(f"{where}: unknown parameter {shown(min(left))}; {_nearest(min(left), allowed)}")
     _check_order(step, values, where)
     _check_other(step, values, applied, reference, where)
     return Chosen(step, MappingProxyType(values), where, applied)
@@ -138,7 +141,7 @@ def _inputs(given: object, inputs: Sequence[str], where: str) -> tuple[str, ...]
     names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (given,)
     for name in names:
         if not isinstance(name, str) or name not in inputs:
-            raise CardInvalid(f"{where}: no input is called {name!r}; {_nearest(str(name), inputs)}")
+            raise CardInvalid(f"{where}: no input is called {shown(name)}; {_nearest(str(name), inputs)}")
     return tuple(str(name) for name in names)
 
 
@@ -175,9 +178,9 @@ def _value(parameter: Parameter, given: object, inputs: Sequence[str], where: st
         return parameter.default
     found = _formed(parameter, given)
     if found is None:
-        raise CardInvalid(f"{where}: {parameter.name} must be {_asked(parameter)}, found {given!r}")
+        raise CardInvalid(f"{where}: {parameter.name} must be {_asked(parameter)}, found {shown(given)}")
     if parameter.form is Form.INPUT and found not in inputs:
-        raise CardInvalid(f"{where}: no input is called {found!r}; {_nearest(str(found), inputs)}")
+        raise CardInvalid(f"{where}: no input is called {shown(found)}; {_nearest(str(found), inputs)}")
     return found
 
 
@@ -207,7 +210,7 @@ def _numbers(given: Sequence[object], parameter: Parameter) -> tuple[float, ...]
             return None
         if not (parameter.low is None or one >= parameter.low) or not (parameter.high is None or one <= parameter.high):
             return None
-        if not math.isfinite(one):
+        if not abs(one) <= (LARGEST_WHOLE if whole else sys.float_info.max):  # neither is what is not finite
             return None
         found.append(one)
     return tuple(int(one) for one in found) if whole else tuple(float(one) for one in found)

@@ -1,27 +1,41 @@
 """Takes typed values out of a card's TOML tables, and refuses what is missing, mistyped or unknown."""
 
 import difflib
+import sys
 import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from ai.contract import Code
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
 
 Table = Mapping[str, object]
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 WORDS: dict[type, str] = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 WORDS |= {list: "a list", dict: "a table"}
+PLAIN: dict[type, str] = {str: "a text without line breaks and other control characters", float: "a finite number"}
+LONGEST_SCHEME, LONGEST_NAME = 16, 64
+"""Characters of DICOM's short and long strings."""
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is a whole number, or another, that a float holds; a truth is none, nor is what is not finite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_plain(value: str | float) -> bool:
+    """A terminal acts on control characters, and DICOM's texts hold none; nothing is more or less than no number."""
+    return value.isprintable() if isinstance(value, str) else is_number(value)
 
 
 def read_tables(file: Path) -> Table:
     """The keys and tables of a TOML file. Raises CardInvalid."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of what is no text, no TOML, or nested without end
         raise CardInvalid(f"{file}: cannot be read as TOML: {error}") from error
 
 
@@ -41,15 +55,27 @@ class TableReader:
         if default is None and key not in self._left:
             raise CardInvalid(f"{self._where}: {key} is missing{self._mistaken(key)}: give it as {WORDS[kind]}")
         value = self._left.pop(key, default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if kind is float and is_number(value):
             value = float(value)
-        if not isinstance(value, kind):
-            raise CardInvalid(f"{self._where}: {key} must be {WORDS[kind]}, found {value!r}")
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise CardInvalid(f"{self._where}: {key} must be {WORDS[kind]}, found {shown(value)}")
+        if isinstance(value, str | float) and not _is_plain(value):
+            raise CardInvalid(f"{self._where}: {key} must be {PLAIN[kind]}, found {shown(value)}")
         return value
 
     def _mistaken(self, key: str) -> str:
         close = difflib.get_close_matches(key, self._left, n=1)
         return f", and {close[0]!r} is there" if close else ""
+
+    def name(self, key: str) -> str:
+        """A text that DICOM can hold as a name: it drops blanks around it, so that another one would come back."""
+        found = self.take(key, str)
+        if found != found.strip() or not 0 < len(found) <= LONGEST_NAME:
+            raise CardInvalid(
+                f"{self._where}: {key} must be a text of at most {LONGEST_NAME} characters without blanks around it, "
+                f"found {shown(found)}"
+            )
+        return found
 
     def optional_number(self, key: str) -> float | None:
         return self.take(key, float) if key in self._left else None
@@ -65,15 +91,15 @@ class TableReader:
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list, [])
-        if not all(isinstance(value, str) for value in values):
-            raise CardInvalid(f"{self._where}: {key} must be a list of texts, found {values!r}")
+        if not all(isinstance(value, str) and _is_plain(value) for value in values):
+            raise CardInvalid(f"{self._where}: {key} must be a list of plain texts, found {shown(values)}")
         return tuple(values)
 
     def ends(self, key: str) -> tuple[float, float]:
         values = self.take(key, list)
-        numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+        numbers = [value for value in values if is_number(value)]
         if len(values) != 2 or len(numbers) != 2 or not numbers[0] < numbers[1]:
-            raise CardInvalid(f"{self._where}: {key} must be [lowest, highest], found {values!r}")
+            raise CardInvalid(f"{self._where}: {key} must be [lowest, highest], found {shown(values)}")
         return float(numbers[0]), float(numbers[1])
 
     def has(self, key: str) -> bool:
@@ -88,21 +114,33 @@ class TableReader:
             if one.value == word:
                 return one
         words = ", ".join(str(one.value) for one in kind)
-        raise CardInvalid(f"{self._where}: {key} must be one of {words}; found {word!r}")
+        raise CardInvalid(f"{self._where}: {key} must be one of {words}; found {shown(word)}")
 
     def code(self, key: str) -> Code:
         parts = self.texts(key)
         if len(parts) != 3:
-            raise CardInvalid(f'{self._where}: {key} must be ["value", "scheme", "meaning"], found {list(parts)}')
-        return Code(*parts)
+            raise CardInvalid(
+                f'{self._where}: {key} must be ["value", "scheme", "meaning"], found {shown(list(parts))}'
+            )
+        value, scheme, meaning = parts
+        if not (value and scheme and meaning) or len(scheme) > LONGEST_SCHEME or len(meaning) > LONGEST_NAME:
+            raise CardInvalid(
+                f"{self._where}: {key} needs a value, a scheme of at most {LONGEST_SCHEME} characters and a meaning of "
+                f"at most {LONGEST_NAME}, found {shown(list(parts))}"
+            )
+        return Code(value, scheme, meaning)
 
     def optional_code(self, key: str) -> Code | None:
         return self.code(key) if key in self._left else None
 
     def tables(self, key: str) -> list["TableReader"]:
-        return [
-            TableReader(table, f"{self._where} [[{key}]] {i}") for i, table in enumerate(self.take(key, list, []), 1)
-        ]
+        found = []
+        for number, table in enumerate(self.take(key, list, []), 1):
+            where = f"{self._where} [[{key}]] {number}"
+            if not isinstance(table, dict):
+                raise CardInvalid(f"{where}: must be a table, found {shown(table)}")
+            found.append(TableReader(table, where))
+        return found
 
     def table(self, key: str) -> "TableReader":
         """The table under a key; an empty one where it is not there."""

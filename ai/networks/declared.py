@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from ai.contract import ModelCard
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
 from ai.networks.architectures import check_architecture
 from ai.networks.explaining import By, Explanation, check_explanation, read_explanation
 from ai.networks.flips import Flip, axes_of, check_sides
@@ -15,6 +15,8 @@ from ai.networks.heads import Activation, Finds, HeadCard, read_head
 from ai.tables import TableReader, read_tables
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+LONGEST_SIDE = 65535
+"""Voxels: DICOM counts rows and columns so far."""
 
 
 class Kind(str, Enum):
@@ -221,8 +223,10 @@ def _inside(folder: Path, name: str, where: str) -> Path:
 
 def _window(table: TableReader) -> WindowCard:
     sizes = table.take("size", list)
-    if not all(isinstance(one, int) and one > 0 for one in sizes) or len(sizes) not in (2, 3):
-        raise CardInvalid(f"{table.where}: size must be two or three whole numbers, found {sizes}")
+    if len(sizes) not in (2, 3) or not all(type(one) is int and 0 < one <= LONGEST_SIDE for one in sizes):
+        raise CardInvalid(
+            f"{table.where}: size must be two or three whole numbers from 1 to {LONGEST_SIDE}, found {shown(sizes)}"
+        )
     found = WindowCard(
         size=tuple(sizes),
         overlap=table.take("overlap", float, 0.25),

@@ -7,6 +7,8 @@ from ai.preparation.table_of_filters import FILTERS, SEGMENTATION
 from ai.step import Family, Form, Parameter, Step, Table, table
 
 VOXELS, MM, VALUE = "voxels", "mm", "units of the image"
+SIDE = 65535
+"""Voxels: DICOM counts rows and columns so far."""
 
 INTERPOLATION = Parameter(
     "interpolation", Form.TEXT, "how values between voxels are found", default="linear", choices=INTERPOLATIONS
@@ -14,9 +16,9 @@ INTERPOLATION = Parameter(
 FILL = Parameter("value", Form.NUMBER, "value of what is added; left out: the smallest of the image", VALUE)
 OUT_LOW = Parameter("out_low", Form.NUMBER, "what the lower end becomes", default=0.0)
 OUT_HIGH = Parameter("out_high", Form.NUMBER, "what the upper end becomes", default=1.0)
-BEFORE = Parameter("before", Form.COUNTS, "at the beginning of each axis", VOXELS, default=(0, 0, 0), low=0)
-AFTER = Parameter("after", Form.COUNTS, "at the end of each axis", VOXELS, default=(0, 0, 0), low=0)
-SHAPE = Parameter("shape", Form.COUNTS, "along each axis; 0 keeps an axis", VOXELS, required=True, low=0)
+BEFORE = Parameter("before", Form.COUNTS, "at the beginning of each axis", VOXELS, default=(0, 0, 0), low=0, high=SIDE)
+AFTER = Parameter("after", Form.COUNTS, "at the end of each axis", VOXELS, default=(0, 0, 0), low=0, high=SIDE)
+SHAPE = Parameter("shape", Form.COUNTS, "along each axis; 0 keeps an axis", VOXELS, required=True, low=0, high=SIDE)
 MARGIN = Parameter("margin_mm", Form.NUMBER, "kept around the box", MM, default=0.0, low=0)
 TO = Parameter("to", Form.INPUT, "the other input", required=True)
 
@@ -77,8 +79,16 @@ GEOMETRY = (
         geometry.pad_to,
         "n' = ⌈max(n, least)/multiple⌉·multiple, padded at both ends alike",
         (
-            Parameter("least", Form.COUNTS, "along each axis", VOXELS, default=(1, 1, 1), low=1),
-            Parameter("multiple", Form.COUNTS, "each axis becomes a multiple of it", VOXELS, default=(1, 1, 1), low=1),
+            Parameter("least", Form.COUNTS, "along each axis", VOXELS, default=(1, 1, 1), low=1, high=SIDE),
+            Parameter(
+                "multiple",
+                Form.COUNTS,
+                "each axis becomes a multiple of it",
+                VOXELS,
+                default=(1, 1, 1),
+                low=1,
+                high=SIDE,
+            ),
             FILL,
         ),
     ),
