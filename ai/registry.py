@@ -3,8 +3,8 @@
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from ai.contract import Model
-from ai.errors import CardInvalid, ModelUnknown
+from ai.contract import Model, ModelCard
+from ai.errors import CardInvalid, ModelUnknown, shown
 from ai.models.classical import KIND, ClassicalModel
 from ai.networks.model import CARD, NetworkModel
 from ai.tables import read_tables
@@ -41,8 +41,18 @@ def find_model(name: str, folder: Path | None = None) -> Model:
 def _loaded(point: EntryPoint) -> Model:
     try:
         model: Model = point.load()
-    except (ImportError, AttributeError) as error:
-        raise CardInvalid(f"{point.name}: its code ({point.value}) cannot be imported: {error}") from error
+        card = getattr(model, "card", None)
+    except CardInvalid:
+        raise
+    except (Exception, SystemExit) as error:  # a stranger's module does what it likes
+        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise CardInvalid(f"{point.name}: its code ({point.value}) cannot be imported: {words}") from error
+    if not isinstance(card, ModelCard) or not callable(getattr(model, "open", None)):
+        raise CardInvalid(f"{point.name}: {point.value} is no model: it needs a card, a ModelCard, and a method open")
+    if card.name != point.name:
+        raise CardInvalid(
+            f"{point.name}: its card says name = {shown(card.name)}; an entry point is called as its model is"
+        )
     return model
 
 
