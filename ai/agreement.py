@@ -1,10 +1,10 @@
 """Do findings fit the model's card and the grids of its inputs?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ai.contract import Model, ModelCard
 from ai.errors import CardInvalid, ModelFailed
-from ai.findings import Findings
+from ai.findings import Classification, DerivedSeries, Findings, Map, Segment
 from ai.volume import Inputs
 
 
@@ -27,20 +27,27 @@ def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
 
 
 def _check_declared(findings: Findings, card: ModelCard) -> None:
-    """Raises CardInvalid."""
+    """Raises CardInvalid, or ModelFailed where one finding says what another denies."""
     for measurement in findings.measurements:
         card.measurement(measurement.key)
         for key in measurement.segments:
             card.segment(key)
-    for declared, found in (
+    for one in findings.detections:
+        card.detection(one.key)
+    once: tuple[tuple[Callable[[str], object], Sequence[Segment | Classification | Map | DerivedSeries]], ...] = (
         (card.segment, findings.segments),
         (card.classification, findings.classifications),
-        (card.detection, findings.detections),
         (card.map, findings.maps),
         (card.derived_series, findings.derived),
-    ):
-        for one in found:
-            declared(one.key)
+    )
+    for declared, found in once:
+        keys = [one.key for one in found]
+        for key in keys:
+            declared(key)
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            kind = type(found[0]).__name__.lower()
+            raise ModelFailed(f"{card.name} returned {kind} {twice[0]!r} {keys.count(twice[0])} times: give each once")
 
 
 def _placed(findings: Findings) -> Iterator[tuple[str, str, str, tuple[int, ...]]]:

@@ -1,12 +1,20 @@
 """What a model returns: segments, numbers, assertions, detections, maps and images, named as its card names them."""
 
+import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
+from ai.errors import shown
+
 Mask = npt.NDArray[np.bool_]
+MOST_LINES, LONGEST_LINE = 500, 1000
+"""Of a summary: no radiologist reads more, and a report of more takes minutes to write."""
+CONTROLS, DIRECTIONS = ("Cc", "Cs"), ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Characters that no text of DICOM may hold, and those that make a line read otherwise than it is written."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class Segment:
         _check_plain(f"segment {self.key!r}", self.mask)
         if self.mask.dtype != np.bool_ or self.mask.ndim != 3:
             raise ValueError(f"segment {self.key!r}: a mask is bool and 3D, not {self.mask.dtype} {self.mask.shape}")
+        object.__setattr__(self, "mask", np.asarray(self.mask))
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,12 @@ class Measurement:
     segments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _number(f"measurement {self.key!r}", self.value))
         if not np.isfinite(self.value):
             raise ValueError(f"measurement {self.key!r} is {self.value}, not a finite number")
+        if isinstance(self.segments, str):
+            raise TypeError(f"measurement {self.key!r}: segments is a tuple of keys, not the text {self.segments!r}")
+        object.__setattr__(self, "segments", tuple(self.segments))
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,7 @@ class Classification:
     probability: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "probability", _number(f"classification {self.key!r}", self.probability))
         if not 0 <= self.probability <= 1:
             raise ValueError(f"classification {self.key!r}: {self.probability} is not a probability from 0 to 1")
 
@@ -88,6 +102,8 @@ class Detection:
             raise ValueError(f"detection {self.key!r}: {count} points are no {self.shape.value}")
         if self.shape is Shape.CONTOUR and np.ptp(self.points[:, 0]) > 0:
             raise ValueError(f"detection {self.key!r}: a contour lies on one slice")
+        if self.score is not None:
+            object.__setattr__(self, "score", _number(f"detection {self.key!r}", self.score))
         if self.score is not None and not 0 <= self.score <= 1:
             raise ValueError(f"detection {self.key!r}: {self.score} is not a score from 0 to 1")
 
@@ -122,6 +138,27 @@ class DerivedSeries:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _finite_volume(f"derived series {self.key!r}", self.values))
+
+
+def _number(what: str, value: object) -> float:
+    """A number of Python, of which files and reports are made. numpy's and torch's are taken for what they are."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")
+    if kind in "fiub" and not isinstance(value, str | bytes):
+        with suppress(TypeError, ValueError, OverflowError):
+            return float(value)  # type: ignore[arg-type]
+    raise TypeError(f"{what} is {shown(value)}, a {type(value).__name__}, and not one number")
+
+
+def _line(text: object) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"findings: summary is of texts, not of a {type(text).__name__}")
+    if len(text) > LONGEST_LINE:
+        raise ValueError(f"findings: a line of the summary has {len(text)} characters, more than {LONGEST_LINE}")
+    return "".join(" " if _is_no_text(one) else one for one in text)
+
+
+def _is_no_text(one: str) -> bool:
+    return unicodedata.category(one) in CONTROLS or unicodedata.bidirectional(one) in DIRECTIONS
 
 
 def _check_plain(what: str, values: object) -> None:
@@ -163,6 +200,9 @@ class Findings:
                 object.__setattr__(self, one.name, tuple(given))
             elif not isinstance(given, tuple):
                 raise TypeError(f"findings: {one.name} is a tuple, not a {type(given).__name__}")
+        if len(self.summary) > MOST_LINES:
+            raise ValueError(f"findings: the summary has {len(self.summary)} lines, more than {MOST_LINES}")
+        object.__setattr__(self, "summary", tuple(map(_line, self.summary)))
 
     def segment(self, key: str) -> Segment | None:
         """The segment of that key, or None where the model did not find it."""

@@ -111,10 +111,12 @@ def present_segments(findings: Findings, card: ModelCard) -> tuple[SegmentCard, 
 
 
 def is_negative(findings: Findings, card: ModelCard) -> bool:
-    """Whether the model found nothing of what its card says it looks for."""
+    """Whether the model found nothing of what its card says it looks for. Where it does not say how probable something
+    is, that is not denied."""
     looks = bool(card.segments or card.detections or card.classifications)
-    present = any(is_present(one, card) for one in findings.classifications)
-    return looks and not (present_segments(findings, card) or findings.detections or present)
+    absent = {one.key for one in findings.classifications if not is_present(one, card)}
+    denied = absent == {one.key for one in card.classifications}
+    return looks and denied and not (present_segments(findings, card) or findings.detections)
 
 
 def is_present(one: Classification, card: ModelCard) -> bool:

@@ -108,10 +108,11 @@ def test_findings_come_back_from_their_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("findings", "negative"),
     [
-        (Findings(classifications=(Classification("effusion", 0.39),)), True),
-        (Findings(classifications=(Classification("effusion", 0.4),)), False),
-        (Findings(detections=DETECTED[:1]), False),
-        (Findings(), True),
+        (Findings(classifications=(Classification("effusion", 0.39), ASSERTED[1])), True),
+        (Findings(classifications=(Classification("effusion", 0.4), ASSERTED[1])), False),
+        (Findings(detections=DETECTED[:1], classifications=(Classification("effusion", 0.39), ASSERTED[1])), False),
+        (Findings(classifications=ASSERTED[1:]), False),
+        (Findings(), False),
     ],
 )
 def test_a_run_is_negative_where_nothing_counts_as_found(findings: Findings, negative: bool) -> None:
