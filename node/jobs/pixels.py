@@ -164,12 +164,13 @@ def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> It
         for number in range(1, numbers[-1] + 1):
             try:
                 data = next(frames)
-                if number in wanted:
-                    _check_codestream(data, file.transfer_syntax_uid, layout)
+                if number not in wanted:
+                    continue
+                _check_codestream(data, file.transfer_syntax_uid, layout)
+                alone = encapsulate([data], has_bot=False)
             except DECODE_ERRORS as error:
                 raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-            if number in wanted:
-                yield _decoded(file, layout, encapsulate([data], has_bot=False), number)
+            yield _decoded(file, layout, alone, number)
 
 
 def _decoded(
@@ -195,16 +196,18 @@ def _decoded(
         found, _ = decoder.as_array(source, index=number - 1 if native else 0, raw=True, **options)
     except DECODE_ERRORS as error:
         raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-    return _with_sign(found, layout) if file.transfer_syntax_uid in LOSSLESS else found
+    return _of_stored_bits(found, layout) if file.transfer_syntax_uid in LOSSLESS else found
 
 
-def _with_sign(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
-    """Signed values by the bits that are stored, whatever lies above them (PS3.5 8.1.1): a codestream of all bits that
-    are allocated may hold zeros there, and pydicom goes by what it declares. Native pixels it reads so by itself."""
+def _of_stored_bits(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
+    """Values by the bits that are stored, whatever lies above them (PS3.5 8.1.1): a codestream of all bits that are
+    allocated may hold zeros there, or an overlay, and pydicom goes by what it declares. Native pixels it reads so by
+    itself."""
     above = 8 * found.dtype.itemsize - layout.bits_stored
-    if not layout.is_signed or found.dtype.kind not in "iu" or above <= 0:
+    if found.dtype.kind not in "iu" or above <= 0:
         return found
-    kept: npt.NDArray[Any] = (found.view(f"i{found.dtype.itemsize}") << above) >> above
+    kind = "i" if layout.is_signed else "u"
+    kept: npt.NDArray[Any] = (found.view(f"{kind}{found.dtype.itemsize}") << above) >> above
     return kept
 
 
@@ -232,6 +235,12 @@ def _check_codestream(data: bytes, transfer_syntax_uid: str, layout: PixelLayout
         raise ValueError(f"the codestream has {declared.bits} bits per pixel, BitsAllocated is {layout.bits_allocated}")
     if declared.is_signed and not layout.is_signed:
         raise ValueError("the codestream's values are signed, PixelRepresentation says that they are not")
+    is_exact = transfer_syntax_uid in LOSSLESS
+    if layout.is_signed and not declared.is_signed and not is_exact and declared.bits > layout.bits_stored:
+        raise ValueError(
+            f"the values are signed in {layout.bits_stored} bits, the codestream holds {declared.bits} without a sign: "
+            "after a compression that is not exact, which of them are below 0 is not known"
+        )
 
 
 def _between(header: Attributes, keyword: str, least: int, most: int) -> int:
@@ -250,4 +259,6 @@ def _one_of(header: Attributes, keyword: str, allowed: tuple[int, ...]) -> int:
 
 def _in_words(error: Exception) -> str:
     """The decoder's own words on one line; they speak of the pixel data's form, never of the patient."""
+    if isinstance(error, StopIteration):
+        return "the pixel data holds fewer frames, or its offset tables and fragments name fewer"
     return " ".join(str(error).split())[:300] or type(error).__name__

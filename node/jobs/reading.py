@@ -148,11 +148,12 @@ def _is_negative(stack: Stack, layout: pixels.PixelLayout) -> bool:
 
 
 def _inverted(values: npt.NDArray[Any], layout: pixels.PixelLayout, rule: rescale.Rescale) -> npt.NDArray[Any]:
-    """Mirrored within the range of the stored bits, or of the lookup table: high is bright as in MONOCHROME2."""
+    """Mirrored within the range of the stored bits, or of the lookup table: high is bright as in MONOCHROME2. What a
+    compression that is not exact has put above that range is its end: mirrored, it would be as far beyond the other."""
     if rule.table is None and layout.is_signed:
         return ~values
     highest = (1 << layout.bits_stored) - 1 if rule.table is None else rule.table.highest
-    mirrored: npt.NDArray[Any] = np.subtract(highest, values, dtype=values.dtype)
+    mirrored: npt.NDArray[Any] = np.subtract(highest, np.minimum(values, highest), dtype=values.dtype)
     return mirrored
 
 

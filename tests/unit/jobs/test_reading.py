@@ -13,9 +13,11 @@ from pydicom.sequence import Sequence
 from node.core.stacks import split_into_stacks
 from node.core.study import Stack
 from node.errors import NotFound, ReasonCode, Refused
+from node.jobs import pixels
 from node.jobs.codestream import DeclaredFrame, declared_frame
 from node.jobs.reading import read_volume
 from node.state.header import read_facts
+from node.state.part10 import opened
 from tests.makers.images import AXIAL, STUDY, ct_dataset, write
 
 
@@ -242,6 +244,75 @@ def test_the_sign_is_in_the_bits_that_are_stored_whatever_a_codestream_holds_abo
     stored = np.random.default_rng(1).integers(0, 4096, (64, 48))
 
     assert np.array_equal(read_one(tmp_path, ds, syntax).array[0], np.where(stored > 2047, stored - 4096, stored))
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED)
+def test_what_lies_above_the_bits_that_are_stored_is_no_value(tmp_path, syntax):
+    """An overlay in the upper four bits of sixteen, as older scanners left it, and compressed with the rest."""
+    stored = np.random.default_rng(1).integers(0, 4096, (64, 48)).astype(np.uint16)
+    overlaid = stored | np.uint16(0x8000) * (stored % 2)
+    ds = ct_dataset(stored=overlaid, RescaleIntercept=0)
+    ds.compress(syntax, overlaid, generate_instance_uid=False)
+    ds.BitsStored, ds.HighBit = 12, 11
+
+    assert np.array_equal(read_one(tmp_path, ds, syntax).array[0], stored)
+
+
+def lossy(stored: np.ndarray, **changes) -> Dataset:
+    """JPEG 2000 that is not exact, by up to some units."""
+    ds = ct_dataset(stored=stored, RescaleIntercept=0)
+    ds.compress(uid.JPEG2000, stored, generate_instance_uid=False, j2k_psnr=[80])
+    for keyword, value in changes.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def test_signed_values_in_an_inexact_codestream_without_a_sign_are_refused(tmp_path):
+    """12 bits with a sign, compressed as 16 without: what is near 0 on either side can no longer be told."""
+    below_0 = (np.linspace(-1000, 1000, 64 * 48).astype(np.int16) & 0xFFF).astype(np.uint16).reshape(64, 48)
+
+    told = refused(tmp_path, lossy(below_0, BitsStored=12, HighBit=11, PixelRepresentation=1), uid.JPEG2000)
+
+    assert told.reason is ReasonCode.UNDECODABLE
+    assert "holds 16 without a sign" in str(told)
+
+
+def test_what_a_lossy_compression_put_above_the_range_does_not_turn_over_when_mirrored(tmp_path):
+    """Where an edge rings, a white pixel of a negative would become the brightest of all, not the darkest."""
+    stored = np.where(np.arange(64 * 48).reshape(64, 48) // 5 % 2, 4095, 0).astype(np.uint16)
+    codestream = lossy(stored, BitsStored=12, HighBit=11, PhotometricInterpretation="MONOCHROME1", Modality="DX")
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(codestream, keyword)
+
+    upright = read_one(tmp_path, codestream, uid.JPEG2000).array[0]
+
+    assert np.abs(upright.astype(int) - (4095 - stored.astype(int))).max() < 300
+
+
+def two_frames(folder: Path, change) -> Refused:
+    """What is said of two frames in RLE after their pixel data was changed."""
+    stored = np.random.default_rng(1).integers(0, 4096, (2, 64, 48)).astype(np.uint16)
+    ds = ct_dataset(stored=stored, NumberOfFrames=2, SOPClassUID=uid.EnhancedCTImageStorage)
+    ds.compress(uid.RLELossless, stored, generate_instance_uid=False, encoding_plugin="pydicom")
+    ds.PixelData = change(ds.PixelData)
+    write(folder / "1.dcm", ds, uid.RLELossless)
+    with opened(folder / "1.dcm", pixels.TAGS) as file, pytest.raises(Refused) as caught:
+        list(pixels.stored_frames(file, pixels.layout_of(file), [1, 2]))
+    return caught.value
+
+
+def test_an_offset_table_that_leaves_a_frame_without_bytes_is_refused(tmp_path):
+    """Its two places are exchanged: the first frame would end before it begins."""
+    told = two_frames(tmp_path, lambda data: data[:8] + data[12:16] + data[8:12] + data[16:])
+
+    assert told.reason is ReasonCode.UNDECODABLE
+
+
+def test_frames_that_are_not_there_are_told_in_words(tmp_path):
+    """An offset table with one place for two frames."""
+    told = two_frames(tmp_path, lambda data: data[:4] + struct.pack("<L", 4) + data[8:12] + data[16:])
+
+    assert "holds fewer frames" in str(told)
 
 
 def test_a_signed_codestream_of_unsigned_pixels_is_refused(tmp_path):
