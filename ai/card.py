@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ai.contract import (
     ClassificationCard,
+    Code,
     DerivedCard,
     DetectionCard,
     InputCard,
@@ -24,7 +25,7 @@ from ai.postprocessing.table import FINISHING
 from ai.preparation.table import PREPARATION
 from ai.quality import NAMES
 from ai.step import Chain, read_chain
-from ai.tables import TableReader, read_tables
+from ai.tables import Faults, TableReader, read_tables
 
 CODE, CLASSICAL = KINDS = ("code", "classical")
 """A model in Python or of a network, and one whose chain of steps segments by itself."""
@@ -40,11 +41,23 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
 
     Raises CardInvalid with the file and the key where the card cannot be used.
     """
-    top = TableReader(read_tables(card), str(card))
-    inputs = tuple(_input(table) for table in top.tables("input"))
+    top, faults = TableReader(read_tables(card), str(card)), Faults()
+    with faults.noted():
+        top.needs(
+            name=str, version=str, vendor=str, title=str, intended_use=str, licence=str, memory_mb=int, timeout_s=int,
+            reference=str,
+        )  # fmt: skip
+    inputs = faults.each(top.tables("input"), _input)
+    measures = faults.each(top.tables("measure"), _measure)
+    segments = faults.each(top.tables("segment"), _segment)
+    measurements = faults.each(top.tables("measurement"), _measurement)
+    classifications = faults.each(top.tables("classification"), _classification)
+    detections = faults.each(top.tables("detection"), _detection)
+    maps = faults.each(top.tables("map"), _map)
+    derived = faults.each(top.tables("derived"), _derived)
+    faults.end()
     if not inputs:
         raise CardInvalid(f"{card}: it has no [[input]], so that no images would ever reach the model")
-    measures = tuple(_measure(table) for table in top.tables("measure"))
     found = ModelCard(
         name=top.take("name", str),
         version=top.name("version"),
@@ -57,12 +70,12 @@ def read_card(card: Path, *, decided_by: Iterable[Path] = ()) -> ModelCard:
         timeout_s=_within(top, "timeout_s", 1, LONGEST_S),
         reference=top.take("reference", str),
         inputs=inputs,
-        segments=tuple(_segment(table) for table in top.tables("segment")),
-        measurements=(*(_measurement(table) for table in top.tables("measurement")), *feature_cards(measures, inputs)),
-        classifications=tuple(_classification(table) for table in top.tables("classification")),
-        detections=tuple(_detection(table) for table in top.tables("detection")),
-        maps=tuple(_map(table) for table in top.tables("map")),
-        derived=tuple(_derived(table) for table in top.tables("derived")),
+        segments=segments,
+        measurements=(*measurements, *feature_cards(measures, inputs)),
+        classifications=classifications,
+        detections=detections,
+        maps=maps,
+        derived=derived,
         measures=measures,
         digest=_digest([card, *decided_by]),
         finish=_finish(top.take("finish", list, []), f"{card} [[finish]]"),
@@ -97,6 +110,7 @@ def _within(table: TableReader, key: str, low: int, high: int, default: int | No
 
 
 def _input(table: TableReader) -> InputCard:
+    table.needs(name=str, modality=str)
     found = InputCard(
         name=table.take("name", str),
         modalities=_of(MODALITY, table.one_or_more("modality"), "modality is a code of DICOM such as CT", table),
@@ -143,6 +157,7 @@ def _min_quality(table: TableReader) -> tuple[tuple[str, float], ...]:
 
 
 def _segment(table: TableReader) -> SegmentCard:
+    table.needs(key=str, label=str, category=Code, type=Code, site=Code, colour=str)
     colour = table.take("colour", str)
     try:
         red, green, blue = bytes.fromhex(colour.removeprefix("#"))
@@ -163,6 +178,7 @@ def _segment(table: TableReader) -> SegmentCard:
 
 
 def _classification(table: TableReader) -> ClassificationCard:
+    table.needs(key=str, label=str, finding=Code, site=Code, threshold=float)
     found = ClassificationCard(
         key=table.take("key", str),
         label=table.name("label"),
@@ -177,6 +193,7 @@ def _classification(table: TableReader) -> ClassificationCard:
 
 
 def _detection(table: TableReader) -> DetectionCard:
+    table.needs(key=str, label=str, type=Code, site=Code)
     found = DetectionCard(
         key=table.take("key", str),
         label=table.name("label"),
@@ -190,6 +207,7 @@ def _detection(table: TableReader) -> DetectionCard:
 
 
 def _map(table: TableReader) -> MapCard:
+    table.needs(key=str, label=str, quantity=Code, unit=Code, shown=tuple)
     found = MapCard(
         key=table.take("key", str),
         label=table.name("label"),
@@ -202,12 +220,16 @@ def _map(table: TableReader) -> MapCard:
 
 
 def _derived(table: TableReader) -> DerivedCard:
-    found = DerivedCard(key=table.take("key", str), label=table.name("label"), derivation=table.code("derivation"))
+    table.needs(key=str, label=str, derivation=Code)
+    found = DerivedCard(key=table.take("key", str), label=_label(table), derivation=table.code("derivation"))
+    if not inputs:
+        raise CardInvalid(f"{card}: it has no [[input]], so that no images would ever reach the model")
     table.finish()
     return found
 
 
 def _measurement(table: TableReader) -> MeasurementCard:
+    table.needs(key=str, label=str, name=Code, unit=Code, digits=int)
     found = MeasurementCard(
         key=table.take("key", str),
         label=table.name("label"),
@@ -222,6 +244,7 @@ def _measurement(table: TableReader) -> MeasurementCard:
 
 
 def _measure(table: TableReader) -> MeasureCard:
+    table.needs(segments=list, features=list)
     found = MeasureCard(
         segments=table.texts("segments"),
         features=table.texts("features"),

@@ -3,7 +3,8 @@
 import difflib
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TypeGuard, TypeVar
@@ -15,7 +16,7 @@ Table = Mapping[str, object]
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 WORDS: dict[type, str] = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
-WORDS |= {list: "a list", dict: "a table"}
+WORDS |= {list: "a list", dict: "a table", tuple: "[lowest, highest]", Code: '["value", "scheme", "meaning"]'}
 PLAIN: dict[type, str] = {str: "a text without line breaks and other control characters", float: "a finite number"}
 LONGEST_SCHEME, LONGEST_NAME = 16, 64
 """Characters of DICOM's short and long strings."""
@@ -39,6 +40,34 @@ def read_tables(file: Path) -> Table:
         raise CardInvalid(f"{file}: cannot be read as TOML: {error}") from error
 
 
+class Faults:
+    """What is wrong with a card, gathered: whoever writes one reads all of it at once."""
+
+    def __init__(self) -> None:
+        self._told: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """A fault within ends what is done there, and is told at the end."""
+        try:
+            yield
+        except CardInvalid as error:
+            self._told.append(str(error))
+
+    def each(self, tables: "Iterable[TableReader]", read: "Callable[[TableReader], T]") -> tuple[T, ...]:
+        """What is read of each table that is sound."""
+        found = []
+        for table in tables:
+            with self.noted():
+                found.append(read(table))
+        return tuple(found)
+
+    def end(self) -> None:
+        """Raises CardInvalid with all that was noted, a line each."""
+        if self._told:
+            raise CardInvalid("\n".join(self._told))
+
+
 class TableReader:
     """One table; `where` names it in messages. Every taken key leaves it, and finish() refuses what is left."""
 
@@ -51,9 +80,18 @@ class TableReader:
         """For messages about what was taken."""
         return self._where
 
-    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
-        if default is None and key not in self._left:
+    def needs(self, **kinds: type) -> None:
+        """Raises CardInvalid with every key of these that is missing, and how it is given."""
+        absent = {key: kind for key, kind in kinds.items() if key not in self._left}
+        if len(absent) > 1:
+            told = (f"{key}{self._mistaken(key)} ({WORDS[kind]})" for key, kind in absent.items())
+            raise CardInvalid(f"{self._where}: these are missing: {'; '.join(told)}")
+        for key, kind in absent.items():
             raise CardInvalid(f"{self._where}: {key} is missing{self._mistaken(key)}: give it as {WORDS[kind]}")
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        if default is None:
+            self.needs(**{key: kind})
         value = self._left.pop(key, default)
         if kind is float and is_number(value):
             value = float(value)

@@ -125,6 +125,7 @@ def read_network(card: Path, model: ModelCard) -> NetworkCard:
 
 def network_of(table: TableReader, model: ModelCard, folder: Path, where: str) -> NetworkCard:
     """A network's table. folder: the model's, in which its files lie. Raises CardInvalid."""
+    table.needs(kind=str, weights=str, sha256=str, **({} if table.has("output") else {"finds": str}))
     architecture, parameters = table.take("architecture", str, ""), table.table("parameters").rest()
     window = table.table("window") if table.has("window") else None
     explain = table.table("explain") if table.has("explain") else None

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from ai.networks.weights import read_pinned
 from ai.registry import model_names
 from node.errors import ConfigurationInvalid, NotFound
 from node.jobs.trusting import trust_in, without_trust
+
+NAMED = 12
+"""Files of an offered folder that a message names."""
 
 LICENCES = ("LICENSE", "LICENCE", "LICENSE.txt", "LICENSE.md")
 
@@ -44,7 +48,7 @@ def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Pa
     if not source.exists():
         raise NotFound(f"{source}: no such file or folder")
     models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as aside:
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as aside, _named(Path(aside) / "model", source):
         folder = _taken(source, Path(aside) / "model")
         _pin(folder / CARD)
         without_trust(folder / CARD)
@@ -61,6 +65,15 @@ def install(source: Path, models: Path, agreed: Callable[[Offered], bool]) -> Pa
         folder.rename(models / name)
         _flush(models)
     return models / name
+
+
+@contextmanager
+def _named(aside: Path, source: Path) -> Iterator[None]:
+    """What is said of the files that were put aside is said of those that were offered: the others are gone by then."""
+    try:
+        yield
+    except CardInvalid as error:
+        raise CardInvalid(str(error).replace(str(aside), str(source))) from error
 
 
 def _taken(source: Path, folder: Path) -> Path:
@@ -87,15 +100,18 @@ def _pin(card: Path) -> None:
     region = content.get("region")
     tables = [content.get("network"), region.get("network") if isinstance(region, dict) else None]
     for network in tables:
-        if isinstance(network, dict) and not network.get("sha256"):
-            network["sha256"] = _digest_of(card.parent, str(network.get("weights", "")), card)
+        if isinstance(network, dict) and isinstance(network.get("weights"), str) and not network.get("sha256"):
+            network["sha256"] = _digest_of(card.parent, network["weights"], card)
     card.write_text(tomlkit.dumps(content), encoding="utf-8")
 
 
 def _digest_of(folder: Path, name: str, card: Path) -> str:
     file = (folder / name).resolve()
-    if not file.is_relative_to(folder.resolve()) or not file.is_file():
-        raise CardInvalid(f"{card}: weights must be a file in the model's own folder")
+    if not file.is_relative_to(folder.resolve()):
+        raise CardInvalid(f"{card}: weights must be a file in the model's own folder, found {name!r}")
+    if not file.is_file():
+        there = ", ".join(sorted(str(one.relative_to(folder)) for one in plain_files(folder))[:NAMED])
+        raise CardInvalid(f"{card}: weights names {name!r}, and no such file is in the folder; there are {there}")
     with file.open("rb") as weights:
         return hashlib.file_digest(weights, "sha256").hexdigest()
 

@@ -7,14 +7,14 @@ import typer
 
 from node.cli.app import app
 from node.settings import NodeSettings
-from tests.house import picture
+from tests.house import commands, picture
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))]
 
 
-def commands() -> set[str]:
+def all_commands() -> set[str]:
     """Every command of the command line, as typed."""
     group = typer.main.get_command(app)
     found = set()
@@ -41,21 +41,29 @@ PROMISED = {
 
 
 def test_every_promised_command_is_there() -> None:
-    assert commands() >= PROMISED
+    assert all_commands() >= PROMISED
 
 
-def test_commands_in_the_documents_exist() -> None:
-    known = commands()
-    named = {
-        match.group(1)
-        for page in PAGES
-        for match in re.finditer(
-            r"^\s*(?:\$ )?isocenter (?:--config \S+ )?([a-z]+(?: (?:list|explain|check)\b)?)", page, re.M
-        )
-    }
+def test_commands_in_the_documents_are_understood() -> None:
+    """Their options and arguments as well; where one is just named in a sentence, it may stand without them."""
+    shown = [(line, whole) for page in PAGES for line, whole in commands.typed(page)]
 
-    assert named <= known | {name.split()[0] for name in known}
-    assert named
+    assert [fault for line, whole in shown if (fault := commands.fault_of(line, whole=whole)) is not None] == []
+    assert len(shown) > 80
+
+
+def test_a_command_that_is_not_there_is_seen() -> None:
+    """Of the check itself: it tells a name, an option and an argument that are none."""
+    page = "```sh\nisocenter run x\nisocenter studies --nope\n```\nand `isocenter study show`, `isocenter run`"
+
+    faults = [commands.fault_of(line, whole=whole) for line, whole in commands.typed(page)]
+
+    assert faults == [
+        "run x: missing arguments: ['path', 'out']",
+        "studies --nope: No such option: --nope",
+        "study show: no such command",
+        None,
+    ]
 
 
 def test_settings_in_the_documents_exist() -> None:

@@ -76,6 +76,35 @@ def test_weights_that_are_not_the_pinned_ones_are_refused(source: Path, models: 
     assert not list(models.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('weights = "modell.bin"\nsha256 = ""', "weights names 'modell.bin', and no such file is in the folder; there "
+         "are LICENSE, card.toml, model.bin"),
+        ('weights = "modell.bin"\nsha256 = "' + 64 * "0" + '"', "modell.bin: the network's file is not there"),
+        ('weights = "../model.bin"\nsha256 = ""', "weights must be a file in the model's own folder, found '../model"),
+        ('sha256 = ""', "[network]: weights is missing: give it as a text"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_what_is_wrong_is_said_of_the_files_that_were_offered(
+    source: Path, models: Path, lines: str, words: str, as_zip: bool
+) -> None:
+    """The folder into which they are put aside is gone by the time that somebody reads it."""
+    card = source / "card.toml"
+    kept = [one for one in card.read_text().splitlines() if not one.startswith(("weights", "sha256"))]
+    kept.insert(kept.index("[network]") + 1, lines)
+    card.write_text("\n".join(kept))
+    offered = zipped(source) if as_zip else source
+
+    with pytest.raises(CardInvalid) as told:
+        install(offered, models, yes)
+
+    assert words in str(told.value)
+    assert str(offered) in str(told.value)
+    assert ".incoming" not in str(told.value)
+
+
 def test_an_archive_that_leads_out_is_refused(source: Path, models: Path) -> None:
     with pytest.raises(CardInvalid, match="leads out"):
         install(zipped(source, ("../../evil", b"x")), models, yes)
