@@ -27,6 +27,7 @@ def _stand_in(index: int, frame: SourceFrame, origin: Origin) -> Dataset:
     header.ImageOrientationPatient = list(first.orientation)
     header.PixelSpacing = list(first.pixel_spacing_mm)
     header.SliceThickness = first.slice_thickness_mm or origin.slice_spacing_mm
+    header.SpacingBetweenSlices = origin.slice_spacing_mm  # of a single slice the library would make up a millimetre
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if origin.text(keyword):
             header[keyword] = origin.header[keyword]

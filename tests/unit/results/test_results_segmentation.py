@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from highdicom.color import CIELabColor
 
+from ai.findings import Findings, Segment
 from tests.unit.results.made import (
     AXIAL,
     CARD,
@@ -106,6 +107,19 @@ def test_numbers_close_up_where_a_segment_is_empty(tmp_path: Path) -> None:
         (1, "left-lung"),
         (2, "low-attenuation"),
     ]
+
+
+def test_one_slice_is_as_far_from_the_next_as_it_is_thick(tmp_path: Path) -> None:
+    """There is no next one; but readers take a segment's volume from it, and a millimetre would be made up."""
+    made = make_series(tmp_path, slices=1)
+    mask = np.zeros((1, 40, 36), np.bool_)
+    mask[0, 3:9, 3:9] = True
+    findings = Findings(segments=(Segment("right-lung", mask, "ct"),))
+
+    seg = encoded(tmp_path / "out", made, findings)["seg"]
+
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert (measures.SliceThickness, measures.SpacingBetweenSlices) == (5.0, 5.0)
 
 
 def test_there_is_no_segmentation_of_nothing(tmp_path: Path) -> None:
