@@ -1,6 +1,6 @@
 """Splits the images of series into stacks: slices that belong together, in order along their normal."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -64,12 +64,26 @@ def split_into_stacks(instances: Sequence[InstanceFacts]) -> tuple[Stack, ...]:
         if instance.kind is InstanceKind.IMAGE
         for number, facts in enumerate(instance.frames, 1)
     ]
-    found: list[Stack] = []
+    missing, found = _missing_parts(instances), list[Stack]()
     for series in _grouped(slices, lambda one: one.instance.series_uid):
         groups = [group for alike in _told_apart(series) for group in _by_acquisition(alike)]
         ordered = sorted((_along_normal(group) for group in groups), key=_first_number)
-        found.extend(_stack(number, group) for number, group in enumerate(ordered, 1))
+        found.extend(_stack(number, group, missing) for number, group in enumerate(ordered, 1))
     return tuple(sorted(found, key=lambda stack: (stack.series_uid, stack.number)))
+
+
+def _missing_parts(instances: Iterable[InstanceFacts]) -> dict[str, tuple[int, ...]]:
+    """By concatenation: which of its parts are not there. A volume without its first or last frames looks whole."""
+    parts: dict[str, list[tuple[int, int]]] = {}
+    for one in instances:
+        if one.concatenation is not None:
+            name, number, count = one.concatenation
+            parts.setdefault(name, []).append((number, max(number, count or 0)))
+    found = {}
+    for name, numbers in parts.items():
+        whole = set(range(1, max(count for _, count in numbers) + 1))
+        found[name] = tuple(sorted(whole - {number for number, _ in numbers}))
+    return found
 
 
 def _told_apart(slices: list[_Slice]) -> Iterable[list[_Slice]]:
@@ -178,8 +192,9 @@ def _first_number(slices: list[_Slice]) -> tuple[bool, int, tuple[float, ...], s
     return (unnumbered, number, slices[0].facts.position_lps_mm or (), name, frame)
 
 
-def _stack(number: int, slices: list[_Slice]) -> Stack:
+def _stack(number: int, slices: list[_Slice], missing: Mapping[str, tuple[int, ...]]) -> Stack:
     first, facts = slices[0].instance, slices[0].facts
+    names = {one.instance.concatenation[0] for one in slices if one.instance.concatenation is not None}
     spacing, coverage, thickness = None, None, _agreed(one.facts.slice_thickness_mm for one in slices)
     if slices[0].has_geometry:
         normal = _normal(slices)
@@ -215,6 +230,7 @@ def _stack(number: int, slices: list[_Slice]) -> Stack:
         samples_per_pixel=first.samples_per_pixel,
         calibrated_at=_agreed(one.instance.calibrated_at for one in slices),
         sop_class_uid=first.sop_class_uid,
+        missing_parts=next((gone for name in sorted(names) if (gone := missing[name])), ()),
     )
 
 

@@ -78,6 +78,9 @@ class InstanceFacts:
     requested_priority: str | None = None
     """RequestedProcedurePriority (0040,1003): STAT, HIGH, ROUTINE, MEDIUM, LOW."""
     frames: tuple[FrameFacts, ...] = ()
+    concatenation: tuple[str, int, int | None] | None = None
+    """Of a multi-frame image that was cut into several instances (PS3.3 C.7.6.16.2.2.4): its UID, which part this is,
+    from 1, and how many there are, where that is said."""
 
 
 class Orientation(str, Enum):
@@ -134,6 +137,8 @@ class Stack:
     samples_per_pixel: int | None
     calibrated_at: str | None
     sop_class_uid: ClassUID
+    missing_parts: tuple[int, ...] = ()
+    """Numbers of the parts of a concatenation that its instances speak of and the series does not have."""
 
     @property
     def slice_count(self) -> int:

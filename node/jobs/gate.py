@@ -11,6 +11,9 @@ from node.errors import ReasonCode, Refused
 
 LOCALIZER = "LOCALIZER"
 
+NAMED = 8
+"""Parts that a message names."""
+
 
 @dataclass(frozen=True)
 class _Case:
@@ -82,6 +85,15 @@ def _localizer(case: _Case) -> Refused | None:
     if not is_localizer(case.stack):
         return None
     return Refused(ReasonCode.LOCALIZER, f"the images are a localizer (Image Type {'/'.join(case.stack.image_type)})")
+
+
+def _parts(case: _Case) -> Refused | None:
+    missing = case.stack.missing_parts
+    if not missing:
+        return None
+    named = ", ".join(map(str, missing[:NAMED])) + (" …" if len(missing) > NAMED else "")
+    words = f"the image was cut into several objects (a concatenation), and part {named} of it is missing"
+    return Refused(ReasonCode.MISSING_SLICES, words)
 
 
 def _placement(case: _Case) -> Refused | None:
@@ -166,6 +178,7 @@ CHECKS: tuple[_Check, ...] = (
     _no_pixels,
     _modality,
     _localizer,
+    _parts,
     _placement,
     _too_few_slices,
     _coverage,

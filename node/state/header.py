@@ -26,6 +26,7 @@ TAGS = tags_of(
     "SeriesNumber AcquisitionNumber InstanceNumber ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID "
     "Laterality ImageLaterality TemporalPositionIdentifier DimensionIndexSequence SamplesPerPixel "
     "PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing PixelSpacingCalibrationType "
+    "ConcatenationUID InConcatenationNumber InConcatenationTotalNumber "
     "RequestedProcedurePriority SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
 )
 """All that is read: the parser skips every other element of the top level."""
@@ -47,6 +48,9 @@ DAYS_PER_UNIT = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 DAYS_PER_YEAR = 365.25
 ROUNDING = 0.005
 """Of a spacing: less than any magnification, which is some hundredths at least."""
+
+MOST_PARTS = 0xFFFF
+"""Of a concatenation: numbers of 16 bits (US)."""
 
 NO_CONTRAST = {"NONE", "NO", "N", "NATIVE", "WITHOUT"}
 
@@ -112,7 +116,16 @@ def _facts(file: Part10) -> InstanceFacts:
         has_pixels=file.pixels is not None and file.pixels.length > 0,
         requested_priority=header.code("RequestedProcedurePriority"),
         frames=frames,
+        concatenation=_concatenation(header) if is_image else None,
     )
+
+
+def _concatenation(header: Attributes) -> tuple[str, int, int | None] | None:
+    name, number = header.uid("ConcatenationUID"), header.integer("InConcatenationNumber")
+    if name is None or number is None or not 1 <= number <= MOST_PARTS:
+        return None
+    count = header.integer("InConcatenationTotalNumber")
+    return (name, number, count if count is not None and 1 <= count <= MOST_PARTS else None)
 
 
 def _required_uid(header: Attributes, keyword: str) -> str:

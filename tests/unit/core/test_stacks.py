@@ -32,6 +32,29 @@ def test_a_single_slice_covers_its_thickness_and_has_no_spacing():
     assert (stack.spacing_mm, stack.coverage_mm) == (None, 5.0)
 
 
+@pytest.mark.parametrize(
+    ("parts", "missing"),
+    [
+        (((1, 2), (2, 2)), ()),
+        (((1, 3), (2, 3)), (3,)),
+        (((2, None), (3, None)), (1,)),
+        (((1, None), (2, None)), ()),
+        (((4, 5),), (1, 2, 3, 5)),
+    ],
+)
+def test_parts_of_a_concatenation_that_did_not_come_are_known(parts, missing):
+    """Without its last part a volume is as regular as with it."""
+    heights = even(len(parts))
+    slices = [
+        slice_facts(number, (-180.0, -180.0, heights[k]), concatenation=("1.2.8", number, count))
+        for k, (number, count) in enumerate(parts)
+    ]
+
+    (stack,) = split_into_stacks(slices)
+
+    assert stack.missing_parts == missing
+
+
 def test_what_is_no_image_is_in_no_stack():
     report = replace(slice_facts(9, None), kind=InstanceKind.OTHER)
     assert split_into_stacks([report]) == ()

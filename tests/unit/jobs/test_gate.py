@@ -51,6 +51,7 @@ def test_an_even_volume_passes():
         (volume_facts(even(10), modality="MR"), ReasonCode.MODALITY),
         (volume_facts(even(10), modality=None), ReasonCode.MODALITY),
         (volume_facts(even(10), image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), ReasonCode.LOCALIZER),
+        (volume_facts(even(10), concatenation=("1.2.8", 1, 2)), ReasonCode.MISSING_SLICES),
         (volume_facts(even(4)), ReasonCode.TOO_FEW_SLICES),
         (volume_facts(even(10), position_lps_mm=None), ReasonCode.IRREGULAR_SPACING),
         (volume_facts(even(10), orientation=None), ReasonCode.IRREGULAR_SPACING),

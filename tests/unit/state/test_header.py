@@ -186,6 +186,17 @@ def test_functional_groups_give_each_frame_its_facts(tmp_path, undefined_length)
     assert [(frame.stack, frame.dimension) for frame in frames] == [("A", (1,)), ("A", (1,)), ("A", (2,)), ("A", (2,))]
 
 
+@pytest.mark.parametrize(
+    ("number", "count", "wanted"),
+    [(1, 2, ("1.2.8", 1, 2)), (2, None, ("1.2.8", 2, None)), (None, 2, None), (0, 2, None), (1, 0, ("1.2.8", 1, None))],
+)
+def test_a_part_of_a_concatenation_says_which_it_is(tmp_path, number, count, wanted):
+    stated = {"InConcatenationNumber": number, "InConcatenationTotalNumber": count}
+    ds = ct_dataset(ConcatenationUID="1.2.8", **{name: one for name, one in stated.items() if one is not None})
+
+    assert read_facts(write(tmp_path / "a.dcm", ds)).concatenation == wanted
+
+
 @pytest.mark.parametrize("declared", [3, 0, 20_001, 2_000_000_000])
 def test_a_number_of_frames_that_cannot_be_is_unreadable(tmp_path, declared):
     with pytest.raises(Unreadable, match="NumberOfFrames") as caught:
