@@ -45,7 +45,8 @@ def choose(cases: Sequence[Case], every: int, rests: Sequence[int]) -> tuple[Cas
 def read_case(case: Case, modality: str) -> tuple[Volume, Labels]:
     """The image as a volume of that modality, and its labels on the same grid.
 
-    Raises CasesInvalid where a file cannot be read, or labels are on another grid or no whole numbers from 0 to 255.
+    Raises CasesInvalid where a file cannot be read or holds values that are no numbers, or labels are on another grid or
+    no whole numbers from 0 to 255.
     """
     image, label = _read(case.image), _read(case.label)
     labels = array_of(label)
@@ -53,9 +54,12 @@ def read_case(case: Case, modality: str) -> tuple[Volume, Labels]:
         raise CasesInvalid(f"{case.name}: image and labels are not on the same grid")
     if not np.array_equal(labels, labels.astype(np.uint8)):
         raise CasesInvalid(f"{case.name}: labels must be whole numbers from 0 to 255")
+    values = array_of(image).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise CasesInvalid(f"{case.name}: its image holds values that are not numbers")
     columns, rows, slices = image.GetSpacing()
     volume = Volume(
-        array=array_of(image).astype(np.float32),
+        array=values,
         affine_lps=_affine(image),
         spacing_mm=(slices, rows, columns),
         facts=Facts(modality=modality),

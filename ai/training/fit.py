@@ -109,6 +109,11 @@ class Fitting:
             with self._precision():
                 found = self._network(image)
             loss = self._loss(found.float(), label)
+            if not torch.isfinite(loss):
+                raise PlanInvalid(
+                    f"[schedule]: in epoch {epoch + 1} the loss became {float(loss.detach())}: lower learning_rate, or "
+                    f"let it rise over more steps; the weights of epoch {epoch} are in {self._file.name}"
+                )
             self._optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), 12.0)

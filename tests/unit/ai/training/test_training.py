@@ -155,6 +155,38 @@ def test_labels_on_another_grid_are_refused(tmp_path: Path) -> None:
         read_case(find_cases(folder)[0], "MR")
 
 
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_an_image_with_values_that_are_no_numbers_is_no_case(tmp_path: Path, strange: float) -> None:
+    """One voxel would make every weight of the network no number."""
+    folder = labelled_folder(tmp_path / "cases", 1)
+    image = np.zeros(SHAPE, np.float32)
+    image[3, 3, 3] = strange
+    (folder / "images" / "case_00.nii.gz").unlink()
+    write(folder / "images" / "case_00.nrrd", image)
+    (folder / "labels" / "case_00.nii.gz").unlink()
+    write(folder / "labels" / "case_00.nrrd", np.zeros(SHAPE, np.uint8))
+
+    with pytest.raises(CasesInvalid, match="case_00: its image holds values that are not numbers"):
+        read_case(find_cases(folder)[0], "MR")
+
+
+def test_an_image_that_the_chain_refuses_is_named(tmp_path: Path, template: Path) -> None:
+    folder = labelled_folder(tmp_path / "cases", 5)
+    write(folder / "images" / "case_03.nii.gz", np.full(SHAPE, 7, np.float32))
+
+    with pytest.raises(CasesInvalid, match="case_03: the images are the same everywhere"):
+        train(template, other_cases(short(template, 1), folder), tmp_path / "out", silent)
+
+
+def test_a_training_that_runs_away_ends(tmp_path: Path, template: Path, cases: Path) -> None:
+    """It would go on for all its epochs with weights that are no numbers."""
+    plan = other_cases(short(template, 3), cases)
+    schedule = plan.schedule.model_copy(update={"learning_rate": 1e30, "rising_steps": 1})
+
+    with pytest.raises(PlanInvalid, match=r"the loss became .*: lower learning_rate"):
+        train(template, plan.model_copy(update={"schedule": schedule}), tmp_path / "out", silent)
+
+
 def test_a_label_without_a_segment_is_refused(tmp_path: Path, trained: Path) -> None:
     folder = labelled_folder(tmp_path / "cases", 1)
     write(folder / "labels" / "case_00.nii.gz", np.full(SHAPE, 3, np.uint8))
