@@ -45,8 +45,8 @@ def choose(cases: Sequence[Case], every: int, rests: Sequence[int]) -> tuple[Cas
 def read_case(case: Case, modality: str) -> tuple[Volume, Labels]:
     """The image as a volume of that modality, and its labels on the same grid.
 
-    Raises CasesInvalid where a file cannot be read or holds values that are no numbers, or labels are on another grid or
-    no whole numbers from 0 to 255.
+    Raises CasesInvalid where a file cannot be read or holds values that are not numbers, or where labels are on another
+    grid or no whole numbers from 0 to 255.
     """
     image, label = _read(case.image), _read(case.label)
     labels = array_of(label)

@@ -21,6 +21,7 @@ def import_path(
 ) -> None:
     """Take studies from files, as if a peer had sent them; a running node goes on with them at once.
 
+    They come from the AE title IMPORT: a route with `from` takes them where it names a peer with this title.
     Files that cannot be taken are listed with the reason; the others are safe. Exit code 1: there were such files; 4:
     there was no file at all.
 
