@@ -11,7 +11,7 @@ from ai.contract import ModelCard
 from ai.findings import Findings, Mask
 from ai.volume import Affine, Volume
 from node.results.asserted import outlines_of
-from node.results.pages import detected_masks
+from node.results.pages import NOT_OUTLINED, detected_masks
 from node.results.pictures import (
     DETECTION_COLOUR,
     Colour,
@@ -44,8 +44,7 @@ def draw_overlay(findings: Findings, card: ModelCard, volume: Volume) -> bytes:
     draw.text(
         (GAP_PX, HEAD_PX // 2), f"{card.title} ({card.name} {card.version})", font=font(22), fill=INK, anchor="lm"
     )
-    has_more = bool(findings.maps or findings.derived)
-    _legend(draw, _named(findings, card), "Nothing is outlined." if has_more else "Nothing was found.")
+    _legend(draw, _named(findings, card))
     draw.text((GAP_PX, HEAD_PX + PANEL_PX + 52), DISCLAIMER, font=font(16), fill=CAUTION, anchor="lm")
     written = io.BytesIO()
     picture.save(written, format="PNG")
@@ -133,11 +132,11 @@ def _cut(upright: npt.NDArray[T], axis: int, index: int) -> npt.NDArray[T]:
     return upright[:, index, ::-1].T if axis == 1 else upright[:, :, index].T
 
 
-def _legend(draw: ImageDraw.ImageDraw, named: list[tuple[str, Colour]], otherwise: str) -> None:
+def _legend(draw: ImageDraw.ImageDraw, named: list[tuple[str, Colour]]) -> None:
     x, y = GAP_PX, HEAD_PX + PANEL_PX + 22
     for label, colour in named:
         draw.rectangle((x, y - 7, x + 14, y + 7), fill=colour)
         draw.text((x + 22, y), label, font=font(18), fill=INK, anchor="lm")
         x += 46 + int(font(18).getlength(label))
     if not named:
-        draw.text((x, y), otherwise, font=font(18), fill=QUIET, anchor="lm")
+        draw.text((x, y), NOT_OUTLINED, font=font(18), fill=QUIET, anchor="lm")

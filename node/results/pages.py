@@ -28,6 +28,9 @@ from node.results.wording import (
 HEAD_PX, PICTURE_PX = 56, 768
 AXIS_NAMES = ("x", "y", "z")
 COLUMNS = 3
+NOT_OUTLINED = "Nothing is outlined here."
+"""Never that nothing was found: a classification may be present, or a number be high, and has no outline."""
+
 POINT_MARK = np.array([[-6.0, -6.0], [6.0, -6.0], [6.0, 6.0], [-6.0, 6.0]])
 
 
@@ -191,4 +194,4 @@ def _draw_legend(draw: ImageDraw.ImageDraw, segments: list[tuple[str, Colour]]) 
         draw.text((x + 22, y), label, font=font(18), fill=INK, anchor="lm")
         x += int(width)
     if not segments:
-        draw.text((x, y), "Nothing was found in this slice.", font=font(18), fill=QUIET, anchor="lm")
+        draw.text((x, y), NOT_OUTLINED, font=font(18), fill=QUIET, anchor="lm")

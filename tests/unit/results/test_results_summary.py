@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ai.findings import Findings, Segment
 from ai.volume import Facts, Volume
 from node.results.encode import draw_overlay
 from node.results.keyslices import key_slices
 from node.results.pictures import DETECTION_COLOUR, LUNG_WINDOW, Window, draw_plane, standing, window_for
-from node.results.sheet import Sheet
+from node.results.sheet import GROUND, QUIET, Sheet, font
 from tests.unit.results.kinds import FLAT_CARD, flat_findings, make_radiograph
 from tests.unit.results.made import (
     CARD,
@@ -27,6 +27,33 @@ from tests.unit.results.made import (
 )
 
 RED = (255, 0, 0)
+
+
+def has_words(picture: Image.Image, words: str) -> bool:
+    """Whether they stand in the quiet type of a legend somewhere on the picture, pixel by pixel."""
+    drawn = Image.new("RGB", (int(font(18).getlength(words)) + 2, 26), GROUND)
+    ImageDraw.Draw(drawn).text((0, 13), words, font=font(18), fill=QUIET, anchor="lm")
+    sought, found = np.asarray(drawn), np.asarray(picture.convert("RGB"))
+    height, width = sought.shape[:2]
+    rows, columns = found.shape[0] - height, found.shape[1] - width
+    edges = (found[row : row + height, column : column + width] for row in range(rows) for column in (12, 16))
+    return columns > 16 and any(np.array_equal(one, sought) for one in edges)
+
+
+def test_a_picture_never_says_that_nothing_was_found_where_something_has_no_outline(tmp_path: Path) -> None:
+    """A classification that is present is told on the first page, and a reader may look at the picture alone."""
+    made = make_radiograph(tmp_path / "source")
+    asserted = Findings(classifications=flat_findings(made).classifications)
+
+    found = encoded(tmp_path / "out", made, asserted, card=FLAT_CARD)
+
+    page = Image.fromarray(pages(found)[1].pixel_array)
+    overlay = Image.open(io.BytesIO(draw_overlay(asserted, FLAT_CARD, made.volume)))
+    assert max(one.probability for one in asserted.classifications) > 0.5
+    for picture in (page, overlay):
+        assert has_words(picture, "Nothing is outlined here.")
+        assert not has_words(picture, "Nothing was found in this slice.")
+        assert not has_words(picture, "Nothing was found.")
 
 
 def pages(found: dict) -> list:
