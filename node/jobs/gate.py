@@ -55,6 +55,8 @@ def _not_an_image(case: _Case) -> Refused | None:
     stack = case.stack
     if stack.rows is None or stack.columns is None:
         return Refused(ReasonCode.NOT_AN_IMAGE, "the objects have no rows and columns of pixels")
+    if stack.samples_per_pixel is None:
+        return Refused(ReasonCode.NOT_AN_IMAGE, "the images do not say how many samples a pixel has (SamplesPerPixel)")
     if stack.samples_per_pixel != 1:
         return Refused(
             ReasonCode.NOT_AN_IMAGE,

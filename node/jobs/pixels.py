@@ -109,9 +109,12 @@ def layout_of(file: Part10) -> PixelLayout:
     """The layout the header declares, checked against the bytes that are there. Raises Refused; decodes nothing."""
     header, pixels = file.header, pixels_of(file)
     samples, photometric = header.integer("SamplesPerPixel"), header.code("PhotometricInterpretation") or ""
+    if samples is None or not photometric:
+        missing = "SamplesPerPixel" if samples is None else "PhotometricInterpretation"
+        raise Refused(ReasonCode.NOT_AN_IMAGE, f"{missing} is missing, so what the pixels stand for is not known")
     if samples != 1 or photometric not in GREYSCALE:
         raise Refused(
-            ReasonCode.NOT_AN_IMAGE, f"the pixels are colours ({photometric or 'unnamed'}, {samples} samples)"
+            ReasonCode.NOT_AN_IMAGE, f"the pixels are colours ({photometric}, {samples} samples)"
         )
     allocated = _one_of(header, "BitsAllocated", BITS_ALLOCATED[pixels.keyword])
     is_float = pixels.keyword != "PixelData"

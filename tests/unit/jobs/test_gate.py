@@ -47,6 +47,7 @@ def test_an_even_volume_passes():
     ("instances", "reason"),
     [
         (volume_facts(even(10), samples_per_pixel=3), ReasonCode.NOT_AN_IMAGE),
+        (volume_facts(even(10), samples_per_pixel=None), ReasonCode.NOT_AN_IMAGE),
         (volume_facts(even(10), has_pixels=False), ReasonCode.NO_PIXELS),
         (volume_facts(even(10), modality="MR"), ReasonCode.MODALITY),
         (volume_facts(even(10), modality=None), ReasonCode.MODALITY),

@@ -169,6 +169,8 @@ def test_results_get_one_frame_of_reference_and_the_report_says_so(tmp_path, nam
         ({"PixelRepresentation": 2}, ReasonCode.UNDECODABLE, "PixelRepresentation is 2"),
         ({"SamplesPerPixel": 3}, ReasonCode.NOT_AN_IMAGE, "3 samples"),
         ({"PhotometricInterpretation": "RGB"}, ReasonCode.NOT_AN_IMAGE, "RGB"),
+        ({"PhotometricInterpretation": None}, ReasonCode.NOT_AN_IMAGE, "PhotometricInterpretation is missing"),
+        ({"SamplesPerPixel": None}, ReasonCode.NOT_AN_IMAGE, "SamplesPerPixel is missing"),
         ({"PixelData": b""}, ReasonCode.NO_PIXELS, "PixelData"),
         ({"PixelData": bytes(46)}, ReasonCode.UNDECODABLE, "PixelData holds 46 bytes"),
         ({"PixelData": bytes(60)}, ReasonCode.UNDECODABLE, "PixelData holds 60 bytes"),
