@@ -120,7 +120,7 @@ class Operator:
             if not pauses.resume(connection, kind, name, now):
                 raise NotPossible(f"{kind.value} {name} is not paused")
         if kind is Pausable.DESTINATION:
-            self._resume_deliveries(name, now)
+            send_waiting(self.ledger, self.queue, name, now, afresh=True)
         else:
             self._resume_jobs(kind, name, now)
 
@@ -136,15 +136,6 @@ class Operator:
                 for job in some:
                     if not work.is_under_way(connection, job):
                         self.queue.stage_again(connection, job, now)
-
-    def _resume_deliveries(self, destination: str, now: datetime) -> None:
-        with self.ledger.read() as connection:
-            waiting = outbox.those_for(connection, destination, DeliveryState.WAITING)
-        for some in in_batches(waiting, ENQUEUED_AT_ONCE):
-            with self.ledger.write() as connection:
-                for delivery in some:
-                    if outbox.renew(connection, delivery, now):
-                        self.queue.next_attempt(connection, delivery)
 
     def resend(self, delivery_id: str, now: datetime) -> None:
         """Send a delivery now: what waits at once, what is parked or was dropped again, what was delivered once more in
@@ -218,6 +209,20 @@ class Operator:
                 raise NotPossible(
                     f"delivery {delivery.id} is {delivery.state.value}; only one that waits or is parked can be dropped"
                 )
+
+
+def send_waiting(ledger: Ledger, queue: Queue, destination: str, now: datetime, *, afresh: bool = False) -> int:
+    """Send now what waits for a destination; returns how much that is. afresh: as if nothing of it had been tried."""
+    with ledger.read() as connection:
+        waiting = outbox.those_for(connection, destination, DeliveryState.WAITING)
+    count = 0
+    for some in in_batches([one for one in waiting if afresh or (one.next_at or now) > now], ENQUEUED_AT_ONCE):
+        with ledger.write() as connection:
+            for delivery in some:
+                if outbox.renew(connection, delivery, now, afresh=afresh):
+                    queue.next_attempt(connection, delivery)
+                    count += 1
+    return count
 
 
 def keep_reports(ledger: Ledger, queue: Queue, reports: Mailbox[ReportLetter], now: datetime) -> int:

@@ -32,9 +32,11 @@ def after_send_failed(
 ) -> TryAgain | GiveUp:
     """When a delivery is tried again: doubling from `first_s` up to `max_s`, until `give_up` after the first try.
 
-    attempt: the number of tries so far, from 1.
+    By the time since then: it doubles with every such pause, also where somebody had it tried in between.
+    attempt: the number of tries so far, for the words.
     """
-    wait = timedelta(seconds=min(first_s * 2.0 ** min(attempt - 1, 40), max_s))
+    since_s = max((now - first_try).total_seconds(), 0)
+    wait = timedelta(seconds=min(first_s + since_s, max_s))
     if now + wait - first_try > give_up:
         return GiveUp(f"not delivered in {give_up / timedelta(days=1):g} days and {attempt} tries")
     return TryAgain(wait)

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
+from node.actions import send_waiting
 from node.core.forms import LABEL_MAP, Forms, form_to_send
 from node.core.job import DeliveryEvent, DeliveryState
 from node.core.pausable import Pausable
@@ -26,6 +27,7 @@ from node.sending.destination import (
     Terms,
 )
 from node.sending.outcome import NotReached
+from node.sending.parcel import in_turn
 from node.sending.patient import difference
 from node.sending.proof import Prover
 from node.settings import SendingTable
@@ -62,6 +64,7 @@ class Courier:
         self._prover = Prover(ledger, queue, settings, clock)
         self._ledger, self._queue, self._sender_to, self._home = ledger, queue, sender_to, home
         self._destinations, self._settings, self._clock = destinations, settings, clock
+        self._answering: set[str] = set()
 
     def deliver(self, delivery_id: str, attempt: int) -> None:
         """One attempt to send, or to prove what was accepted. One that is no longer due does nothing; one that died is
@@ -131,6 +134,7 @@ class Courier:
         if kinds is None:
             return FormLacking()
         parcels = self._parcels([one for one in results if one.kind in kinds], is_choice=bool(terms.forms.instead))
+        parcels = in_turn(parcels, accepted, delivery.attempt)
         if not parcels:
             return (
                 f"this run was encoded in none of the forms that {destination.name} takes now (its renditions or "
@@ -152,8 +156,8 @@ class Courier:
         )
 
     def _parcels(self, results: list[ResultRow], *, is_choice: bool) -> list[Parcel]:
-        """Files to send, those first that the destination may refuse for another form of all of them."""
-        parcels = [
+        """Files to send."""
+        return [
             Parcel(
                 self._home / one.path,
                 one.sop_class_uid,
@@ -163,16 +167,16 @@ class Courier:
             )
             for one in results
         ]
-        return sorted(parcels, key=lambda one: not one.is_replaceable)
 
     def _record(self, delivery_id: str, report: SendReport | FormLacking | NotReached | str) -> None:
-        now = self._clock()
+        now, is_back = self._clock(), False
         with self._ledger.write() as connection:
             delivery = outbox.get_delivery(connection, delivery_id)
             if isinstance(report, str):
                 outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report)
                 return
             if isinstance(report, NotReached):
+                self._answering.discard(delivery.destination)
                 self._not_asked(connection, delivery, report, now)
                 return
             if isinstance(report, FormLacking):
@@ -182,11 +186,25 @@ class Courier:
                 self._record_object(connection, delivery_id, one, now)
             if report.outcome is SendOutcome.ACCEPTED:
                 self._accept(connection, delivery, report.text, now)
+                is_back = delivery.destination not in self._answering
+                self._answering.add(delivery.destination)
             elif report.outcome is SendOutcome.PARKED:
                 outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report.text)
             else:
-                self._postpone(connection, delivery, report.text, now)
+                if report.is_lost:
+                    self._answering.discard(delivery.destination)
+                self._postpone(connection, delivery, report.text, now, report.pause_s)
         log.info("delivery-ended", outcome=report.outcome.value)
+        if is_back:
+            self._send_what_waited(delivery.destination, now)
+
+    def _send_what_waited(self, destination: str, now: datetime) -> None:
+        """It is back, or this process hears of it for the first time: what waits for it need not wait for the end of
+        its pause. What goes on failing there is not hurried by what goes through: only once the destination was away
+        again."""
+        count = send_waiting(self._ledger, self._queue, destination, now)
+        if count:
+            log.info("destination-is-back", destination=destination, deliveries=count)
 
     def _record_object(self, connection: sa.Connection, delivery_id: str, one: ObjectOutcome, now: datetime) -> None:
         outbox.record_sent(
@@ -203,7 +221,7 @@ class Courier:
         if failed.answer.outcome is SendOutcome.PARKED:
             outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=str(failed))
         else:
-            self._postpone(connection, delivery, str(failed), now)
+            self._postpone(connection, delivery, str(failed), now, failed.pause_s)
 
     def _have_replaced(
         self, connection: sa.Connection, delivery: DeliveryRow, lacking: FormLacking, now: datetime
@@ -228,8 +246,10 @@ class Courier:
             priority = work.get_job(connection, delivery.job_id).priority
             self._queue.rejection(connection, delivery, priority=priority)
 
-    def _postpone(self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime) -> None:
-        verdict = after_failure(delivery, now, self._settings)
+    def _postpone(
+        self, connection: sa.Connection, delivery: DeliveryRow, text: str, now: datetime, pause_s: float = 0
+    ) -> None:
+        verdict = after_failure(delivery, now, self._settings, pause_s)
         if isinstance(verdict, GiveUp):
             message = f"{verdict.why}; last: {text}"
             outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=message)

@@ -108,14 +108,15 @@ class Parcel:
 
 
 class SendOutcome(str, Enum):
-    """What an answer means for a delivery, from the best to the worst."""
+    """What an answer means for a delivery; of a set the last one that an object has counts."""
 
     ACCEPTED = "accepted"
     """The peer has it."""
-    LATER = "later"
-    """It may be taken at another time: the same bytes are sent again."""
     PARKED = "parked"
     """It would be refused again: a person has to change something first."""
+    LATER = "later"
+    """It may be taken at another time: the same bytes are sent again. A person is asked once nothing can come of that
+    any more, so that what is refused for good holds back nothing else."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ class ObjectOutcome:
     status: of the C-STORE response, or of the HTTP response where it went by STOW-RS; None where there was none.
     warning: what a reader of a SEG or SR should know the peer changed. text: what happened, and what to change on which
     side. comment: the peer's own words; they may name a patient, so they are shown to the operator and never logged.
+    pause_s: so long the peer asked to be left alone.
     """
 
     sop_instance_uid: str
@@ -133,6 +135,7 @@ class ObjectOutcome:
     warning: str | None
     text: str
     comment: str | None = None
+    pause_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -147,18 +150,28 @@ class SendReport:
 
     @property
     def outcome(self) -> SendOutcome:
-        """The worst of all objects; an empty set is accepted."""
+        """What counts for the set; an empty one is accepted."""
         order = list(SendOutcome)
         return max((one.outcome for one in self.objects), key=order.index, default=SendOutcome.ACCEPTED)
 
     @property
     def text(self) -> str:
-        """One line for a person: how many arrived, and the first object that explains the outcome."""
+        """One line for a person: how many arrived, and the first object of each other outcome, that which counts
+        first."""
         accepted = sum(one.outcome is SendOutcome.ACCEPTED for one in self.objects)
-        counted = f"{accepted} of {len(self.objects)} objects accepted"
-        if self.outcome is SendOutcome.ACCEPTED:
-            return counted
-        return f"{counted}; {next(one.text for one in self.objects if one.outcome is self.outcome)}"
+        first = {one.outcome: one.text for one in reversed(self.objects)}
+        others = [first[one] for one in (SendOutcome.LATER, SendOutcome.PARKED) if one in first]
+        return "; ".join([f"{accepted} of {len(self.objects)} objects accepted", *others])
+
+    @property
+    def pause_s(self) -> float:
+        """So long the peer asked to be left alone."""
+        return max((one.pause_s for one in self.objects), default=0)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the peer was not reached for some of the objects, or no more."""
+        return any(one.outcome is SendOutcome.LATER and one.status is None for one in self.objects)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ async def _store(
     answer = of_store(reply.status, told)
     text = answer.text(destination) + (f" (HTTP {reply.status}{_reason(told)})" if reply.status != 200 else "")
     is_changed = answer.outcome is SendOutcome.ACCEPTED and told.word is Word.STORED and bool(told.reason)
-    outcome = outcome_of(parcel, answer.outcome, text, status=reply.status, is_changed=is_changed)
+    outcome = outcome_of(
+        parcel, answer.outcome, text, status=reply.status, is_changed=is_changed, pause_s=reply.pause_s
+    )
     return outcome, (answer.outcome, text) if row.ends else None
 
 

@@ -25,11 +25,14 @@ class Answer:
 
 
 class NotReached(IsocenterError):
-    """The peer could not be asked, or its answer is lost; `answer` says what that means for what was to be sent."""
+    """The peer could not be asked, or its answer is lost; `answer` says what that means for what was to be sent.
 
-    def __init__(self, destination: Destination, answer: Answer) -> None:
+    pause_s: so long it asked to be left alone.
+    """
+
+    def __init__(self, destination: Destination, answer: Answer, pause_s: float = 0) -> None:
         super().__init__(answer.text(destination))
-        self.answer = answer
+        self.answer, self.pause_s = answer, pause_s
 
 
 @dataclass(frozen=True)

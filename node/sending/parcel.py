@@ -1,6 +1,6 @@
 """A result file on its way out: opened, and seen to be the object that the ledger knows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -48,6 +48,15 @@ def is_form_refused(parcels: Iterable[Parcel], outcomes: Mapping[str, ObjectOutc
     return any(one.is_replaceable and one.sop_instance_uid in refused for one in parcels)
 
 
+def in_turn(parcels: Sequence[Parcel], accepted: Collection[str], attempt: int) -> list[Parcel]:
+    """Replaceable ones first; of those that wait, another one begins at each attempt: a peer that breaks off over one
+    of them, each time, still gets the others."""
+    ahead = [one for one in parcels if one.is_replaceable or one.sop_instance_uid in accepted]
+    waiting = [one for one in parcels if one not in ahead]
+    begin = (attempt - 1) % len(waiting) if waiting else 0
+    return sorted([*ahead, *waiting[begin:], *waiting[:begin]], key=lambda one: not one.is_replaceable)
+
+
 def outcome_of(
     parcel: Parcel,
     outcome: SendOutcome,
@@ -56,13 +65,14 @@ def outcome_of(
     status: int | None = None,
     is_changed: bool = False,
     comment: str | None = None,
+    pause_s: float = 0,
 ) -> ObjectOutcome:
     """What became of a parcel, in words that name its kind. is_changed: the peer stored it and said that it changed or
     doubts it, which readers of a SEG or SR should know."""
     kind = SEGMENTATIONS.get(parcel.sop_class_uid) or UID(parcel.sop_class_uid).name
     matters = parcel.sop_class_uid in SEGMENTATIONS or parcel.sop_class_uid.startswith(STRUCTURED_REPORT_PREFIX)
     warning = text if is_changed and matters else None
-    return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment)
+    return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment, pause_s)
 
 
 def whole_report(

@@ -42,7 +42,7 @@ class Prover:
             self._change(delivery, DeliveryEvent.PARKED, f'{refused}; or set its proof to "none"')
             return
         except NotReached as failed:
-            self._postpone(delivery, f"its arrival is not proven yet: {failed}")
+            self._postpone(delivery, f"its arrival is not proven yet: {failed}", failed.pause_s)
             return
         if isinstance(verdict, Proven):
             self._change(delivery, DeliveryEvent.PROVEN, words)
@@ -80,9 +80,9 @@ class Prover:
         with self._ledger.write() as connection:
             outbox.change_delivery(connection, delivery, happened, self._clock(), message=message)
 
-    def _postpone(self, delivery: DeliveryRow, message: str) -> None:
+    def _postpone(self, delivery: DeliveryRow, message: str, pause_s: float) -> None:
         now = self._clock()
-        verdict = after_failure(delivery, now, self._settings)
+        verdict = after_failure(delivery, now, self._settings, pause_s)
         if isinstance(verdict, GiveUp):
             self._change(delivery, DeliveryEvent.PARKED, message)
         else:

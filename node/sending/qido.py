@@ -63,7 +63,7 @@ async def _matches(exchange: Exchange, peer: Destination, path: str, parameters:
         return []
     row = of_http(reply.status)
     if row.answer.outcome is SendOutcome.LATER:
-        raise NotReached(peer, row.answer)
+        raise NotReached(peer, row.answer, reply.pause_s)
     if not 200 <= reply.status <= 299:
         raise QueryRefused(f"{peer.name} does not answer QIDO-RS (HTTP {reply.status}): enable it there for our user")
     try:

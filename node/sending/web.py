@@ -5,6 +5,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
@@ -22,11 +24,15 @@ class ExchangeFailed(NotReached):
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer, whatever its status. media_type: without parameters, in lower case."""
+    """An HTTP answer, whatever its status. media_type: without parameters, in lower case.
+
+    pause_s: so long the server asks to be left alone.
+    """
 
     status: int
     media_type: str
     payload: bytes
+    pause_s: float = 0
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,24 @@ class Exchange:
             if len(payload) > longest:
                 raise self._failed(Breakdown.TOO_LARGE)
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Reply(answer.status_code, media_type, bytes(payload))
+        return Reply(answer.status_code, media_type, bytes(payload), _pause_s(answer.headers))
 
     def _failed(self, why: Breakdown) -> ExchangeFailed:
         return ExchangeFailed(self._destination, BREAKDOWNS[why])
+
+
+def _pause_s(headers: httpx.Headers) -> float:
+    """Retry-After (RFC 9110 section 10.2.3): seconds, or a date, which counts from the server's own; 0 where there is
+    none, or none that can be read."""
+    given = headers.get("Retry-After", "").strip()
+    if given.isascii() and given.isdigit():
+        return float(given)
+    try:
+        until = parsedate_to_datetime(given)
+        now = parsedate_to_datetime(headers["Date"]) if "Date" in headers else datetime.now(UTC)
+        return max((until - now).total_seconds(), 0)
+    except (ValueError, TypeError, OverflowError):  # of dates that are none, and of one with and one without a zone
+        return 0
 
 
 def _breakdown(error: httpx.HTTPError) -> Breakdown:

@@ -222,12 +222,17 @@ def those_for(connection: sa.Connection, destination: str, state: DeliveryState)
     return [DeliveryRow.of(row) for row in connection.execute(query.order_by(table.c.created_at)).mappings()]
 
 
-def renew(connection: sa.Connection, delivery: DeliveryRow, now: datetime) -> bool:
-    """Make an open delivery due under the next attempt's number; False where it changed meanwhile."""
+def renew(connection: sa.Connection, delivery: DeliveryRow, now: datetime, *, afresh: bool = False) -> bool:
+    """Make an open delivery due under the next attempt's number; False where it changed meanwhile.
+
+    afresh: its time to be tried begins anew.
+    """
     table = schema.delivery
     same = (table.c.id == delivery.id, table.c.attempt == delivery.attempt, table.c.state == delivery.state.value)
     after = DeliveryState.WAITING if delivery.state is DeliveryState.SENDING else delivery.state
     values = {"state": after.value, "attempt": delivery.attempt + 1, "next_at": now}
+    if afresh:
+        values["first_try_at"] = None
     if after is not DeliveryState.ACCEPTED:  # since when its arrival is unproven
         values["changed_at"] = now
     return connection.execute(table.update().where(*same).values(values)).rowcount == 1

@@ -27,7 +27,6 @@ class Outgoing:
     def __init__(self, found: Books, destinations: Mapping[str, Terms], settings: SendingTable | None = None) -> None:
         self.books = found
         found.arrive(ct_slice(1))
-        self.files = ct_series(found.home / "work", slices=len(KINDS), series="AI")
         self.courier = Courier(
             found.ledger,
             found.queue,
@@ -37,22 +36,35 @@ class Outgoing:
             settings=settings or SendingTable(),
             clock=found.clock,
         )
+        self._destinations = destinations
+        self.files, self.ids = self._job("1")
+
+    def one_more(self, number: str) -> str:
+        """The delivery of another job, due now; its id."""
+        _, ids = self._job(number)
+        return ids["pacs"]
+
+    def _job(self, number: str) -> tuple[list[Path], dict[str, str]]:
+        found, job_id = self.books, f"j{number}"
+        files = ct_series(found.home / f"work{number}", slices=len(KINDS), series=f"AI{number}")
         with found.ledger.write() as connection:
             (study,) = gathering_studies(connection)
             new = NewJob(
-                "j1", "k1", study.id, "r", "m", "1", "d", "i", {}, (), incomplete=False, priority=Priority.ROUTINE
-            )
+                job_id, f"k{number}", study.id, f"r{number}", "m", "1", "d", "i", {}, (),
+                incomplete=False, priority=Priority.ROUTINE,
+            )  # fmt: skip
             job = work.add_job(connection, new, found.clock())
             assert job is not None
-            outbox.add_results(connection, [self._row(*one) for one in enumerate(self.files)])
-            self.ids = {name: outbox.add_delivery(connection, job, name, found.clock()).id for name in destinations}
+            outbox.add_results(connection, [self._row(job_id, *one) for one in enumerate(files)])
+            deliveries = [outbox.add_delivery(connection, job, name, found.clock()) for name in self._destinations]
+        return files, {one.destination: one.id for one in deliveries}
 
-    def _row(self, position: int, path: Path) -> ResultRow:
+    def _row(self, job_id: str, position: int, path: Path) -> ResultRow:
         from pydicom import dcmread
 
         image = dcmread(path, stop_before_pixels=True)
         kind = KINDS[position]
-        uids = image.SOPInstanceUID, "j1", 1, kind, image.SeriesInstanceUID, CT, EXPLICIT
+        uids = image.SOPInstanceUID, job_id, 1, kind, image.SeriesInstanceUID, CT, EXPLICIT
         return ResultRow(*map_text(uids), str(path.relative_to(self.books.home)), position)
 
     def delivery(self, name: str = "pacs") -> DeliveryRow:

@@ -96,15 +96,18 @@ def _object(outcome: SendOutcome) -> ObjectOutcome:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "worst", "text"),
+    ("outcomes", "counts", "text"),
     [
         ([], SendOutcome.ACCEPTED, "0 of 0 objects accepted"),
         ([SendOutcome.ACCEPTED] * 2, SendOutcome.ACCEPTED, "2 of 2 objects accepted"),
         ([SendOutcome.ACCEPTED, SendOutcome.LATER], SendOutcome.LATER, "1 of 2 objects accepted; later"),
-        (list(SendOutcome), SendOutcome.PARKED, "1 of 3 objects accepted; parked"),
+        ([SendOutcome.ACCEPTED, SendOutcome.PARKED], SendOutcome.PARKED, "1 of 2 objects accepted; parked"),
+        (list(SendOutcome), SendOutcome.LATER, "1 of 3 objects accepted; later; parked"),
     ],
 )
-def test_a_report_is_as_good_as_its_worst_object(outcomes: list[SendOutcome], worst: SendOutcome, text: str) -> None:
-    """Partial is not accepted, and the line explains the worst."""
+def test_partial_is_not_accepted_and_what_may_come_is_waited_for(
+    outcomes: list[SendOutcome], counts: SendOutcome, text: str
+) -> None:
+    """The line explains both, why it waits and what is refused."""
     report = SendReport(tuple(_object(one) for one in outcomes))
-    assert (report.outcome, report.text) == (worst, text)
+    assert (report.outcome, report.text) == (counts, text)
