@@ -28,12 +28,14 @@ from node.admin.pages import (
     users,
 )
 from node.admin.rendering import STATIC, Pages, is_fragment
-from node.admin.security import Guard, NotAllowed, NotSignedIn, Shell, Unusable
+from node.admin.security import Guard, NotAllowed, NotSignedIn, Unusable
+from node.admin.shell import Shell
 from node.admin.window import Window
 from node.errors import ChangedMeanwhile, ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.state.disk import NO_ROOM
 
-BODY_LIMIT = 1 << 20
+BODY_LIMIT = 64 << 10
+"""The longest form has some kilobytes, and is read before it is known who sends it."""
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),

@@ -1,9 +1,7 @@
-"""Lets in who may come in: every request passes the guard, and every answer carries the same strict headers."""
+"""Lets in who may come in: every request passes the guard."""
 
 import ipaddress
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -16,31 +14,10 @@ from node.core.admission import plain_address
 from node.core.role import Role
 from node.errors import IsocenterError
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOADS = frozenset({"routes_try"})
 """Routes that take files."""
 FIELD, HEADER = "csrf", "X-CSRF-Token"
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with no-referrer, browsers say "Origin: null" of our own forms
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
-"""No script, style or address but our own: what came over the network stays text even where escaping were forgotten."""
-
-NOT_KEPT = "no-store"
-"""Cache-Control of everything but the static files: pages show patients."""
 
 
 class NotSignedIn(IsocenterError):
@@ -156,44 +133,3 @@ async def _check_csrf(request: Request, visitor: Visitor) -> None:
         given = field if isinstance(field, str) else ""
     if not secrets.compare_digest(given.encode(), visitor.csrf.encode()):
         raise NotAllowed("the form is too old or not ours: load the page again")
-
-
-class Shell:
-    """Around the whole application: bounds what is taken in, and puts the headers on what goes out."""
-
-    def __init__(self, app: ASGIApp, *, body_limit: int, uploads: dict[str, int], static: str) -> None:
-        """body_limit: bytes of a request; uploads: by path, where more may come. static: what may be cached."""
-        self._app, self._limit, self._uploads, self._static = app, body_limit, uploads, static
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        path = scope["path"]
-        limit = self._uploads.get(path, self._limit)
-        taken = 0
-
-        async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > limit:
-                return {"type": "http.disconnect"}
-            return message
-
-        async def dressed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.setdefault("headers", [])
-                given = {name.lower() for name, _ in headers}
-                added = {**HEADERS, "Cache-Control": "max-age=3600" if path.startswith(self._static) else NOT_KEPT}
-                for name, value in added.items():
-                    if name.lower().encode() not in given:
-                        headers.append((name.lower().encode(), value.encode()))
-            await send(message)
-
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > limit:
-            await dressed({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await self._app(scope, bounded, dressed)

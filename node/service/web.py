@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import structlog
@@ -15,6 +17,7 @@ from node.admin.accounts import FirstUser
 from node.admin.app import window_app
 from node.admin.stow import PREFIX, Open, stow_app
 from node.admin.window import Window
+from node.core.admission import plain_address
 from node.intake.listener import raise_file_limit
 from node.service.asking import url_of
 
@@ -26,16 +29,23 @@ PROXIES = ["127.0.0.0/8", "::1", "::ffff:127.0.0.0/104"]
 
 HEAD_S = 30.0
 """So long the head of a request may take to come."""
+MOST, MOST_OF_ONE = 2048, 256
+"""Connections at the same time, and of them those from one other machine; more are closed. A browser has six."""
+TOLD_EVERY_S = 60.0
 
 
 class _Impatient(H11Protocol):
-    """A connection that is closed where the head of a request does not come in time: uvicorn waits for the first one,
-    and for one of which a byte comes now and then, without end."""
+    """A connection that is closed where the head of a request does not come in time, or where there are too many:
+    uvicorn waits for the first head, and for one of which a byte comes now and then, without end."""
 
     _due: asyncio.TimerHandle | None = None
+    _told_s = -TOLD_EVERY_S
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if self._are_too_many():
+            transport.abort()
+            return
         self._due = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
@@ -49,6 +59,16 @@ class _Impatient(H11Protocol):
         self._be_patient()
         super().connection_lost(exc)
 
+    def _are_too_many(self) -> bool:
+        address, now = self.client[0] if self.client else "", time.monotonic()
+        of_one = 0 if is_local(address) else sum(_address_of(one) == address for one in self.connections)
+        if len(self.connections) <= MOST and of_one <= MOST_OF_ONE:
+            return False
+        if now - _Impatient._told_s >= TOLD_EVERY_S:
+            _Impatient._told_s = now
+            log.warning("window-crowded", address=address, of_address=of_one, connections=len(self.connections))
+        return True
+
     def _is_head_awaited(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -56,6 +76,19 @@ class _Impatient(H11Protocol):
         if self._due is not None:
             self._due.cancel()
             self._due = None
+
+
+def is_local(address: str) -> bool:
+    """Whether that is this machine, where a proxy speaks for many."""
+    try:
+        return ipaddress.ip_address(plain_address(address)).is_loopback
+    except ValueError:
+        return False
+
+
+def _address_of(connection: asyncio.Protocol) -> str:
+    client = getattr(connection, "client", None)
+    return str(client[0]) if client else ""
 
 
 @contextlib.contextmanager

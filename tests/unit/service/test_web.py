@@ -12,6 +12,7 @@ import httpx
 import pytest
 import structlog
 
+from node.admin import shell
 from node.service import web
 from node.service.ports import open_listening
 from node.service.web import serving_window
@@ -72,6 +73,91 @@ def test_a_caller_that_never_finishes_a_request_is_given_up(
         with suppress(ConnectionResetError):
             assert caller.recv(1) == b""
         assert 0.2 < time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/outbox/resend", "/routes/try", "/api/peers"])
+@pytest.mark.parametrize("drips", [False, True])
+def test_a_body_that_never_ends_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, drips: bool
+) -> None:
+    """Nobody has asked for a password yet: what came of it was kept, with the connection, for ever."""
+    monkeypatch.setattr(shell, "STALL_S", 1.0)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        opened(tmp_path) as made,
+        structlog.testing.capture_logs() as logs,
+        serving_window(listening, made.window),
+        socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=20) as caller,
+    ):
+        made.user()
+        caller.sendall(head.encode() + b"Content-Length: 20000\r\n\r\nname=")
+        begun = time.monotonic()
+        while drips and time.monotonic() - begun < 10 and not select.select([caller], [], [], 0.1)[0]:
+            caller.sendall(b"a")
+        answer = caller.recv(1 << 16)
+        took_s = time.monotonic() - begun
+
+    assert answer.split(b" ")[1] in (b"303", b"401", b"408")  # who is not known may be told so before
+    assert took_s < 8
+    assert [one for one in logs if one["log_level"] == "error"] == []
+
+
+def test_a_browser_that_is_closed_while_it_sends_is_no_fault(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head = b"POST /routes/try HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        opened(tmp_path) as made,
+        serving_window(listening, made.window),
+    ):
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as caller:
+            caller.sendall(head + b"Content-Length: 20000\r\n\r\nname=")
+        assert httpx.get(f"http://127.0.0.1:{port}/live", timeout=10).status_code == 200
+
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_strangers_send_is_not_kept_in_memory(tmp_path: Path) -> None:
+    """A form has some kilobytes; more is refused from its head alone, or at the byte too many."""
+    chunked = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        opened(tmp_path) as made,
+        serving_window(listening, made.window),
+        socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=20) as caller,
+    ):
+        port = listening.getsockname()[1]
+        declared = httpx.post(f"http://127.0.0.1:{port}/sign-in", data={"name": "a" * 100_000}, timeout=20)
+        caller.sendall(chunked + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+        with suppress(ConnectionError):
+            for _ in range(100):
+                caller.sendall(b"1000\r\n" + b"a" * 0x1000 + b"\r\n")
+        undeclared = caller.recv(1 << 16)
+
+    assert declared.status_code == 413
+    assert undeclared.startswith(b"HTTP/1.1 413")
+
+
+def test_callers_from_one_address_do_not_keep_the_others_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_OF_ONE", 20)
+    monkeypatch.setattr(web, "is_local", lambda _address: False)
+    callers: list[socket.socket] = []
+    with socket.create_server(("", 0)) as listening, opened(tmp_path) as made:
+        port = listening.getsockname()[1]
+        with serving_window(listening, made.window), structlog.testing.capture_logs() as logs:
+            try:
+                there, here = ("127.0.0.2", port), ("127.0.0.2", 0)
+                callers += [socket.create_connection(there, source_address=here) for _ in range(40)]
+                closed = select.select(callers, [], [], 5)[0]
+                assert httpx.get(f"http://127.0.0.1:{port}/live", timeout=10).status_code == 200
+            finally:
+                for one in callers:
+                    one.close()
+
+    assert closed
+    assert set(closed) <= set(callers[20:])
+    assert [one["address"] for one in logs if one["event"] == "window-crowded"] == ["127.0.0.2"]
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "::1", "::"])
