@@ -162,7 +162,7 @@ def _add_looking(router: APIRouter, window: Window, live: Live) -> None:
 
     @router.get("/api/outbox", responses=FAULTS)
     def api_outbox() -> list[OnItsWay]:
-        """Deliveries that are not done with; the parked ones first."""
+        """Deliveries that are not done with, the parked ones first; 500 of each state and destination at most."""
         with window.ledger.read() as connection:
             return on_their_way(connection)
 

@@ -22,21 +22,39 @@ class OnItsWay:
     route: str
 
 
-def on_their_way(connection: sa.Connection) -> list[OnItsWay]:
-    """Deliveries that wait, are under way or parked, or whose arrival is not proven yet: the parked first, then the
-    longest waiting; 500 of each at most."""
-    found = []
+Counted = dict[tuple[DeliveryState, str], int]
+"""How many deliveries are in a state, by destination."""
+
+
+def count_on_their_way(connection: sa.Connection) -> Counted:
+    """Deliveries that are not done with, the parked first."""
+    found: Counted = {}
     for state in (DeliveryState.PARKED, DeliveryState.SENDING, DeliveryState.WAITING, DeliveryState.ACCEPTED):
+        name = schema.delivery.c.destination
+        query = sa.select(name, sa.func.count()).where(*_open(state)).group_by(name).order_by(name)
+        found |= {(state, destination): count for destination, count in connection.execute(query)}
+    return found
+
+
+def on_their_way(connection: sa.Connection, most: int = MOST_OPEN) -> list[OnItsWay]:
+    """Deliveries that wait, are under way or parked, or whose arrival is not proven yet: the parked first, then the
+    longest waiting. most: of each state and destination, so that what one has too much of hides nothing of another."""
+    found = []
+    for state, destination in count_on_their_way(connection):
         delivery, job = schema.delivery, schema.job
         query = sa.select(delivery, job.c.study_id, job.c.route).select_from(delivery.join(job))
-        query = query.where(delivery.c.state == state.value)
-        if state is DeliveryState.ACCEPTED:
-            query = query.where(delivery.c.next_at.is_not(None))
-        for row in connection.execute(query.order_by(delivery.c.changed_at).limit(MOST_OPEN)).mappings():
+        query = query.where(*_open(state), delivery.c.destination == destination)
+        for row in connection.execute(query.order_by(delivery.c.changed_at).limit(most)).mappings():
             own = {column.name: row[column.name] for column in delivery.columns}
             own["state"] = state
             found.append(OnItsWay(DeliveryRow(**own), row["study_id"], row["route"]))
     return found
+
+
+def _open(state: DeliveryState) -> tuple[sa.ColumnElement[bool], ...]:
+    """Of a state, those that are not done with: what is accepted is not as long as its arrival is to be proven."""
+    of_state = schema.delivery.c.state == state.value
+    return (of_state, schema.delivery.c.next_at.is_not(None)) if state is DeliveryState.ACCEPTED else (of_state,)
 
 
 @dataclass(frozen=True)

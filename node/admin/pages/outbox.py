@@ -11,7 +11,7 @@ from node.admin.rendering import Pages, mark_of
 from node.admin.window import Window
 from node.core.job import DeliveryState
 from node.core.pausable import Pausable
-from node.state.listings import OnItsWay, on_their_way
+from node.state.listings import Counted, OnItsWay, count_on_their_way, on_their_way
 from node.state.pauses import Paused, paused
 
 SHOWN = 50
@@ -20,12 +20,14 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Line:
-    """One destination: what is parked there, and what is on its way."""
+    """One destination: what is parked there, and what is on its way; the first of them, and how many more there are."""
 
     name: str
     is_paused: bool
     parked: tuple[OnItsWay, ...]
     others: tuple[OnItsWay, ...]
+    more_parked: int
+    more_others: int
 
 
 def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
@@ -33,9 +35,9 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
     def part(request: Request) -> tuple[str, str]:
         with window.ledger.read() as connection:
-            found, pauses = on_their_way(connection), paused(connection)
+            found, counted, pauses = on_their_way(connection, SHOWN), count_on_their_way(connection), paused(connection)
         configured = [one.name for one in window.configuration().peers if "destination" in one.roles]
-        text = pages.text(request, "_outbox.html", lines=lines_of(configured, found, pauses), shown=SHOWN)
+        text = pages.text(request, "_outbox.html", lines=lines_of(configured, found, counted, pauses))
         return text, mark_of(text)
 
     @router.get("/outbox")
@@ -70,7 +72,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 PAGE_OF = {Pausable.DESTINATION: "/outbox", Pausable.MODEL: "/models", Pausable.ROUTE: "/routes"}
 
 
-def lines_of(configured: list[str], found: list[OnItsWay], pauses: list[Paused]) -> list[Line]:
+def lines_of(configured: list[str], found: list[OnItsWay], counted: Counted, pauses: list[Paused]) -> list[Line]:
     """One line a destination: all that are configured, and those that something still waits for."""
     stopped = {one.name for one in pauses if one.kind is Pausable.DESTINATION}
     names = dict.fromkeys([*configured, *(one.delivery.destination for one in found)])
@@ -78,6 +80,9 @@ def lines_of(configured: list[str], found: list[OnItsWay], pauses: list[Paused])
     for name in names:
         own = [one for one in found if one.delivery.destination == name]
         parked = tuple(one for one in own if one.delivery.state is DeliveryState.PARKED)
-        others = tuple(one for one in own if one.delivery.state is not DeliveryState.PARKED)
-        lines.append(Line(name, name in stopped, parked, others))
+        others = tuple(one for one in own if one.delivery.state is not DeliveryState.PARKED)[:SHOWN]
+        count = sum(number for (_, to), number in counted.items() if to == name)
+        count_parked = counted.get((DeliveryState.PARKED, name), 0)
+        more = (count_parked - len(parked), count - count_parked - len(others))
+        lines.append(Line(name, name in stopped, parked, others, *more))
     return lines
