@@ -45,7 +45,6 @@ app = typer.Typer(
     name="isocenter",
     help="A DICOM node that puts AI results into the PACS.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
