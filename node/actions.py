@@ -11,7 +11,8 @@ from node.core.batches import in_batches
 from node.core.identity import Registered
 from node.core.job import JOB_ENDED, DeliveryEvent, DeliveryState, JobEvent, JobState, StudyEvent, StudyState
 from node.core.pausable import Pausable
-from node.errors import NotPossible
+from node.errors import NotFound, NotPossible
+from node.settings import Configuration
 from node.state import arrivals, commitments, corrections, outbox, pauses, retention, schema, work
 from node.state.ledger import Ledger, note
 from node.state.mailbox import Mailbox, ReportLetter
@@ -209,6 +210,17 @@ class Operator:
                 raise NotPossible(
                     f"delivery {delivery.id} is {delivery.state.value}; only one that waits or is parked can be dropped"
                 )
+
+
+def check_pausable(configuration: Configuration, kind: Pausable, name: str) -> None:
+    """See that there is what somebody names: paused under a name that nothing has, all would go on. Raises NotFound."""
+    known = {
+        Pausable.ROUTE: [one.name for one in configuration.routes],
+        Pausable.MODEL: [one.model for one in configuration.routes],
+        Pausable.DESTINATION: [one.name for one in configuration.peers if "destination" in one.roles],
+    }[kind]
+    if name not in known:
+        raise NotFound(f"no {kind.value} is called {name!r}; there are: {', '.join(sorted(set(known))) or 'none'}")
 
 
 def send_waiting(ledger: Ledger, queue: Queue, destination: str, now: datetime, *, afresh: bool = False) -> int:

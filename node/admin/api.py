@@ -235,6 +235,7 @@ def _add_steering(router: APIRouter, window: Window) -> None:
     @router.post("/api/{kind}/{name}/pause", responses=FAULTS)
     def api_pause(kind: Pausable, name: Key) -> Done:
         """Start nothing more of a route, a model or a destination."""
+        window.check_pausable(kind, name)
         operator.pause(kind, name, window.now())
         return Done(id=name)
 

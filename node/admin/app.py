@@ -36,6 +36,7 @@ from node.state.disk import NO_ROOM
 
 BODY_LIMIT = 64 << 10
 """The longest form has some kilobytes, and is read before it is known who sends it."""
+AS_JSON = "send a body as JSON, with Content-Type: application/json"
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (NotSignedIn, 401),
     (NotAllowed, 403),
@@ -103,12 +104,23 @@ def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(RequestValidationError)
     def unusable(request: Request, error: RequestValidationError) -> Response:
-        fields = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
-        return _told(request, pages, 422, f"this cannot be used: {fields}")
+        found = sorted({(_place_of(one["loc"]), str(one["msg"])) for one in error.errors()})
+        words = "; ".join(f"{place}: {words}" for place, words in found)
+        is_typed = request.headers.get("Content-Type", "").lower().startswith("application/json")
+        is_body_lacking = any(one["loc"] == ("body",) for one in error.errors())
+        advice = "; " + AS_JSON if is_body_lacking and _is_api(request) and not is_typed else ""
+        return _told(request, pages, 422, f"this cannot be used: {words}{advice}")
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> Response:
-        return _told(request, pages, error.status_code, str(error.detail))
+        answer = _told(request, pages, error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})  # of 405: which methods there are
+        return answer
+
+
+def _place_of(path: tuple[str | int, ...]) -> str:
+    """Where the fault is: keys and places in lists, without the part of the request they are in."""
+    return ".".join(str(one) for one in path[1:]) or str(path[0])
 
 
 def _told(request: Request, pages: Pages, status: int, why: str) -> Response:

@@ -1,6 +1,7 @@
 """Around the whole application: bounds what is taken in by bytes and by time, puts strict headers on what goes out."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -14,6 +15,11 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STALL_S, PACE_BYTES = 30.0, 1 << 16
 """So long the body of a request is waited for until it has ended or so much of it has come, and then anew."""
+
+WHY = {
+    408: "the rest of the request did not come within {s:g} s: send it again",
+    413: "at most {kib} KiB are taken at once: send less",
+}
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -58,11 +64,15 @@ class Shell:
                 await send(message)
 
         async def refuse(status: int) -> None:
-            headers = [(b"content-length", b"0"), (b"connection", b"close")]
+            why = WHY[status].format(kib=body.limit >> 10, s=STALL_S)
+            is_api = path.startswith("/api/")
+            text = (json.dumps({"why": why}) if is_api else why).encode()
+            kind = b"application/json" if is_api else b"text/plain; charset=utf-8"
+            headers = [(b"content-length", str(len(text)).encode()), (b"content-type", kind), (b"connection", b"close")]
             start: Message = {"type": "http.response.start", "status": status, "headers": headers}
             self._dress(start, path)
             await send(start)
-            await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": text})
 
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > body.limit:

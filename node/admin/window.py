@@ -6,15 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from node.actions import Operator
+from node.actions import Operator, check_pausable
 from node.admin.disk import DiskRecord
 from node.admin.gpus import Gpus
 from node.admin.health import Health
 from node.core.checkup import CheckUp, Subject
+from node.core.pausable import Pausable
 from node.core.preview import Preview, View
 from node.core.routing import Decision
 from node.core.study import Stack
 from node.editing import Editor
+from node.errors import NotFound
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
@@ -140,3 +142,10 @@ class Window:
     trying: Trying
     now: Callable[[], datetime]
     gpus: Gpus = field(default_factory=Gpus)
+
+    def check_pausable(self, kind: Pausable, name: str) -> None:
+        """See that the node knows it, or will within seconds: pages show what is in the files. Raises NotFound."""
+        try:
+            check_pausable(self.configuration(), kind, name)
+        except NotFound:
+            check_pausable(self.editor.read(), kind, name)

@@ -6,7 +6,6 @@ import typer
 
 from node.cli import here
 from node.core.pausable import Pausable
-from node.errors import NotFound
 
 if TYPE_CHECKING:
     from node.service.peers import Differing
@@ -85,6 +84,8 @@ def resend(
 
     Example: isocenter resend --parked pacs
     """
+    from node.actions import check_pausable
+
     if bool(delivery) == bool(parked):
         raise typer.BadParameter("name a delivery, or a destination with --parked")
     with here.operator() as operator:
@@ -92,7 +93,7 @@ def resend(
             operator.resend(delivery, here.now())
             print(f"delivery {delivery} is being sent")
             return
-        _check(Pausable.DESTINATION, parked)
+        check_pausable(here.configuration(), Pausable.DESTINATION, parked)
         resent = operator.resend_parked(parked, here.now())
     left = f"; {resent.outdated} are not: newer results replaced them" if resent.outdated else ""
     print(f"{resent.sent} of what is parked for {parked} is being sent{left}")
@@ -173,7 +174,9 @@ def pause(kind: Kind, name: Name) -> None:
 
     Example: isocenter pause destination pacs
     """
-    _check(kind, name)
+    from node.actions import check_pausable
+
+    check_pausable(here.configuration(), kind, name)
     with here.operator() as operator:
         operator.pause(kind, name, here.now())
     print(f"{kind.value} {name} is paused")
@@ -187,14 +190,3 @@ def resume(kind: Kind, name: Name) -> None:
     with here.operator() as operator:
         operator.resume(kind, name, here.now())
     print(f"{kind.value} {name} goes on")
-
-
-def _check(kind: Pausable, name: str) -> None:
-    configured = here.configuration()
-    known = {
-        Pausable.ROUTE: [one.name for one in configured.routes],
-        Pausable.MODEL: [one.model for one in configured.routes],
-        Pausable.DESTINATION: [one.name for one in configured.peers if "destination" in one.roles],
-    }[kind]
-    if name not in known:
-        raise NotFound(f"no {kind.value} is called {name!r}; there are: {', '.join(sorted(set(known))) or 'none'}")

@@ -60,6 +60,7 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
 
     @router.post("/pause")
     def pause(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.check_pausable(kind, name)
         window.operator.pause(kind, name, window.now())
         return RedirectResponse(f"{PAGE_OF[kind]}?done=pause", 303)
 

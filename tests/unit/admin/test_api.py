@@ -9,6 +9,7 @@ from node.core.job import DeliveryEvent, DeliveryState, JobEvent, JobState
 from node.core.outcome import Outcome
 from node.core.role import Role
 from node.errors import ReasonCode
+from node.settings import Configuration, Peer
 from node.state import outbox, work
 from node.state.search import PAGE, Wanted, search
 from tests.makers.ledger import ct_slice
@@ -18,7 +19,8 @@ from tests.makers.window import Opened, opened
 
 @pytest.fixture
 def window(tmp_path: Path) -> Iterator[Opened]:
-    with opened(tmp_path) as found:
+    pacs = Peer(name="pacs", ae_title="PACS", address="192.0.2.1", port=104)
+    with opened(tmp_path, Configuration(peers=(pacs,))) as found:
         yield found
 
 
