@@ -113,9 +113,7 @@ def layout_of(file: Part10) -> PixelLayout:
         missing = "SamplesPerPixel" if samples is None else "PhotometricInterpretation"
         raise Refused(ReasonCode.NOT_AN_IMAGE, f"{missing} is missing, so what the pixels stand for is not known")
     if samples != 1 or photometric not in GREYSCALE:
-        raise Refused(
-            ReasonCode.NOT_AN_IMAGE, f"the pixels are colours ({photometric}, {samples} samples)"
-        )
+        raise Refused(ReasonCode.NOT_AN_IMAGE, f"the pixels are colours ({photometric}, {samples} samples)")
     allocated = _one_of(header, "BitsAllocated", BITS_ALLOCATED[pixels.keyword])
     is_float = pixels.keyword != "PixelData"
     layout = PixelLayout(
