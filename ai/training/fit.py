@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from ai.window import Window, predict_in_windows
 Weights = Mapping[str, torch.Tensor]
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 CHECKPOINT = "checkpoint.pt"
+NO_CHECKPOINT = (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError)
+"""What torch was seen to raise on a file that is cut, empty or another one."""
 
 
 @dataclass
@@ -153,7 +156,12 @@ class Fitting:
         self._log.write_text("".join(json.dumps(line) + "\n" for line in self.progress.history))
 
     def _resume(self) -> None:
-        state = torch.load(self._file, weights_only=True)
+        try:
+            state = torch.load(self._file, weights_only=True)
+        except NO_CHECKPOINT as error:
+            raise PlanInvalid(
+                f"{self._file}: is no whole checkpoint; remove it, and the training begins anew"
+            ) from error
         try:
             self._network.load_state_dict(state["network"])
             self._average.load_state_dict(state["average"])

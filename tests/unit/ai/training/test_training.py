@@ -187,6 +187,18 @@ def test_a_training_that_runs_away_ends(tmp_path: Path, template: Path, cases: P
         train(template, plan.model_copy(update={"schedule": schedule}), tmp_path / "out", silent)
 
 
+@pytest.mark.parametrize("left", [0, 20, 3000, None])
+def test_a_checkpoint_that_is_none_is_told(
+    tmp_path: Path, template: Path, trained: Path, cases: Path, left: int | None
+) -> None:
+    """A disk that was full, or a file of somebody else."""
+    content = b"hello\n" if left is None else (trained / "checkpoint.pt").read_bytes()[:left]
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+
+    with pytest.raises(PlanInvalid, match=r"checkpoint\.pt: is no whole checkpoint"):
+        train(template, other_cases(short(template, 1), cases), tmp_path, silent)
+
+
 def test_a_label_without_a_segment_is_refused(tmp_path: Path, trained: Path) -> None:
     folder = labelled_folder(tmp_path / "cases", 1)
     write(folder / "labels" / "case_00.nii.gz", np.full(SHAPE, 3, np.uint8))
