@@ -221,9 +221,7 @@ def _map(table: TableReader) -> MapCard:
 
 def _derived(table: TableReader) -> DerivedCard:
     table.needs(key=str, label=str, derivation=Code)
-    found = DerivedCard(key=table.take("key", str), label=_label(table), derivation=table.code("derivation"))
-    if not inputs:
-        raise CardInvalid(f"{card}: it has no [[input]], so that no images would ever reach the model")
+    found = DerivedCard(key=table.take("key", str), label=table.name("label"), derivation=table.code("derivation"))
     table.finish()
     return found
 
