@@ -23,7 +23,7 @@ from ai.networks.nnunet import as_planned, open_planned, prepare_as_planned
 from ai.networks.opening import open_network
 from ai.networks.parts import Part
 from ai.networks.plans import Plan, plan_files, read_plan
-from ai.networks.running import RunningNetwork
+from ai.networks.running import RunningNetwork, settle
 from ai.networks.saliency import check_layer, explained
 from ai.preparation.images import Values
 from ai.preparation.pipeline import Prepared, prepare
@@ -98,6 +98,7 @@ class NetworkModel:
         """Read and build the network, and keep it on its device until left. Raises CardInvalid."""
         if words := self.lacking:
             raise CardInvalid(f"model {self.card.name}: {words}")
+        settle(device)
         if self.network.kind is Kind.BUNDLE:
             bundle = Bundle(self._folder, self.card, self.network, device)
             with closing(bundle):

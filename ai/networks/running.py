@@ -90,7 +90,7 @@ class RunningNetwork:
     def _within_memory(self, compute: "Callable[[Device, int], Said]") -> Said:
         import torch
 
-        _settle(self._device)
+        settle(self._device)
         for device, batch in self._rungs():
             try:
                 self._move(device)
@@ -286,13 +286,14 @@ def _torch_device(device: Device) -> "torch.device":
     return torch.device("cpu") if device.kind == "cpu" else torch.device(device.kind, device.index)
 
 
-def _settle(device: Device) -> None:
+def settle(device: Device) -> None:
     """Same threads, same order of sums: on a processor the same input gives the same bits, whatever other models
-    of this process have set."""
+    of this process have set. A network is built so, too, or its tensors would be of their kind or on their device."""
     import torch
 
     torch.set_num_threads(device.threads)
     torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
     torch.manual_seed(0)
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 
 from ai.contract import Model
 from ai.exchange import load_findings, load_inputs, save_findings
+from ai.volume import Inputs
 from node.core.forms import LABEL_MAP
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
@@ -113,6 +116,12 @@ class Stages:
         inputs = load_inputs(self._prepared(assignment))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         begin_job(f"{now} job {assignment.job.id}, model {assignment.job.model}")
+        # What a model sets for its thread (how numbers are rounded, in which precision torch computes) ends with it.
+        with ThreadPoolExecutor(1, "predicting") as thread:
+            thread.submit(copy_context().run, self._predict, assignment, inputs).result()
+
+    def _predict(self, assignment: Assignment, inputs: Inputs) -> None:
+        assert self._inference is not None  # noqa: S101  as above
         with self._inference.predicted(assignment.job.model, inputs, assignment.waiting) as findings:
             save_findings(findings, assignment.folder)
 
