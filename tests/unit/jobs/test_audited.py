@@ -1,17 +1,25 @@
 """Which model was opened, and by whose trust, is an event; and so is a model that was not opened."""
 
 import json
-from contextlib import closing
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from ai.contract import Predict
 from ai.device import Device
 from ai.errors import CardInvalid
+from ai.findings import Findings
 from ai.networks.model import NetworkModel
 from ai.networks.timing import TimedModel, bright, card, network_card
+from ai.warm import WarmModels
 from node.bench.model import study
+from node.jobs import audited
 from node.jobs.audited import Audited
 from node.jobs.inference import Inference
 from tests.makers.bundles import configuration, write_bundle
@@ -66,3 +74,42 @@ def test_a_command_at_a_terminal_gets_no_lines_of_the_log_into_its_table(capfd: 
         pass
 
     assert capfd.readouterr().out == ""
+
+
+class Leaving:
+    """A model that does something when it is closed."""
+
+    def __init__(self, leave: Callable[[], object]) -> None:
+        self.card, self.leave = replace(card("leaving", spacing_mm=None), memory_mb=60), leave
+
+    @contextmanager
+    def open(self, _device: Device) -> Iterator[Predict]:
+        yield lambda _inputs: Findings()
+        self.leave()
+
+
+@pytest.mark.parametrize(
+    ("leave", "words"),
+    [
+        (lambda: {}["weights"], "KeyError: 'weights'"),
+        (lambda: sys.exit(3), "SystemExit: 3"),
+        (lambda: threading.Event().wait(2), "its closing did not come to an end within 0.2 s"),
+    ],
+    ids=["raises", "exits", "hangs"],
+)
+def test_a_model_that_cannot_be_closed_is_told_and_the_next_one_computes(
+    monkeypatch: pytest.MonkeyPatch, leave: Callable[[], object], words: str
+) -> None:
+    """Closed it is while another one's study needs its room, which then failed in its place."""
+    monkeypatch.setattr(audited, "CLOSING_S", 0.2)
+    models = {"leaving": Audited(Leaving(leave)), "next": Audited(Leaving(lambda: None))}
+    free_mb = iter((100, 50, 100))
+    warm = WarmModels(models, Device(), lambda _device: next(free_mb))
+
+    with capture_logs() as events:
+        for name in models:
+            with warm.held(name) as predict:
+                assert predict(study((4, 8, 8), (2.0, 1.0, 1.0))) == Findings()
+
+    assert warm.names == ["next"]
+    assert [one["reason"] for one in events if one["event"] == "model-not-closed"] == [words]
