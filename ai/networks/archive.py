@@ -15,6 +15,8 @@ MOST_MEMBERS = 10_000
 MOST_BYTES = 16 << 30
 BOMB_RATIO = 200
 """Weights hardly shrink; text shrinks tenfold. What unfolds further than this is made to fill a disk."""
+WHOLE_RATIO, SMALL_WHOLE_BYTES = 20, 64 << 20
+"""Of all members together: many small ones would else fill the memory into which they are read."""
 LONGEST_NAME = 255
 """Bytes of one part of a path, on every file system in use."""
 SMALL_BYTES = 1 << 20
@@ -26,8 +28,7 @@ def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo
     bombs and what is not packed as zip archives are.
     """
     members = [one for one in archive.infolist() if not one.is_dir()]
-    if len(members) > MOST_MEMBERS or sum(one.file_size for one in members) > MOST_BYTES:
-        raise CardInvalid(f"{name}: unfolds to more than {MOST_MEMBERS} files or {MOST_BYTES >> 30} GiB")
+    _check_whole(members, name)
     seen: set[str] = set()
     folders = {outer.as_posix().casefold() for one in members for outer in PurePosixPath(one.filename).parents}
     for one in members:
@@ -49,6 +50,14 @@ def checked_members(archive: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo
             raise CardInvalid(f"{name}: holds {one.filename!r} twice")
         seen.add(path.as_posix().casefold())
     return members
+
+
+def _check_whole(members: Sequence[zipfile.ZipInfo], name: str) -> None:
+    whole, packed = sum(one.file_size for one in members), sum(one.compress_size for one in members)
+    if len(members) > MOST_MEMBERS or whole > MOST_BYTES:
+        raise CardInvalid(f"{name}: unfolds to more than {MOST_MEMBERS} files or {MOST_BYTES >> 30} GiB")
+    if whole > max(SMALL_WHOLE_BYTES, packed * WHOLE_RATIO):
+        raise CardInvalid(f"{name}: its files together unfold more than {WHOLE_RATIO} times")
 
 
 def read_checked(content: bytes, name: str) -> tuple[io.BytesIO, dict[str, bytes]]:

@@ -60,6 +60,16 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_bomb_of_many_small_files_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    """Each below what may unfold as it likes, together 80 MB out of some 100 kB."""
+    source = zipped(tmp_path / "a.zip", *((f"zeros/{number}", bytes(1 << 20)) for number in range(80)))
+
+    with pytest.raises(CardInvalid, match="files together unfold more than 20 times"):
+        unpack(source, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_archive_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MOST_BYTES", 100)
 
