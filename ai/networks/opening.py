@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ai.errors import CardInvalid
+from ai.errors import CardInvalid, shown
 from ai.networks.architectures import build
 from ai.networks.checkpoint import tensors_of
 from ai.networks.declared import Kind, NetworkCard
@@ -16,6 +16,9 @@ from ai.networks.weights import read_pinned
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+LONGEST_REASON = 1000
+"""Characters: torch names every tensor of a stranger's file, as that calls them."""
 
 
 def open_network(card: NetworkCard, threads: int = 2) -> "nn.Module":
@@ -52,10 +55,18 @@ def load_weights(network: "nn.Module", content: bytes, name: str) -> "nn.Module"
 
 def put_in(network: "nn.Module", tensors: "Mapping[str, torch.Tensor]", name: str) -> "nn.Module":
     """Put tensors into a network: every one, and no other. Raises CardInvalid where they are not its own."""
+    real = {key for key, one in network.state_dict().items() if one.is_floating_point()}
+    strange = [key for key, one in tensors.items() if key in real and not one.is_floating_point()]
+    if strange:
+        raise CardInvalid(
+            f"{name}: its tensor {shown(strange[0])} holds {tensors[strange[0]].dtype}, and its network's real "
+            "numbers: torch would cut them without a word"
+        )
     try:
         network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise CardInvalid(f"{name}: its tensors are not those of the network that is named: {error}") from error
+        words = "".join(one if one.isprintable() else " " for one in str(error)[:LONGEST_REASON])
+        raise CardInvalid(f"{name}: its tensors are not those of the network that is named: {words}") from error
     return network
 
 

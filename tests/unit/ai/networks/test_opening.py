@@ -359,3 +359,22 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(CardInvalid, match="more than any network"):
         read_pinned(tmp_path / "model.safetensors", "0" * 64)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int8, torch.complex64, torch.bool], ids=str)
+def test_weights_of_another_kind_are_refused(kind: torch.dtype) -> None:
+    """Of whole numbers nearly all would be 0, and the network would find nothing in anybody."""
+    state = {key: one.to(kind) if one.is_floating_point() else one for key, one in network().state_dict().items()}
+
+    with pytest.raises(CardInvalid, match=f"holds {kind}, and its network's real numbers"):
+        load_weights(build("unet", UNET), safetensors.torch.save(state), "model.safetensors")
+
+
+def test_what_a_file_calls_its_tensors_is_told_briefly() -> None:
+    state = {**network().state_dict(), **{f"\x1b[2J{number}": torch.zeros(1) for number in range(5000)}}
+
+    with pytest.raises(CardInvalid, match="not those of the network") as told:
+        load_weights(build("unet", UNET), safetensors.torch.save(state), "model.safetensors")
+
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 1500
