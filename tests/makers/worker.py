@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,8 @@ def leave_a_mark(assignment: Assignment, stage_s: float) -> None:
 
 
 def main(home: Path, url: str, slot: str, stage_s: float) -> None:
+    # Before there are threads: what a handler interrupts may hold the very lock that the handler waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     ledger, bells = Ledger(url), Bells(home)
     stages = {stage: StageWork(lambda one: leave_a_mark(one, stage_s), lambda _job: 30.0) for stage in Stage}
     runner = Runner(
@@ -39,10 +40,8 @@ def main(home: Path, url: str, slot: str, stage_s: float) -> None:
     )
     bodies = {stage.value: body(runner, stage) for stage in Stage}
     engine = Engine(url, executor=slot, work=Work(stages=bodies), poll_s=POLL_S, bells=bells)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     engine.start()
-    stop.wait()
+    signal.sigwait({signal.SIGTERM})
     engine.stop(5)
 
 
