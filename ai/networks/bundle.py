@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ai.errors import CardInvalid, ModelFailed, ModelRefused
+from ai.errors import CardInvalid, ModelFailed, ModelRefused, OutOfMemory, shown
 from ai.findings import Findings, Segment
 from ai.networks.configured import judged, read_configuration
-from ai.networks.declared import NetworkCard, WindowCard
+from ai.networks.declared import LONGEST_SIDE, NetworkCard, WindowCard
 from ai.networks.found import findings_of_values, findings_of_volumes, named
 from ai.networks.heads import Finds
 from ai.networks.opening import load_weights
-from ai.networks.running import RunningNetwork
+from ai.networks.running import RunningNetwork, is_want_of_memory
 from ai.networks.scripted import open_scripted
 from ai.networks.weights import read_pinned
 from ai.preparation.images import Values
@@ -54,7 +54,7 @@ class Bundle:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of what MONAI is going to change
                 self._build(needed, network, device)
-        except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, ImportError) as error:
             raise CardInvalid(f"{folder}: the bundle's configuration cannot be built: {error}") from error
 
     def _build(self, needed: Mapping[str, Any], network: NetworkCard, device: "Device") -> None:
@@ -84,7 +84,7 @@ class Bundle:
         image = np.stack([one.astype(np.float32).transpose(2, 1, 0) for one in arrays])
         image = image[..., 0] if self._flat else image
         tensor = MetaTensor(image, affine=affine, meta={"original_affine": affine, "original_channel_dim": 0})
-        items = self._before({self._key: tensor})
+        items = _applied(self._before, {self._key: tensor}, "preprocessing")
         made = np.asarray(items[self._key], np.float32)
         return Placed(self._running.load(made[:, None] if self._flat else made), items, source)
 
@@ -104,7 +104,7 @@ class Bundle:
         pred.copy_meta_from(placed.items[self._key])
         items: Mapping[str, Any] = {**placed.items, "pred": pred}
         if self._after is not None:
-            items = self._after(items)
+            items = _applied(self._after, items, "postprocessing")
         found = np.asarray(items["pred"])
         head = self._network.heads[0]
         if not head.is_of_places:
@@ -152,6 +152,18 @@ class Bundle:
         return tuple(Segment(one.key, np.ascontiguousarray(mask), self._card.reference) for one, mask in cards)
 
 
+def _applied(steps: Any, items: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    """MONAI says which step failed, and keeps to itself why."""
+    try:
+        found: Mapping[str, Any] = steps(items)
+    except RuntimeError as error:
+        cause = error.__cause__ or error
+        if is_want_of_memory(cause):
+            raise OutOfMemory(f"the bundle's {what} needs more memory than there is: {cause}") from error
+        raise ModelFailed(f"the bundle's {what} failed: {type(cause).__name__}: {cause} ({error})") from error
+    return found
+
+
 def _affine_ras(source: Volume, dimensions: int) -> Affine:
     """Where MONAI is told that the image lies: (column, row, slice) to RAS. A radiograph has a size at most."""
     if dimensions == 2:
@@ -193,6 +205,10 @@ def _window(inferer: Mapping[str, Any], dimensions: int) -> WindowCard | None:
         raise CardInvalid(f"the bundle's inferer sets {min(strange or {'padding_mode'})!r}, which is not supported")
     sizes = inferer["roi_size"]
     size = tuple(max(int(one), 0) for one in (sizes if isinstance(sizes, list | tuple) else [sizes] * dimensions))
+    if len(size) != dimensions or max(size) > LONGEST_SIDE:
+        raise CardInvalid(
+            f"the bundle's inferer sets roi_size {shown(sizes)}, which is no size in {dimensions} dimensions"
+        )
     blend = str(inferer.get("mode", "constant"))
     return WindowCard(size, float(inferer.get("overlap", 0.25)), blend, int(inferer.get("sw_batch_size", 1)))
 

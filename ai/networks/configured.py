@@ -91,5 +91,10 @@ def _without(compose: Any, files: frozenset[str]) -> Any:
     """A Compose without its steps of files."""
     if not isinstance(compose, dict) or not isinstance(compose.get("transforms"), list):
         return compose
-    kept = [one for one in compose["transforms"] if str(one.get("_target_", "")).rpartition(".")[2] not in files]
+    kept = [one for one in compose["transforms"] if _called(one) not in files]
     return {**compose, "transforms": kept}
+
+
+def _called(step: object) -> str:
+    """What a step builds, without its module; empty for one that only refers to another."""
+    return str(step.get("_target_", "")).rpartition(".")[2] if isinstance(step, dict) else ""

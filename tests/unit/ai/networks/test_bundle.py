@@ -353,3 +353,39 @@ def test_arithmetic_that_fills_the_memory_is_refused_unevaluated(content: dict[s
 
     assert refused
     assert words in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("preprocessing", "transforms", 1), "@inferer"),
+        (("preprocessing", "transforms", 1), 5),
+        (("network_def",), 5),
+        (("network_def",), "@pixdim"),
+        (("pixdim",), {"_target_": "monai.networks.nets.nowhere.UNet"}),
+        (("inferer", "roi_size"), []),
+        (("inferer", "roi_size"), 10**30),
+        (("inferer",), []),
+    ],
+    ids=repr,
+)
+def test_a_configuration_of_other_things_than_steps_and_networks_is_told(
+    tmp_path: Path, place: tuple[str | int, ...], value: object
+) -> None:
+    content = configuration()
+    table: Any = content
+    for key in place[:-1]:
+        table = table[key]
+    table[place[-1]] = value
+
+    with pytest.raises(CardInvalid), NetworkModel(write_bundle(tmp_path / "spleen", content)).open(Device()):
+        pass
+
+
+def test_a_step_that_fails_says_why(tmp_path: Path) -> None:
+    """MONAI names the step alone."""
+    content = configuration()
+    content["preprocessing"]["transforms"][4]["a_min"] = [1]
+
+    with pytest.raises(ModelFailed, match=r"bundle's preprocessing failed: \w+: .*ScaleIntensityRanged"):
+        predicted(write_bundle(tmp_path / "spleen", content))
