@@ -176,7 +176,8 @@ class Courier:
                 outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report)
                 return
             if isinstance(report, NotReached):
-                self._answering.discard(delivery.destination)
+                if report.answer.is_away:
+                    self._answering.discard(delivery.destination)
                 self._not_asked(connection, delivery, report, now)
                 return
             if isinstance(report, FormLacking):
@@ -191,7 +192,7 @@ class Courier:
             elif report.outcome is SendOutcome.PARKED:
                 outbox.change_delivery(connection, delivery, DeliveryEvent.PARKED, now, message=report.text)
             else:
-                if report.is_lost:
+                if report.is_away:
                     self._answering.discard(delivery.destination)
                 self._postpone(connection, delivery, report.text, now, report.pause_s)
         log.info("delivery-ended", outcome=report.outcome.value)

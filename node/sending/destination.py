@@ -126,7 +126,7 @@ class ObjectOutcome:
     status: of the C-STORE response, or of the HTTP response where it went by STOW-RS; None where there was none.
     warning: what a reader of a SEG or SR should know the peer changed. text: what happened, and what to change on which
     side. comment: the peer's own words; they may name a patient, so they are shown to the operator and never logged.
-    pause_s: so long the peer asked to be left alone.
+    pause_s: so long the peer asked to be left alone. is_away: nobody was reached there.
     """
 
     sop_instance_uid: str
@@ -136,6 +136,7 @@ class ObjectOutcome:
     text: str
     comment: str | None = None
     pause_s: float = 0
+    is_away: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ class SendReport:
         return max((one.pause_s for one in self.objects), default=0)
 
     @property
-    def is_lost(self) -> bool:
-        """Whether the peer was not reached for some of the objects, or no more."""
-        return any(one.outcome is SendOutcome.LATER and one.status is None for one in self.objects)
+    def is_away(self) -> bool:
+        """Whether nobody was reached: unlike where it broke off, or had enough, over what was sent."""
+        return any(one.is_away for one in self.objects) and not self.pause_s
 
 
 @dataclass(frozen=True)

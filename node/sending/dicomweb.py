@@ -81,14 +81,20 @@ async def _store(
         return outcome_of(parcel, SendOutcome.PARKED, str(error)), None
     except NotReached as failure:
         rest = failure.answer.outcome, str(failure)
-        return outcome_of(parcel, *rest), rest
+        return outcome_of(parcel, *rest, is_away=failure.answer.is_away), rest
     row = of_http(reply.status)
     told = read_store_answer(reply, parcel.sop_instance_uid) if row.tells else Told(Word.NOTHING)
     answer = of_store(reply.status, told)
     text = answer.text(destination) + (f" (HTTP {reply.status}{_reason(told)})" if reply.status != 200 else "")
     is_changed = answer.outcome is SendOutcome.ACCEPTED and told.word is Word.STORED and bool(told.reason)
     outcome = outcome_of(
-        parcel, answer.outcome, text, status=reply.status, is_changed=is_changed, pause_s=reply.pause_s
+        parcel,
+        answer.outcome,
+        text,
+        status=reply.status,
+        is_changed=is_changed,
+        pause_s=reply.pause_s,
+        is_away=answer.is_away,
     )
     return outcome, (answer.outcome, text) if row.ends else None
 

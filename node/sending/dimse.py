@@ -106,7 +106,8 @@ def _stored(destination: Destination, parcels: Sequence[Parcel]) -> dict[str, Ob
                     break
     except AssociationFailed as failure:
         for parcel in parcels:
-            outcomes.setdefault(parcel.sop_instance_uid, outcome_of(parcel, failure.answer.outcome, str(failure)))
+            lost = outcome_of(parcel, failure.answer.outcome, str(failure), is_away=failure.answer.is_away)
+            outcomes.setdefault(parcel.sop_instance_uid, lost)
     return outcomes
 
 

@@ -15,10 +15,11 @@ ACCEPTED, LATER, PARKED = SendOutcome.ACCEPTED, SendOutcome.LATER, SendOutcome.P
 
 @dataclass(frozen=True)
 class Answer:
-    """What happens to the delivery, and the words for a person."""
+    """What happens to the delivery, and the words for a person. is_away: nobody was reached, whatever was sent."""
 
     outcome: SendOutcome
     words: str
+    is_away: bool = False
 
     def text(self, destination: Destination) -> str:
         return self.words.format(d=destination)
@@ -231,28 +232,35 @@ class Interruption(str, Enum):
 
 INTERRUPTIONS: dict[Interruption, Answer] = {
     Interruption.HOST_UNKNOWN: Answer(
-        LATER, "The host name {d.host} is not known: correct the address of {d.name} here, or mend the name service."
+        LATER,
+        "The host name {d.host} is not known: correct the address of {d.name} here, or mend the name service.",
+        is_away=True,
     ),
     Interruption.REFUSED: Answer(
-        LATER, "Nothing listens at {d.host}:{d.port}: start {d.name}, or correct its address and port here."
+        LATER,
+        "Nothing listens at {d.host}:{d.port}: start {d.name}, or correct its address and port here.",
+        is_away=True,
     ),
     Interruption.UNREACHABLE: Answer(
-        LATER, "{d.host}:{d.port} cannot be reached: check the network between this node and {d.name}."
+        LATER, "{d.host}:{d.port} cannot be reached: check the network between this node and {d.name}.", is_away=True
     ),
     Interruption.CONNECT_TIMEOUT: Answer(
         LATER,
         "{d.host}:{d.port} did not answer within {d.connect_timeout_s:g} s: check that {d.name} runs, its address "
         "here, and the firewalls between.",
+        is_away=True,
     ),
     Interruption.TLS: Answer(
         LATER,
         "TLS with {d.name} failed: check that {d.host}:{d.port} speaks TLS, and that each side trusts the other's "
         "certificate, which must be in date and carry the name {d.host}.",
+        is_away=True,
     ),
     Interruption.NO_ASSOCIATION: Answer(
         LATER,
         "{d.name} took the connection but did not answer the association request within {d.association_timeout_s:g} "
         "s: check that {d.host}:{d.port} is its DICOM port, without TLS unless it is set here.",
+        is_away=True,
     ),
     Interruption.STALLED: Answer(
         LATER,

@@ -66,13 +66,16 @@ def outcome_of(
     is_changed: bool = False,
     comment: str | None = None,
     pause_s: float = 0,
+    is_away: bool = False,
 ) -> ObjectOutcome:
     """What became of a parcel, in words that name its kind. is_changed: the peer stored it and said that it changed or
     doubts it, which readers of a SEG or SR should know."""
     kind = SEGMENTATIONS.get(parcel.sop_class_uid) or UID(parcel.sop_class_uid).name
     matters = parcel.sop_class_uid in SEGMENTATIONS or parcel.sop_class_uid.startswith(STRUCTURED_REPORT_PREFIX)
     warning = text if is_changed and matters else None
-    return ObjectOutcome(parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment, pause_s)
+    return ObjectOutcome(
+        parcel.sop_instance_uid, outcome, status, warning, f"{kind}: {text}", comment, pause_s, is_away
+    )
 
 
 def whole_report(

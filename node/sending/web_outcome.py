@@ -100,7 +100,12 @@ HTTP_TABLE: tuple[HttpRow, ...] = (
     HttpRow(430, 499, _REFUSED),
     HttpRow(500, 500, _FAILED),
     HttpRow(501, 501, Answer(PARKED, "{d.name} does not know STOW-RS: correct its url, or enable it there."), True),
-    HttpRow(502, 504, Answer(LATER, "{d.name} is not to be had behind its gateway. It is tried again."), ends=True),
+    HttpRow(
+        502,
+        504,
+        Answer(LATER, "{d.name} is not to be had behind its gateway. It is tried again.", is_away=True),
+        ends=True,
+    ),
     HttpRow(505, 506, Answer(PARKED, "{d.name} does not speak HTTP/1.1: correct its url here."), ends=True),
     HttpRow(507, 507, Answer(LATER, "{d.name} is out of space. It is tried again; free some there."), True),
     HttpRow(508, 510, _FAILED),
@@ -190,20 +195,26 @@ class Breakdown(str, Enum):
 
 BREAKDOWNS: dict[Breakdown, Answer] = {
     Breakdown.HOST_UNKNOWN: Answer(
-        LATER, "The host of {d.web.url} is not known: correct the url of {d.name} here, or mend the name service."
+        LATER,
+        "The host of {d.web.url} is not known: correct the url of {d.name} here, or mend the name service.",
+        is_away=True,
     ),
     Breakdown.UNREACHABLE: Answer(
-        LATER, "Nothing answers at {d.web.url}: start {d.name}, correct its url here, or mend the network between."
+        LATER,
+        "Nothing answers at {d.web.url}: start {d.name}, correct its url here, or mend the network between.",
+        is_away=True,
     ),
     Breakdown.CONNECT_TIMEOUT: Answer(
         LATER,
         "{d.web.url} did not answer within {d.connect_timeout_s:g} s: check that {d.name} runs, its url here, and the "
         "firewalls between.",
+        is_away=True,
     ),
     Breakdown.TLS: Answer(
         LATER,
         "TLS with {d.name} failed: its certificate must be in date, carry the name in {d.web.url}, and be issued by an "
         "authority in web_authorities (without that: one the operating system trusts).",
+        is_away=True,
     ),
     Breakdown.STALLED: Answer(
         LATER,

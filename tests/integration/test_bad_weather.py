@@ -123,10 +123,12 @@ def test_when_an_archive_is_back_all_that_waits_goes_at_once(found: Books, tmp_p
     assert all(queued)
 
 
-def test_what_an_archive_refuses_to_take_now_is_not_hurried_by_what_it_takes(found: Books) -> None:
-    """It answers, and has no room for some: these keep their pauses, whatever else it accepts."""
+@pytest.mark.parametrize("answer", [0xA700, ABORTS])
+def test_what_an_archive_refuses_to_take_now_is_not_hurried_by_what_it_takes(found: Books, answer: int) -> None:
+    """It has no room for some, or breaks off over them: these keep their pauses, whatever else it accepts, and do not
+    keep that waiting."""
     full: list[str] = []
-    with moody_pacs(lambda uid: 0xA700 if uid in full else 0) as (port, _):
+    with moody_pacs(lambda uid: answer if uid in full else 0) as (port, _):
         outgoing = Outgoing(found, {"pacs": terms(port)})
         full += uids_of(outgoing)
         second, third = outgoing.one_more("2"), outgoing.one_more("3")
