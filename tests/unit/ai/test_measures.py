@@ -196,7 +196,7 @@ def test_an_empty_segment_has_no_measurements(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rest", "fault"),
     [
-        ('features = []\n[[measure]]\nsegments = ["t"]', "no segment 't'"),
+        ('features = []\n[[measure]]\nsegments = ["t"]\nfeatures = []', "no segment 't'"),
         ('features = ["volumes"]', "no feature is called 'volumes'"),
         ('features = ["glcm-contrast"]', "glcm-contrast needs grey_levels"),
         ('features = ["glcm-contrast"]\ngrey_levels = 1', "at least 2"),
