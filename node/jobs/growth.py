@@ -6,7 +6,7 @@ import resource
 from ai.contract import ModelCard
 from ai.device import Device
 from ai.memory import give_back, held_mb
-from node.core.outgrown import outgrown
+from node.core.outgrown import crowded, outgrown
 
 
 class Growth:
@@ -20,11 +20,13 @@ class Growth:
 
     def note(self, card: ModelCard, *, is_done: bool) -> None:
         """A prediction has ended. Another one may be under way, and hold memory that it will give back."""
-        if card.name in self._seen:
-            self._suspect = card if self._why(card) else self._suspect
-        elif is_done:
-            self._seen.add(card.name)
-            self._settled_mb = held_mb(self._device)
+        if card.name not in self._seen:  # of its memory nothing can be told yet
+            if is_done:
+                self._seen.add(card.name)
+                self._settled_mb = held_mb(self._device)
+            self._suspect = card if _too_many_files() else self._suspect
+        elif self._why(card):
+            self._suspect = card
 
     @property
     def is_suspected(self) -> bool:
@@ -41,10 +43,16 @@ class Growth:
         return f"after model {card.name} {why}" if why else ""
 
     def _why(self, card: ModelCard) -> str:
-        return outgrown(
-            settled_mb=self._settled_mb,
-            held_mb=held_mb(self._device),
-            declared_mb=card.memory_mb,
-            files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208  a path for each would be made for nothing
-            files_limit=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        return _too_many_files() or outgrown(
+            settled_mb=self._settled_mb, held_mb=held_mb(self._device), declared_mb=card.memory_mb
         )
+
+
+def _too_many_files() -> str:
+    """In words; empty where it has enough left. To count them takes one more."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        count = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  a path for each would be made for nothing
+    except OSError:
+        count = limit
+    return crowded(files=count, files_limit=limit)

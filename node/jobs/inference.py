@@ -1,7 +1,7 @@
 """Our side of the model: kept open and warm, one prediction at a time on its device."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from ai.agreement import check_findings
@@ -19,8 +19,12 @@ class Inference:
     Two studies may be under way in two threads: while the device computes one, the other is loaded or finished.
     """
 
-    def __init__(self, models: Mapping[str, Model], device: Device) -> None:
-        self._models = models
+    def __init__(
+        self, models: Mapping[str, Model], device: Device, check_process: Callable[[], None] = lambda: None
+    ) -> None:
+        """check_process: called when a prediction has ended, before anything else is done; ends the process where the
+        model has closed what is not its own."""
+        self._models, self._check_process = models, check_process
         self._warm = WarmModels(models, device)
         self._device = threading.Lock()
         self.growth = Growth(device)
@@ -54,7 +58,10 @@ class Inference:
     def _noted(self, name: str) -> Iterator[None]:
         with ExitStack() as unless_done:
             unless_done.callback(self.growth.note, self._models[name].card, is_done=False)
-            yield
+            try:
+                yield
+            finally:
+                self._check_process()
             unless_done.pop_all()
         self.growth.note(self._models[name].card, is_done=True)
 

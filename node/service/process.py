@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -23,12 +24,16 @@ from node.settings import Configuration
 
 log = structlog.get_logger()
 
+SPARE_FILES = 32
+"""A model worker needs so many besides those that its models keep."""
+
 
 class Line:
     """The process's end of the line to the supervisor: says "ready", and tells when the supervisor is gone."""
 
     def __init__(self, descriptor: int, stop: threading.Event) -> None:
         self._socket, self._stop = socket.socket(fileno=descriptor), stop
+        self._inode = os.fstat(descriptor).st_ino
         threading.Thread(target=self._watch, name="supervisor-line", daemon=True).start()
 
     def ready(self) -> None:
@@ -40,6 +45,21 @@ class Line:
         """It is ready still. A supervisor that does not listen keeps nobody waiting."""
         with suppress(OSError):
             self._socket.send(b"ready ", socket.MSG_DONTWAIT)
+
+    def check(self) -> None:
+        """End at once where the line was closed, or where no files are left to open.
+
+        Who closed it has closed the ledger's files too, and what is opened next gets their numbers: facts would be
+        written into other files. Without files the ledger can be told nothing, and the process would wait for ever.
+        """
+        with suppress(OSError):
+            is_open = os.fstat(self._socket.fileno()).st_ino == self._inode
+            count = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  a path for each would be made for nothing
+            if is_open and count + SPARE_FILES <= resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+                return
+        with suppress(OSError):
+            os.write(2, b"\nthe model closed what is not its own, or used up the files that its process may open\n")
+        os._exit(1)
 
     def renewing(self) -> None:
         """It ends by itself, to be started again at once. What it is doing is finished as at any stop; whatever is not
@@ -127,7 +147,7 @@ def _work(configuration: Configuration, role: str, slot: int, line: Line, stop: 
 
     follow(watch, take, stop)
     if role == "model":
-        run_model(configuration, tables, slot, ready, stop, renew)
+        run_model(configuration, tables, slot, ready, stop, renew, line.check)
     else:
         run_worker(configuration, tables, slot, ready, stop)
 

@@ -63,12 +63,16 @@ def run_model(
     ready: Callable[[], None],
     stop: threading.Event,
     renew: Callable[[], None],
+    check_process: Callable[[], None],
 ) -> None:
-    """A model worker: keeps models warm and predicts. renew: ends the process at once, to be started again."""
+    """A model worker: keeps models warm and predicts. renew: ends the process at once, to be started again.
+    check_process: ends it as at a death where a model has closed its line to the supervisor."""
     routed = {route.model for route in configuration.routes if route.enabled}
     if any(isinstance(model, NetworkModel) for model in usable_models(configuration, routed).values()):
         import_torch()  # takes seconds, which no job's time should hold
-    _run_stages(configuration, tables, "model", slot, ready, stop, lambda stages: stages.of_model(), renew)
+    _run_stages(
+        configuration, tables, "model", slot, ready, stop, lambda stages: stages.of_model(), renew, check_process
+    )
 
 
 def _run_stages(
@@ -80,6 +84,7 @@ def _run_stages(
     stop: threading.Event,
     choose: Callable[[Stages], dict[Stage, StageWork]],
     renew: Callable[[], None] = lambda: None,
+    check_process: Callable[[], None] = lambda: None,
 ) -> None:
     logging.getLogger("pydicom").setLevel(logging.ERROR)  # its warnings quote values, which may name a patient
     settings = configuration.settings
@@ -93,7 +98,9 @@ def _run_stages(
         for fault in doubtful_codes(model.card):
             log.warning("card-code-doubtful", model=name, fault=fault)
     audited = {name: Audited(one) for name, one in models.items()}
-    inference = Inference(audited, _device(settings.node.model_device, slot)) if role == "model" else None
+    inference = None
+    if role == "model":
+        inference = Inference(audited, _device(settings.node.model_device, slot), check_process)
     bells = Bells(home)
     with closing(ledger), closing(Queue(ledger.engine, bells)) as queue:
         memory_mb = settings.jobs.decode_memory_mb

@@ -33,6 +33,7 @@ DOES = {
     "prints": "print('A NAME'.swapcase()); os.write(2, b'x' * 900_000); raise ValueError('no')",
     "closes": "print('kept to itself'); import sys; sys.stdout.close(); sys.stderr.close(); return Findings()",
     "litters": "import tempfile; tempfile.mkstemp(prefix='litter'); return Findings()",
+    "severs": "os.closerange(3, 4096); open('/dev/null'); return Findings()",
     "spins": "__import__('threading').Thread(target=time.sleep, args=(600,)).start(); return Findings()",
 }
 REASONS = {
@@ -41,6 +42,7 @@ REASONS = {
     "prints": "ValueError: no; what it printed is in ",
     "forks": "the process died 2 times in this stage",
     "detaches": "the process died 2 times in this stage",
+    "severs": "the process died 2 times in this stage",
 }
 
 
@@ -150,3 +152,26 @@ def test_a_worker_that_keeps_ever_more_memory_is_renewed_and_every_job_keeps_its
     assert noted[0].startswith("after model leaking its process holds ")
     assert [(one["process"], one["slot"]) for one in told(node, "process-renewed")] == [("model", 0)]
     assert not told(node, "process-died")
+
+
+CROWDING = DOING.replace("{does}", "self.kept = []; [self.kept.append(os.dup(0)) for _ in range(10**7)]")
+
+
+def test_a_worker_whose_files_are_used_up_ends_and_the_others_keep_their_results(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    write_bright(folder / "config" / "models" / "bright")
+    with (
+        installed_model(tmp_path / "crowding", "crowding", CROWDING),
+        running_node(
+            folder,
+            peers=PEER,
+            routes=ROUTE.format("crowding") + ROUTE.format("bright"),
+            settings={"gathering.quiet_s": "1", "jobs.crash_attempts": "3"},
+        ) as node,
+    ):
+        jobs = ran(node, tmp_path / "study", 2)
+
+    assert (jobs["crowding"].state, jobs["bright"].state) == (JobState.FAILED.value, JobState.ENCODED.value)
+    assert jobs["crowding"].message.startswith("the process died 3 times in this stage; what it printed is in ")
+    (printed,) = (node.home / "run").glob("*.printed")
+    assert "used up the files" in printed.read_text()
