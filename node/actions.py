@@ -79,10 +79,13 @@ class Operator:
             if job.state not in allowed:
                 instead = "; `isocenter again` runs it anew" if job.state is JobState.ENCODED else ""
                 raise NotPossible(f"job {job.id} is {job.state.value}{instead}")
-            ticket = work.put_back(connection, job, new_run=new_run, now=now)
-            if ticket is None:
-                raise NotPossible(f"job {job.id} has just changed; look at it and try again")
-            self.queue.stage(connection, ticket, priority=job.priority)
+            self._begin_again(connection, job, now, new_run=new_run)
+
+    def _begin_again(self, connection: sa.Connection, job: JobRow, now: datetime, *, new_run: bool) -> None:
+        ticket = work.put_back(connection, job, new_run=new_run, now=now)
+        if ticket is None:
+            raise NotPossible(f"job {job.id} has just changed; look at it and try again")
+        self.queue.stage(connection, ticket, priority=job.priority)
 
     def cancel(self, job_id: str, now: datetime) -> None:
         """Let no further stage of the job start; what runs now is not adopted."""
@@ -195,9 +198,7 @@ class Operator:
                 raise NotPossible(f"delivery {one.id} is being sent at this moment: correct the study a little later")
             words = "the study was corrected: its results are made anew"
             outbox.change_delivery(connection, one, DeliveryEvent.DROPPED, now, message=words)
-        ticket = work.put_back(connection, job, new_run=True, now=now)
-        if ticket is not None:
-            self.queue.stage(connection, ticket, priority=job.priority)
+        self._begin_again(connection, job, now, new_run=True)
 
     def drop(self, delivery_id: str, reason: str, now: datetime) -> None:
         """Give a delivery up that waits or is parked; the reason is kept in the history."""
