@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Affine = npt.NDArray[np.float64]
+LONGEST_SIDE = 65535
+"""Voxels: DICOM counts rows and columns so far."""
 
 
 @dataclass(frozen=True)

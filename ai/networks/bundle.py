@@ -11,7 +11,7 @@ import numpy as np
 from ai.errors import CardInvalid, ModelFailed, ModelRefused, OutOfMemory, shown
 from ai.findings import Findings, Segment
 from ai.networks.configured import judged, read_configuration
-from ai.networks.declared import LONGEST_SIDE, NetworkCard, WindowCard
+from ai.networks.declared import NetworkCard, WindowCard
 from ai.networks.found import findings_of_values, findings_of_volumes, named
 from ai.networks.heads import Finds
 from ai.networks.opening import load_weights
@@ -21,7 +21,7 @@ from ai.networks.weights import read_pinned
 from ai.preparation.images import Values
 from ai.suitability import refuse_unsuitable
 from ai.together import refuse_other_places
-from ai.volume import Affine, Inputs, Volume
+from ai.volume import LONGEST_SIDE, Affine, Inputs, Volume
 
 if TYPE_CHECKING:
     import torch

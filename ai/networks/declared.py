@@ -13,10 +13,9 @@ from ai.networks.explaining import By, Explanation, check_explanation, read_expl
 from ai.networks.flips import Flip, axes_of, check_sides
 from ai.networks.heads import Activation, Finds, HeadCard, read_head
 from ai.tables import TableReader, read_tables
+from ai.volume import LONGEST_SIDE
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-LONGEST_SIDE = 65535
-"""Voxels: DICOM counts rows and columns so far."""
 
 
 class Kind(str, Enum):

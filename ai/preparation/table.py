@@ -5,10 +5,9 @@ from ai.preparation.placed import of_values
 from ai.preparation.sampling import INTERPOLATIONS
 from ai.preparation.table_of_filters import FILTERS, SEGMENTATION
 from ai.step import Family, Form, Parameter, Step, Table, table
+from ai.volume import LONGEST_SIDE
 
 VOXELS, MM, VALUE = "voxels", "mm", "units of the image"
-SIDE = 65535
-"""Voxels: DICOM counts rows and columns so far."""
 
 INTERPOLATION = Parameter(
     "interpolation", Form.TEXT, "how values between voxels are found", default="linear", choices=INTERPOLATIONS
@@ -16,9 +15,13 @@ INTERPOLATION = Parameter(
 FILL = Parameter("value", Form.NUMBER, "value of what is added; left out: the smallest of the image", VALUE)
 OUT_LOW = Parameter("out_low", Form.NUMBER, "what the lower end becomes", default=0.0)
 OUT_HIGH = Parameter("out_high", Form.NUMBER, "what the upper end becomes", default=1.0)
-BEFORE = Parameter("before", Form.COUNTS, "at the beginning of each axis", VOXELS, default=(0, 0, 0), low=0, high=SIDE)
-AFTER = Parameter("after", Form.COUNTS, "at the end of each axis", VOXELS, default=(0, 0, 0), low=0, high=SIDE)
-SHAPE = Parameter("shape", Form.COUNTS, "along each axis; 0 keeps an axis", VOXELS, required=True, low=0, high=SIDE)
+BEFORE = Parameter(
+    "before", Form.COUNTS, "at the beginning of each axis", VOXELS, default=(0, 0, 0), low=0, high=LONGEST_SIDE
+)
+AFTER = Parameter("after", Form.COUNTS, "at the end of each axis", VOXELS, default=(0, 0, 0), low=0, high=LONGEST_SIDE)
+SHAPE = Parameter(
+    "shape", Form.COUNTS, "along each axis; 0 keeps an axis", VOXELS, required=True, low=0, high=LONGEST_SIDE
+)
 MARGIN = Parameter("margin_mm", Form.NUMBER, "kept around the box", MM, default=0.0, low=0)
 TO = Parameter("to", Form.INPUT, "the other input", required=True)
 
@@ -79,7 +82,7 @@ GEOMETRY = (
         geometry.pad_to,
         "n' = ⌈max(n, least)/multiple⌉·multiple, padded at both ends alike",
         (
-            Parameter("least", Form.COUNTS, "along each axis", VOXELS, default=(1, 1, 1), low=1, high=SIDE),
+            Parameter("least", Form.COUNTS, "along each axis", VOXELS, default=(1, 1, 1), low=1, high=LONGEST_SIDE),
             Parameter(
                 "multiple",
                 Form.COUNTS,
@@ -87,7 +90,7 @@ GEOMETRY = (
                 VOXELS,
                 default=(1, 1, 1),
                 low=1,
-                high=SIDE,
+                high=LONGEST_SIDE,
             ),
             FILL,
         ),
