@@ -39,10 +39,6 @@ class Aside:
                 return cls(path, file)
             os.close(file)  # a start cleared it away before it was locked
 
-    def is_there(self) -> bool:
-        """Whether its name is still there."""
-        return os.fstat(self.file).st_nlink > 0
-
     def close(self) -> None:
         """Remove the random name; where the file was published, it lives on under its own."""
         with suppress(OSError):

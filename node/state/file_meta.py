@@ -4,6 +4,7 @@ import json
 import struct
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -56,21 +57,33 @@ def encode_meta(meta: SpoolMeta) -> bytes:
         "peer": meta.peer,
         "received_at": meta.received_at.isoformat(),
     }
+    before, between = _of_association(meta.sop_class_uid, meta.transfer_syntax_uid, meta.calling_ae, meta.called_ae)
     group = b"".join(
         (
-            _VERSION,
-            _element(0x0002, b"UI", meta.sop_class_uid),
+            before,
             _element(0x0003, b"UI", meta.sop_instance_uid),
-            _element(0x0010, b"UI", meta.transfer_syntax_uid),
-            _IMPLEMENTATION,
-            _element(0x0016, b"AE", meta.calling_ae),
-            _element(0x0017, b"AE", meta.calling_ae),
-            _element(0x0018, b"AE", meta.called_ae),
-            _ORIGIN,
+            between,
             _element(0x0102, b"OB", json.dumps(rest, separators=(",", ":"))),
         )
     )
     return _PREAMBLE + _GROUP_LENGTH.pack(0x0002, 0x0000, b"UL", 4, len(group)) + group
+
+
+@lru_cache(maxsize=64)
+def _of_association(
+    sop_class_uid: str, transfer_syntax_uid: str, calling_ae: str, called_ae: str
+) -> tuple[bytes, bytes]:
+    """What is the same in all files of a presentation context: the elements before and after the instance's UID."""
+    before = _VERSION + _element(0x0002, b"UI", sop_class_uid)
+    between = (
+        _element(0x0010, b"UI", transfer_syntax_uid),
+        _IMPLEMENTATION,
+        _element(0x0016, b"AE", calling_ae),
+        _element(0x0017, b"AE", calling_ae),
+        _element(0x0018, b"AE", called_ae),
+        _ORIGIN,
+    )
+    return before, b"".join(between)
 
 
 def _element(number: int, vr: bytes, value: str | bytes) -> bytes:

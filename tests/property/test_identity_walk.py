@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.errors import IntakeError, Unreadable
+from node.intake.instance import IdentityReader
 from tests.makers.elements import (
     BIG_ENDIAN,
     DEFLATED,
@@ -63,6 +64,37 @@ def test_a_damaged_data_set_never_breaks_the_walk(data: st.DataObject) -> None:
     except IntakeError:
         return
     assert set(found.sop_instance_uid + found.study_uid) <= set("0123456789.")
+
+
+def outcome(content: bytes, syntax: str, piece: int) -> tuple[object, ...]:
+    reader = IdentityReader(syntax)
+    try:
+        for start in range(0, len(content), piece):
+            reader.feed(content[start : start + piece])
+        return (reader.finish(len(content)),)
+    except IntakeError as error:
+        return type(error), error.offending_tag, str(error)
+
+
+odd_elements = st.builds(
+    element,
+    st.sampled_from([0x00020003, 0x00080018, 0x00100021, 0x00280010, 0x7FE00010, 0x7FE00008, 0xFFFCFFFC]),
+    st.sampled_from(["UI", "US", "OW", "UN"]),
+    st.sampled_from([b"", b"1.2.3", b"X" * 300]),
+)
+
+
+@given(st.lists(odd_elements, max_size=3), st.lists(odd_elements, max_size=3), st.just(0) | st.integers(1, 40), st.data())
+@settings(max_examples=300)
+def test_a_data_set_in_one_piece_is_read_as_byte_by_byte(
+    before: list[bytes], after: list[bytes], missing: int, data: st.DataObject
+) -> None:
+    """Whole elements are passed on a shorter way, which must not see anything else: good ones, odd ones, cut ones."""
+    syntax = data.draw(st.sampled_from([EXPLICIT, IMPLICIT]))
+    content = b"".join([*before, ct(syntax=syntax, pixels=bytes(8)), *after])
+    content = content[: len(content) - missing]
+
+    assert outcome(content, syntax, len(content)) == outcome(content, syntax, 1)
 
 
 @given(st.lists(trees, max_size=4).map(b"".join))
