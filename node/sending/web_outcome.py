@@ -52,7 +52,11 @@ HTTP_TABLE: tuple[HttpRow, ...] = (
     HttpRow(
         401,
         401,
-        Answer(PARKED, "{d.name} does not know who we are: correct web_user and the secret here."),
+        Answer(
+            LATER,  # a token is renewed, or what knows our user comes up again: no object has to do with it
+            "{d.name} does not know who we are. It is tried again; if it stays, correct web_user and the secret here.",
+            is_away=True,
+        ),
         ends=True,
     ),
     HttpRow(402, 402, _REFUSED),

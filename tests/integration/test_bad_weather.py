@@ -1,5 +1,6 @@
 """A PACS in bad weather: it breaks off over one object, asks to be left alone, or was away for days; time is turned."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, timedelta
@@ -16,6 +17,7 @@ from node.core.job import DeliveryState
 from node.core.pausable import Pausable
 from node.rehearsal.pacs import StandInPacs
 from node.rehearsal.running import free_ports
+from node.sending.destination import WebAddress
 from node.state import outbox
 from node.state.rows import DeliveryRow
 from tests.makers import hostile_web as web
@@ -158,6 +160,34 @@ def test_after_a_person_stepped_in_the_pauses_begin_anew(found: Books, how: str)
 
 
 http_date = partial(format_datetime, usegmt=True)
+
+
+def test_what_waits_for_a_new_token_goes_with_it(found: Books, tmp_path: Path) -> None:
+    """A token ends over night: whatever was sent with it goes once it is renewed, and nobody resends it by hand."""
+    secret = tmp_path / "token"
+    secret.write_text("old")
+
+    def conduct(connection: socket.socket) -> None:
+        while True:
+            known = b"bearer new" in web.read_request(connection).lower()
+            status = b"200 OK" if known else b"401 Unauthorized"
+            connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with web.hostile_server(conduct) as url:
+        outgoing = Outgoing(found, {"pacs": web_terms(url, web=WebAddress(url, secret_file=str(secret)))})
+        other = outgoing.one_more("2")
+        refused = outgoing.deliver()
+        outgoing.courier.deliver(other, 1)
+        secret.write_text("new")
+        found.clock.forward(seconds=40)
+        sent = outgoing.deliver()
+
+    assert refused.state is DeliveryState.WAITING
+    assert "the secret" in refused.message
+    assert sent.state is DeliveryState.ACCEPTED
+    due = delivery_of(found, other).next_at
+    assert due is not None
+    assert due <= found.clock()
 
 
 def refusing(headers: str) -> web.Conduct:

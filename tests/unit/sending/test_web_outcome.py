@@ -28,7 +28,7 @@ def test_only_these_statuses_are_accepted() -> None:
 
 def test_only_these_statuses_are_tried_again() -> None:
     later = {status for status in range(200, 600) if of_store(status, SILENT).outcome is LATER}
-    assert later == {408, 421, 423, 425, 429, *range(500, 600)} - {501, 505, 506, 511}
+    assert later == {401, 408, 421, 423, 425, 429, *range(500, 600)} - {501, 505, 506, 511}
 
 
 def test_no_redirect_is_followed_or_accepted() -> None:
