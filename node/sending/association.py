@@ -89,7 +89,7 @@ class Association:
         self._ask(context_id, command, data_set)
         response, _ = self._response(context_id)
         if response.has_data_set:
-            raise self._failed(Interruption.NOT_DICOM)
+            raise self._failed(Interruption.MALFORMED)
         return response
 
     def query(self, context_id: int, command: Mapping[Tag, int | str], identifier: BinaryIO) -> list[bytes]:
@@ -139,7 +139,7 @@ class Association:
         try:
             response = self._expected(pdu.read_response(self._command(context_id, deadline)))
         except Malformed as error:
-            raise self._failed(Interruption.NOT_DICOM) from error
+            raise self._failed(Interruption.MALFORMED) from error
         return response, self._part(context_id, 0, deadline) if response.has_data_set else b""
 
     def _command(self, context_id: int, deadline: float) -> bytes:
@@ -151,28 +151,28 @@ class Association:
         while True:
             number, control, fragment = self._fragment(deadline)
             if number != context_id or control & pdu.COMMAND_BIT != kind:
-                raise self._failed(Interruption.NOT_DICOM)
+                raise self._failed(Interruption.MALFORMED)
             whole += fragment
             if control & pdu.LAST_BIT:
                 return whole
             if len(whole) > LONGEST_PDU_READ:
-                raise self._failed(Interruption.NOT_DICOM)
+                raise self._failed(Interruption.MALFORMED)
 
     def _fragment(self, deadline: float) -> tuple[int, int, bytes]:
         while not self._fragments:
             kind, body = self._receive(deadline, Interruption.NO_RESPONSE)
             if kind != PduType.P_DATA_TF:
-                raise self._failed(Interruption.NOT_DICOM)
+                raise self._failed(Interruption.MALFORMED)
             try:
                 self._fragments.extend(pdu.read_p_data(body))
             except Malformed as error:
-                raise self._failed(Interruption.NOT_DICOM) from error
+                raise self._failed(Interruption.MALFORMED) from error
         return self._fragments.popleft()
 
     def _expected(self, response: pdu.Response) -> pdu.Response:
         """An answer to another message says nothing about this one."""
         if response.message_id != self._last_message_id:
-            raise self._failed(Interruption.NOT_DICOM)
+            raise self._failed(Interruption.OTHER_MESSAGE)
         return response
 
     def _connected(self) -> socket.socket:

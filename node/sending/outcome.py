@@ -227,6 +227,8 @@ class Interruption(str, Enum):
     CLOSED = "closed"
     RELEASED = "released"
     NOT_DICOM = "not-dicom"
+    MALFORMED = "malformed"
+    OTHER_MESSAGE = "other-message"
     OWN_FILE = "own-file"
 
 
@@ -277,6 +279,14 @@ INTERRUPTIONS: dict[Interruption, Answer] = {
     Interruption.RELEASED: Answer(LATER, "{d.name} ended the association before all was sent. The rest goes later."),
     Interruption.NOT_DICOM: Answer(
         LATER, "What {d.name} answered is not DICOM: check that {d.host}:{d.port} is its DICOM port."
+    ),
+    Interruption.MALFORMED: Answer(
+        LATER, "What {d.name} answered is not as DICOM has it. It is tried again; if it stays, report it to its vendor."
+    ),
+    Interruption.OTHER_MESSAGE: Answer(
+        LATER,
+        "{d.name} answered another message than ours (its Message ID Being Responded To), so nobody knows. The same "
+        "object is sent again; if it stays, report it to its vendor.",
     ),
     Interruption.OWN_FILE: Answer(
         LATER, "A file of this node could not be read to its end while sending to {d.name}: check this node's disk."

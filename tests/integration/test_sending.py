@@ -468,6 +468,13 @@ def answering_another(connection: socket.socket) -> None:
     connection.sendall(pdu.p_data(read_message(connection), 3, answer))
 
 
+def answering_on_another_context(connection: socket.socket) -> None:
+    """Says success on a presentation context that was never asked for."""
+    accept(connection)
+    answer = pdu.command_set({pdu.Tag.MESSAGE_ID_BEING_RESPONDED_TO: 1, pdu.Tag.STATUS: 0})
+    connection.sendall(pdu.p_data(read_message(connection) + 2, 3, answer))
+
+
 def breaking_off(connection: socket.socket) -> None:
     """Aborts with its reason while the object is still being sent, and resets the connection by closing it unread."""
     accept(connection)
@@ -505,7 +512,8 @@ def unacquainted(connection: socket.socket) -> None:
         (babbling, LATER, "is not DICOM"),
         (endless, LATER, "is not DICOM"),
         (without_status, LATER, "answered without a status"),
-        (answering_another, LATER, "is not DICOM"),
+        (answering_another, LATER, "answered another message than ours"),
+        (answering_on_another_context, LATER, "is not as DICOM has it"),
         (breaking_off, LATER, "broke the association off: it took a parameter of a PDU for invalid"),
         (leaving, LATER, "ended the association before all was sent"),
         (congested, LATER, "has no association left to give"),
