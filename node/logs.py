@@ -54,7 +54,8 @@ def configure_logs(level: str, *, role: str, to: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*processors, cut, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        # Each line in one call of the system: with print's two, those of processes that share the stream run together.
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
