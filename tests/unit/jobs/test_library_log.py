@@ -1,6 +1,7 @@
 """What the engine's library says of a database that is away is one line each; of anything else nothing is lost."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -43,3 +44,19 @@ def test_a_traceback_within_the_words_is_told_by_its_last_line() -> None:
         logging.getLogger(LIBRARY).warning(words)
 
     assert lines[0]["why"] == "Exception polling: Traceback (most recent call last): psycopg.Error: gone"
+
+
+def test_what_is_said_again_and_again_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is away for a weekend does not fill the disk with words about it."""
+    at = {"s": 1000.0}
+    monkeypatch.setattr("node.jobs.library_log.time", SimpleNamespace(monotonic=lambda: at["s"]))
+    take_over_log()
+    said = logging.getLogger(LIBRARY).warning
+    with structlog.testing.capture_logs() as lines:
+        for seconds in (0, 1, 59, 61):
+            at["s"] = 1000.0 + seconds
+            for words in ("Connection refused", "starting up") if seconds == 1 else ("starting up",):
+                said(words)
+
+    told = [one["why"] for one in lines if one["log_level"] != "debug"]
+    assert told == ["starting up", "Connection refused", "starting up", "starting up"]
