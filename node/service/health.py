@@ -1,7 +1,9 @@
 """What the service process says of the node: each of its parts, and whether all of them together work."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +16,12 @@ from node.state.ledger import Ledger
 
 LOOK_S = 5.0
 """So often the parts are looked at, whoever asks: since when one is as it is should be known."""
+ANSWER_S = 2.0
+"""Who asks waits no longer for the ledger, whose database may take far longer to be given up: whoever watches the node
+takes a silent one for dead."""
 DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+Answer = tuple[str, dict[str, datetime]]
+"""Why the ledger cannot be read, or an empty text; and executors that give no sign of life, with their last one."""
 
 
 class Parts:
@@ -26,6 +33,8 @@ class Parts:
         """free_mb: room for the spool. reserve_mb: intake.disk_reserve_mb."""
         self._ledger, self._home, self._free_mb, self._reserve_mb, self._now = ledger, home, free_mb, reserve_mb, now
         self._turned: dict[Kind, tuple[bool, datetime]] = {}
+        self._asking: Future[Answer] | None = None
+        self._lock = threading.Lock()
 
     def look(self) -> Health:
         """How each is now."""
@@ -38,14 +47,32 @@ class Parts:
 
     def _database(self) -> tuple[Thing, dict[str, datetime]]:
         """The ledger, and what it tells of processes that give no sign of life."""
-        fault, silent, begin = self._ledger.fault, {}, time.monotonic()
+        begin = time.monotonic()
+        try:
+            unread, silent = self._asked().result(ANSWER_S)
+        except TimeoutError:
+            unread = f"the ledger does not answer within {ANSWER_S:g} s: look at its database, and at the way there"
+            silent = {}
+        words = f"{DATABASES[self._ledger.engine.dialect.name]}, answered in {1000 * (time.monotonic() - begin):.0f} ms"
+        return self._thing(Kind.DATABASE, unread or self._ledger.fault, words), silent
+
+    def _asked(self) -> Future[Answer]:
+        """A question to the ledger: the one that it has not answered yet, where there is one."""
+        with self._lock:
+            if self._asking is None or self._asking.done():
+                self._asking = Future()
+                threading.Thread(target=self._ask, args=(self._asking,), name="ledger-asked", daemon=True).start()
+            return self._asking
+
+    def _ask(self, asking: Future[Answer]) -> None:
+        answer: Answer = ("the ledger could not be asked: the log says why", {})
         try:
             with self._ledger.read() as connection:
-                silent = {one.executor: one.beat_at for one in pulses(connection) if one.is_taken_for_dead}
+                answer = "", {one.executor: one.beat_at for one in pulses(connection) if one.is_taken_for_dead}
         except LedgerUnusable as error:
-            fault = str(error)
-        words = f"{DATABASES[self._ledger.engine.dialect.name]}, answered in {1000 * (time.monotonic() - begin):.0f} ms"
-        return self._thing(Kind.DATABASE, fault, words), silent
+            answer = str(error), {}
+        finally:
+            asking.set_result(answer)
 
     def _disk(self, free_mb: int) -> Thing:
         is_full = free_mb <= self._reserve_mb

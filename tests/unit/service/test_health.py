@@ -1,12 +1,15 @@
 """What the service tells of each part: to people on two pages, to load balancers and to monitoring."""
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.core.role import Role
 from node.service.executor import executor_name
@@ -114,3 +117,30 @@ def test_without_its_supervisor_nothing_is_started_again_and_that_is_said(node: 
 
     assert "Supervisor is absent" in node.seen.user(Role.VIEWER).see("/")
     assert ready(node)[1].startswith("receiver is absent")
+
+
+def test_a_database_that_does_not_answer_is_told_before_who_watches_gives_up(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once, however many want to know, and believed again as soon as it answers."""
+    ledger, asked, answers = node.seen.books.ledger, [], threading.Event()
+    read = ledger.read
+
+    @contextmanager
+    def hanging() -> Iterator[sa.Connection]:
+        asked.append(1)
+        answers.wait(60)
+        with read() as connection:
+            yield connection
+
+    monkeypatch.setattr(ledger, "read", hanging)
+    monkeypatch.setattr("node.service.health.ANSWER_S", 0.2)
+    look = node.seen.window.look
+    first, second = look(), look()
+    answers.set()
+    third = look()
+
+    assert not first.ready
+    assert "does not answer within 0.2 s" in second.why
+    assert third.ready
+    assert len(asked) <= 2
