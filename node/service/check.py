@@ -81,6 +81,7 @@ def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:
     state = configuration.settings.state
     home = state.home.absolute()
     if not state.database_url and not (home / "ledger.sqlite").exists():
+        yield from check_ledger.lost(home)
         return
     ledger = Ledger(state.url)
     try:

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from node.core.job import DeliveryState, JobState, StudyState
 from node.errors import AlreadyRunning, LedgerUnusable
 from node.state import pauses, schema
-from node.state.database import is_current
+from node.state.database import is_current, revision
 from node.state.hold import check_tenure
 from node.state.ledger import Ledger
 from node.state.owner import check_owner
-from node.state.postgres import poor_encoding, too_few_connections, unfit
+from node.state.postgres import forgetful, poor_encoding, read_only, too_few_connections, unfit
 
 Told = Iterator[tuple[str, str]]
 FUTURE = timedelta(minutes=5)
@@ -108,6 +108,9 @@ def faults(ledger: Ledger, home: Path, now: datetime, processes: int) -> Told:
     try:
         if ledger.engine.dialect.name == "postgresql":
             yield from _of_postgres(ledger, processes)
+        if revision(ledger.engine) is None:
+            yield from lost(home)
+            return
         if not is_current(ledger.engine):
             yield (
                 "ledger-version",
@@ -139,12 +142,26 @@ def faults(ledger: Ledger, home: Path, now: datetime, processes: int) -> Told:
         raise LedgerUnusable(words) from error
 
 
+def lost(home: Path) -> Told:
+    """No ledger is there: the start makes it. In a home that holds images there was one."""
+    if next((home / "spool" / "instances").glob("*/*.dcm"), None) is not None:
+        yield (
+            "ledger-lost",
+            f"{home} holds images, and its ledger is not there: correct state.database_url, or restore a backup. "
+            "Started as it is, the node analyses all of them anew, and sends their results once more",
+        )
+
+
 def _of_postgres(ledger: Ledger, processes: int) -> Told:
     with ledger.read() as connection:
         for words in unfit(connection):
             yield "ledger-database", words
         if words := poor_encoding(connection):
             yield "ledger-encoding", words
+        if words := read_only(connection):
+            yield "ledger-read-only", words
+        for words in forgetful(connection):
+            yield "ledger-forgetful", words
         if words := too_few_connections(connection, processes):
             yield "ledger-connections", words
 

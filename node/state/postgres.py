@@ -82,6 +82,29 @@ def too_few_connections(connection: sa.Connection, processes: int) -> str:
     )
 
 
+def forgetful(connection: sa.Connection) -> Iterator[str]:
+    """Words for each setting of the server by which what was committed is lost, or damaged, when power fails."""
+    for name, without in _DURABLE.items():
+        if connection.execute(sa.text("SELECT current_setting(:name)"), {"name": name}).scalar_one() == "off":
+            yield f"PostgreSQL runs with {name} = off: {without} when power fails; set it to on there"
+
+
+def read_only(connection: sa.Connection) -> str:
+    """Words where nothing can be written there; empty where it can."""
+    if connection.execute(sa.text("SELECT pg_is_in_recovery()")).scalar_one():
+        return "PostgreSQL there is a standby, which nobody can write to: let state.database_url name the primary"
+    if connection.execute(sa.text("SELECT current_setting('default_transaction_read_only')")).scalar_one() == "on":
+        return (
+            "PostgreSQL lets this role only read (default_transaction_read_only): make room there where that is why, "
+            "else ALTER ROLE or ALTER DATABASE … RESET default_transaction_read_only"
+        )
+    return ""
+
+
+_DURABLE = {
+    "fsync": "what was committed is lost, and the database damaged,",
+    "full_page_writes": "a page that is half written damages the database",
+}
 _FACTS = """
 SELECT current_user AS role, current_database() AS database, current_setting('search_path') AS search_path,
     current_setting('server_encoding') AS encoding,

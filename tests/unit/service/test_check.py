@@ -36,6 +36,7 @@ from tests.makers.certificates import Authority
 from tests.makers.disks import read_only
 from tests.makers.ledger import Books, books, ct_slice
 from tests.makers.networks import write_bright
+from tests.makers.postgres import Postgres
 
 
 class Place:
@@ -403,6 +404,25 @@ def test_a_ledger_of_another_version_is_found(place: Place, ledger: Books) -> No
         connection.execute(version.update().values(version_num="9999"))
 
     assert place.found() == {"ledger-version"}
+
+
+@pytest.mark.parametrize("has_images", [False, True])
+def test_a_ledger_that_is_not_there_is_told_where_there_was_one(place: Place, *, has_images: bool) -> None:
+    if has_images:
+        (place.home / "spool" / "instances" / "ab").mkdir(parents=True)
+        (place.home / "spool" / "instances" / "ab" / "1.dcm").touch()
+
+    assert place.found() == ({"ledger-lost"} if has_images else set())
+
+
+@pytest.mark.real("postgresql")
+def test_a_database_that_the_node_has_not_used_yet_is_told_by_nothing_of_it(place: Place, postgres: Postgres) -> None:
+    """The tests' own server runs without care for the loss of power, and only that is told."""
+    place.settings["state"].append(f'database_url = "{postgres.new()}"')
+    faults = place.faults()
+
+    assert set(faults) - {"not-running", "model-network"} == {"ledger-forgetful"}
+    assert "set it to on" in faults["ledger-forgetful"]
 
 
 def test_a_file_that_is_no_ledger_is_found(place: Place) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from node.errors import LedgerUnusable
 from node.jobs.engine import prepare_engine
 from node.state.ledger import Ledger
-from node.state.postgres import ENGINES, too_few_connections
+from node.state.postgres import ENGINES, forgetful, read_only, too_few_connections
 from tests.makers.postgres import Postgres
 
 pytestmark = pytest.mark.real("postgresql")
@@ -134,3 +134,19 @@ def test_too_few_connections_are_told(site: Site) -> None:
     with closing(Ledger(site.url)) as ledger, ledger.read() as connection:
         assert too_few_connections(connection, 2) == ""
         assert "allows this role 25 connections, and the 3 processes" in too_few_connections(connection, 3)
+
+
+def test_what_loses_facts_when_power_fails_is_told(site: Site) -> None:
+    """The server of the tests is set up so."""
+    with closing(Ledger(site.url)) as ledger, ledger.read() as connection:
+        told = list(forgetful(connection))
+
+    assert [one.split("with ")[1].split(":")[0] for one in told] == ["fsync = off", "full_page_writes = off"]
+
+
+def test_a_database_that_can_only_be_read_is_told(site: Site) -> None:
+    with closing(Ledger(site.url)) as ledger, ledger.read() as connection:
+        assert read_only(connection) == ""
+    site.order(f"ALTER DATABASE {site.database} SET default_transaction_read_only = on")
+    with closing(Ledger(site.url)) as ledger, ledger.read() as connection:
+        assert "default_transaction_read_only" in read_only(connection)
