@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from node.errors import ReasonCode, Refused
-from node.jobs.codestream import declared_frame
+from node.jobs.codestream import JPEG, declared_frame
 from node.state.attributes import Attributes
 from node.state.part10 import Part10, PixelElement, tags_of
 
@@ -25,6 +25,9 @@ TAGS = tags_of(
 
 FRAME_PIXELS = 1 << 26
 """The largest frame that is decoded, 8192 x 8192: twice the largest mammogram, and 128 MiB of 16-bit values."""
+
+JPEG_BITS = 16
+"""GDCM ends its process where an image of more is said to be in JPEG."""
 
 GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED = {"PixelData": (8, 16, 32), "FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
@@ -62,7 +65,10 @@ PLUGINS: dict[str, str] = {
 }
 """One decoder for each compressed transfer syntax, never "whichever answers": decoders differ in what they make of
 broken data, and one of those pydicom would try returns invented pixels. JPEG Extended is decoded with 8 bits; with 12,
-which no permissively licensed decoder here knows, it is refused."""
+which no permissively licensed decoder here knows, it is refused.
+
+GDCM is told that all allocated bits of a lossless frame are stored, and those that are not are taken off afterwards:
+where fewer than eight of eight are, it ends its process."""
 
 DECODE_ERRORS = (
     RuntimeError,  # every fault of a decoding plug-in, wrapped by pydicom
@@ -178,26 +184,27 @@ def _decoded(
     file: Part10, layout: PixelLayout, source: BinaryIO | bytes, number: int, native: PixelElement | None = None
 ) -> npt.NDArray[Any]:
     """One frame by pydicom: from the stream where pixels are native, else from the one frame given as bytes."""
+    plugin, is_exact = PLUGINS.get(file.transfer_syntax_uid, ""), file.transfer_syntax_uid in LOSSLESS
     options: dict[str, Any] = {
         "number_of_frames": layout.frames if native else 1,
         "rows": layout.rows,
         "columns": layout.columns,
         "samples_per_pixel": 1,
         "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
+        "bits_stored": layout.bits_allocated if plugin == "gdcm" and is_exact else layout.bits_stored,
         "pixel_representation": int(layout.is_signed),
         "photometric_interpretation": layout.photometric,
         "pixel_keyword": native.keyword if native else "PixelData",
         "pixel_vr": native.vr or "OW" if native else "OB",
         "view_only": layout.bits_stored == layout.bits_allocated,
-        "decoding_plugin": PLUGINS.get(file.transfer_syntax_uid, ""),
+        "decoding_plugin": plugin,
     }
     try:
         decoder = get_decoder(file.transfer_syntax_uid)
         found, _ = decoder.as_array(source, index=number - 1 if native else 0, raw=True, **options)
     except DECODE_ERRORS as error:
         raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-    return _of_stored_bits(found, layout) if file.transfer_syntax_uid in LOSSLESS else found
+    return _of_stored_bits(found, layout) if is_exact else found
 
 
 def _of_stored_bits(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
@@ -232,6 +239,8 @@ def _check_codestream(data: bytes, transfer_syntax_uid: str, layout: PixelLayout
             f"the codestream is {declared.rows} x {declared.columns} with {declared.components} components, "
             f"the header says {layout.rows} x {layout.columns} with 1"
         )
+    if transfer_syntax_uid in JPEG and layout.bits_allocated > JPEG_BITS:
+        raise ValueError(f"JPEG holds up to {JPEG_BITS} bits per pixel, BitsAllocated is {layout.bits_allocated}")
     if declared.bits > layout.bits_allocated:
         raise ValueError(f"the codestream has {declared.bits} bits per pixel, BitsAllocated is {layout.bits_allocated}")
     if declared.is_signed and not layout.is_signed:

@@ -1,0 +1,54 @@
+"""Frames compressed by the JPEG processes, as PACS keep them: what each header and codestream say of one another."""
+
+import numpy as np
+import pytest
+from pydicom import uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+
+from node.errors import ReasonCode
+from tests.makers.images import ct_dataset
+from tests.makers.jpeg import jpeg_lossless
+from tests.unit.jobs.test_reading import read_one, refused
+
+
+def framed(stored: np.ndarray, codestream: bytes, **changes) -> Dataset:
+    """A CT slice with that one compressed frame."""
+    ds = ct_dataset(stored=stored, RescaleIntercept=0)
+    ds.PixelData = encapsulate([codestream])
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    for keyword, value in changes.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def noise(bits: int, container: type) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 1 << bits, (24, 17)).astype(container)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "container", "coded_bits"),
+    [(5, np.uint8, 8), (5, np.uint8, 5), (7, np.uint8, 7), (8, np.uint8, 8), (8, np.uint16, 16), (12, np.uint16, 12),
+     (12, np.uint16, 16), (16, np.uint16, 16)],
+)  # fmt: skip
+def test_jpeg_lossless_gives_back_the_bits_that_are_stored(tmp_path, bits, container, coded_bits, signed):
+    """Fewer of eight ended the process: the decoder takes it for its own fault, not the file's."""
+    stored = noise(bits, container)
+    ds = framed(stored, jpeg_lossless(stored, coded_bits), BitsStored=bits, HighBit=bits - 1)
+    ds.PixelRepresentation = int(signed)
+    whole = stored.astype(int)
+
+    found = read_one(tmp_path, ds, uid.JPEGLosslessSV1).array[0]
+
+    assert np.array_equal(found, np.where(whole >> (bits - 1), whole - (1 << bits), whole) if signed else whole)
+
+
+def test_more_bits_than_the_jpeg_processes_have_are_refused(tmp_path):
+    """They ended the process."""
+    stored = noise(16, np.uint16)
+
+    told = refused(tmp_path, framed(stored, jpeg_lossless(stored, 16), BitsAllocated=32), uid.JPEGLosslessSV1)
+
+    assert told.reason is ReasonCode.UNDECODABLE
+    assert "BitsAllocated is 32" in str(told)
