@@ -52,3 +52,13 @@ def test_more_bits_than_the_jpeg_processes_have_are_refused(tmp_path):
 
     assert told.reason is ReasonCode.UNDECODABLE
     assert "BitsAllocated is 32" in str(told)
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\x40"])
+def test_the_byte_that_makes_a_codestream_even_may_be_any(tmp_path, filling):
+    """DCMTK leaves there what was in its memory."""
+    stored = noise(12, np.uint16)
+
+    found = read_one(tmp_path, framed(stored, jpeg_lossless(stored, 12) + filling), uid.JPEGLosslessSV1)
+
+    assert np.array_equal(found.array[0], stored)
