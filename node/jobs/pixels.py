@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from node.errors import ReasonCode, Refused
-from node.jobs.codestream import JPEG, declared_frame
+from node.jobs.codestream import JPEG, DeclaredFrame, declared_frame
 from node.state.attributes import Attributes
 from node.state.part10 import Part10, PixelElement, tags_of
 
@@ -28,6 +28,9 @@ FRAME_PIXELS = 1 << 26
 
 JPEG_BITS = 16
 """GDCM ends its process where an image of more is said to be in JPEG."""
+
+NEAR_AN_END = 3
+"""An eighth of the values below 0, or above it, is as far as a compression that is not exact may go astray."""
 
 GREYSCALE = ("MONOCHROME1", "MONOCHROME2")
 BITS_ALLOCATED = {"PixelData": (8, 16, 32), "FloatPixelData": (32,), "DoubleFloatPixelData": (64,)}
@@ -173,11 +176,16 @@ def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> It
                 data = next(frames)
                 if number not in wanted:
                     continue
-                _check_codestream(data, file.transfer_syntax_uid, layout)
+                declared = declared_frame(data, file.transfer_syntax_uid)
+                if declared is not None:
+                    _check_codestream(declared, file.transfer_syntax_uid, layout)
                 alone = encapsulate([data], has_bot=False)
             except DECODE_ERRORS as error:
                 raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-            yield _decoded(file, layout, alone, number)
+            values = _decoded(file, layout, alone, number)
+            if layout.is_signed and file.transfer_syntax_uid not in LOSSLESS and declared and not declared.is_signed:
+                _check_ends(values, layout)
+            yield values
 
 
 def _decoded(
@@ -230,10 +238,7 @@ def _check_native_length(layout: PixelLayout, pixels: PixelElement) -> None:
         )
 
 
-def _check_codestream(data: bytes, transfer_syntax_uid: str, layout: PixelLayout) -> None:
-    declared = declared_frame(data, transfer_syntax_uid)
-    if declared is None:
-        return
+def _check_codestream(declared: DeclaredFrame, transfer_syntax_uid: str, layout: PixelLayout) -> None:
     if (declared.rows, declared.columns, declared.components) != (layout.rows, layout.columns, 1):
         raise ValueError(
             f"the codestream is {declared.rows} x {declared.columns} with {declared.components} components, "
@@ -250,6 +255,18 @@ def _check_codestream(data: bytes, transfer_syntax_uid: str, layout: PixelLayout
         raise ValueError(
             f"the values are signed in {layout.bits_stored} bits, the codestream holds {declared.bits} without a sign: "
             "after a compression that is not exact, which of them are below 0 is not known"
+        )
+
+
+def _check_ends(values: npt.NDArray[Any], layout: PixelLayout) -> None:
+    """Of signed values whose bits were compressed without a sign, not exactly: in bits the highest is next to the
+    lowest, and the one may have become the other. (0 and -1 are the ends there, beyond which no decoder goes.)"""
+    half = 1 << (layout.bits_stored - 1)
+    safe = half - (half >> NEAR_AN_END)
+    if values.min() < -safe or values.max() >= safe:
+        raise undecodable(
+            "the values are signed, and the codestream, which is not exact, holds them without a sign: "
+            f"of those at one end of {-half} to {half - 1} it is not known whether they were at the other"
         )
 
 

@@ -62,3 +62,32 @@ def test_the_byte_that_makes_a_codestream_even_may_be_any(tmp_path, filling):
     found = read_one(tmp_path, framed(stored, jpeg_lossless(stored, 12) + filling), uid.JPEGLosslessSV1)
 
     assert np.array_equal(found.array[0], stored)
+
+
+def nearly(stored: np.ndarray, by: int) -> Dataset:
+    """Values with a sign in JPEG-LS that is exact to within so much: the codestream has their bits, and no sign."""
+    bits = stored.view(np.uint16) & 0xFFF
+    ds = ct_dataset(stored=bits, RescaleIntercept=0, BitsStored=12, HighBit=11)
+    ds.compress(uid.JPEGLSNearLossless, bits, generate_instance_uid=False, jls_error=by)
+    ds.PixelRepresentation = 1
+    return ds
+
+
+def test_signed_values_of_an_inexact_codestream_are_read_where_none_can_have_turned_over(tmp_path):
+    stored = np.linspace(-1024, 1500, 24 * 17).astype(np.int16).reshape(24, 17)
+
+    found = read_one(tmp_path, nearly(stored, 3), uid.JPEGLSNearLossless).array[0]
+
+    assert np.abs(found - stored).max() <= 3
+
+
+@pytest.mark.parametrize("end", [-2048, 2047])
+def test_signed_values_of_an_inexact_codestream_are_refused_at_the_ends_of_their_range(tmp_path, end):
+    """Metal at 2047 came back as -2047, and padding of -2048 as 2046."""
+    stored = np.zeros((24, 17), np.int16)
+    stored[3:9, 5:12] = end
+
+    told = refused(tmp_path, nearly(stored, 3), uid.JPEGLSNearLossless)
+
+    assert told.reason is ReasonCode.UNDECODABLE
+    assert "at one end" in str(told)
