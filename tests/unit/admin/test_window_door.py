@@ -5,9 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from fastapi.testclient import TestClient
 
-from node.admin.accounts import FirstUser, add_user, check_password, remove_user
+from node.admin.accounts import _NOBODY, FirstUser, add_user, check_password, remove_user
 from node.admin.app import window_app
 from node.admin.patience import FAILURES, PERIOD_S, Patience
 from node.admin.sessions import COOKIE
@@ -77,6 +79,18 @@ def test_passwords_are_kept_as_argon2_and_sessions_as_digests(window: Opened) ->
     assert user.password_hash.startswith("$argon2id$")
     assert PASSWORD.encode() not in text
     assert client.cookies[COOKIE].encode() not in text
+
+
+def test_what_the_password_of_a_stranger_is_compared_with_is_computed_as_any_other(window: Opened) -> None:
+    """A hash that argon2 cannot read would be answered at once, and cheaper ones sooner: names would be told by it."""
+    add_user(window.books.ledger, "ada", PASSWORD, Role.VIEWER, window.window.now())
+    with window.books.ledger.read() as connection:
+        user = accounts.find_user(connection, "ada")
+
+    assert user is not None
+    assert extract_parameters(_NOBODY) == extract_parameters(user.password_hash)
+    with pytest.raises(VerifyMismatchError):
+        PasswordHasher().verify(_NOBODY, PASSWORD)
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(window: Opened) -> None:
