@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from node import __version__
 from node.actions import Resent
-from node.admin import api_places, api_users
+from node.admin import api_deliveries, api_places, api_users
 from node.admin.health import Health
 from node.admin.live import Live, Present
 from node.admin.moments import Moment
@@ -112,6 +112,7 @@ def add_to(app: FastAPI, window: Window, pages: Pages, live: Live) -> None:
     router = app.router
     _add_looking(router, window, live)
     _add_steering(router, window)
+    api_deliveries.add_to(router, window, FAULTS)
     api_places.add_to(router, window, FAULTS)
     api_users.add_to(router, window, FAULTS)
 

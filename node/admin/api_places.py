@@ -21,7 +21,7 @@ Name = Annotated[str, Field(max_length=64)]
 PeerOrRoute = TypeVar("PeerOrRoute", Peer, Route)
 IfMatch = Annotated[str | None, Header()]
 NO_MARK = "none"
-"""Of an If-Match that is no ETag of ours: no table has it."""
+"""Of an If-Match that is no ETag of ours: nothing has it."""
 
 
 class Saved(BaseModel):
@@ -102,13 +102,13 @@ def _add_peers(router: APIRouter, window: Window, faults: dict[int | str, dict[s
     def api_peer_edit(name: Name, peer: Peer, if_match: IfMatch = None) -> Saved:
         """Change a peer to what is given; what is not given is as usual."""
         values = _values(peer, _named(window.editor.read().peers, Kind.PEER, name))
-        window.editor.change(Kind.PEER, name, values, seen=_seen(if_match))
+        window.editor.change(Kind.PEER, name, values, seen=mark_in(if_match))
         return Saved(name=peer.name)
 
     @router.delete("/api/peers/{name}", responses=faults)
     def api_peer_remove(name: Name, if_match: IfMatch = None) -> Saved:
         """Remove a peer."""
-        window.editor.remove(Kind.PEER, name, seen=_seen(if_match))
+        window.editor.remove(Kind.PEER, name, seen=mark_in(if_match))
         return Saved(name=name)
 
     @router.post("/api/peers/{name}/echo", responses=faults)
@@ -163,13 +163,13 @@ def _add_routes(router: APIRouter, window: Window, faults: dict[int | str, dict[
     @router.put("/api/routes/{name}", responses=faults)
     def api_route_edit(name: Name, route: Route, if_match: IfMatch = None) -> Saved:
         """Change a route to what is given; what is not given is as usual."""
-        window.editor.change(Kind.ROUTE, name, _values(route), seen=_seen(if_match))
+        window.editor.change(Kind.ROUTE, name, _values(route), seen=mark_in(if_match))
         return Saved(name=route.name)
 
     @router.delete("/api/routes/{name}", responses=faults)
     def api_route_remove(name: Name, if_match: IfMatch = None) -> Saved:
         """Remove a route."""
-        window.editor.remove(Kind.ROUTE, name, seen=_seen(if_match))
+        window.editor.remove(Kind.ROUTE, name, seen=mark_in(if_match))
         return Saved(name=name)
 
     @router.post("/api/routes/{name}/move", responses=faults)
@@ -243,8 +243,8 @@ def _named(tables: Sequence[PeerOrRoute], kind: Kind, name: str) -> PeerOrRoute:
     raise NotFound(f"{kind.file} has no {kind.value} {name!r}")
 
 
-def _seen(if_match: str | None) -> str:
-    """The mark that a table must still have; empty where any will do (RFC 9110 section 13.1.1)."""
+def mark_in(if_match: str | None) -> str:
+    """The mark of what must still be there; empty where any will do (RFC 9110 section 13.1.1)."""
     if if_match is None or if_match.strip() == "*":
         return ""
     mark = re.fullmatch(r'\s*"([^"]+)"\s*', if_match)

@@ -14,6 +14,7 @@ from node.admin.accounts import FirstUser
 from node.admin.live import Live
 from node.admin.pages import (
     associations,
+    correcting,
     door,
     downloads,
     models,
@@ -68,6 +69,7 @@ def window_app(window: Window, first_user: FirstUser) -> FastAPI:
     overview.add_to(router, pages, live)
     studies.add_to(router, window, pages)
     steering.add_to(router, window)
+    correcting.add_to(router, window, pages)
     downloads.add_to(router, window)
     preview.add_to(router, window, pages)
     outbox.add_to(router, window, pages)

@@ -22,4 +22,5 @@ def seen_page(page: Page, visitor: Visitor) -> Page:
 
 def seen_story(story: Story, visitor: Visitor) -> Story:
     """A study's story as this visitor may see it."""
-    return replace(story, study=seen(story.study, visitor))
+    corrected = story.corrected if visitor.sees_names else None
+    return replace(story, study=seen(story.study, visitor), corrected=corrected)

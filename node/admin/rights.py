@@ -50,6 +50,9 @@ RIGHTS: dict[str, Role | Open] = {
     "delivery_resend": OPERATOR,
     "resend_parked": OPERATOR,
     "delivery_drop": OPERATOR,
+    # pages/correcting.py
+    "delivery_compare": OPERATOR,
+    "delivery_correct": OPERATOR,
     # pages/preview.py
     "job_preview": VIEWER,
     "job_slice": VIEWER,
@@ -115,6 +118,9 @@ RIGHTS: dict[str, Role | Open] = {
     "api_drop": OPERATOR,
     "api_pause": OPERATOR,
     "api_resume": OPERATOR,
+    # api_deliveries.py
+    "api_registered": OPERATOR,
+    "api_correct": OPERATOR,
     # api_places.py
     "api_peers": VIEWER,
     "api_peer": VIEWER,

@@ -11,12 +11,13 @@ from node.admin.disk import DiskRecord
 from node.admin.gpus import Gpus
 from node.admin.health import Health
 from node.core.checkup import CheckUp, Subject
+from node.core.identity import Differing
 from node.core.pausable import Pausable
 from node.core.preview import Preview, View
 from node.core.routing import Decision
 from node.core.study import Stack
 from node.editing import Editor
-from node.errors import NotFound
+from node.errors import ChangedMeanwhile, ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.settings import Configuration
 from node.state.ledger import Ledger
 
@@ -89,6 +90,10 @@ class Asking(Protocol):
         """What it takes; from now on the node goes by that."""
         ...
 
+    def registered(self, delivery: str) -> Differing:
+        """What a delivery's destination has registered of its study; NotPossible where it is what the results say."""
+        ...
+
 
 class Trying(Protocol):
     """What each route of a configuration would say, and the stacks it looks at. Raises NotFound."""
@@ -149,3 +154,24 @@ class Window:
             check_pausable(self.configuration(), kind, name)
         except NotFound:
             check_pausable(self.editor.read(), kind, name)
+
+    def registered(self, delivery: str) -> Differing:
+        """Ask a delivery's destination whose study it is. Raises NotFound; NotPossible where that is no question, or
+        it does not answer it."""
+        try:
+            return self.asking.registered(delivery)
+        except (ConfigurationInvalid, NotFound, NotPossible):
+            raise
+        except IsocenterError as error:
+            raise NotPossible(f"the destination of delivery {delivery} did not say whose it is: {error}") from error
+
+    def correct(self, delivery: str, *, seen: str) -> int:
+        """Make a study's results anew with what the destination has for it, as `Operator.correct` does. seen: the mark
+        of what the person was shown. Raises ChangedMeanwhile where the destination has something else by now."""
+        found = self.registered(delivery)
+        if seen and found.mark != seen:
+            raise ChangedMeanwhile(
+                f"{found.destination} has another patient or order for this study than a moment ago, and nothing was "
+                "changed: look at both again"
+            )
+        return self.operator.correct(delivery, found.theirs, self.now())

@@ -24,6 +24,7 @@ from node.admin.sessions import COOKIE, csrf_of, open_session
 from node.admin.window import Answer, Taken, Window
 from node.bench.filled import fill, is_empty
 from node.core.checkup import CheckUp, Subject
+from node.core.identity import Differing
 from node.core.preview import Preview, View
 from node.core.role import Role
 from node.core.routing import Decision
@@ -85,6 +86,9 @@ class NobodyAnswers:
 
     def probe(self, name: str) -> Taken:
         raise NotFound(f"{name} is not asked here")
+
+    def registered(self, delivery: str) -> Differing:
+        raise NotFound(f"nobody is asked of delivery {delivery} here")
 
 
 class NothingLookedAt:

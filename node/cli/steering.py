@@ -1,14 +1,11 @@
 """Commands that steer: complete, release, retry, again, cancel, resend, correct, drop, pause, resume, erase."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from node.cli import here
 from node.core.pausable import Pausable
-
-if TYPE_CHECKING:
-    from node.service.peers import Differing
 
 Job = Annotated[str, typer.Argument(help="A job's id, as `isocenter jobs` shows it.")]
 
@@ -114,24 +111,11 @@ def correct(
     with here.operator() as operator:
         found = registered_there(here.configuration(), operator.ledger, delivery)
         if not yes:
-            here.show(_side_by_side(found), as_json=False, empty="")
+            rows = [{"": what, "the results say": ours, found.destination: theirs} for what, ours, theirs in found.rows]
+            here.show(rows, as_json=False, empty="")
             typer.confirm(f"Make the results anew with what {found.destination} has?", abort=True)
         count = operator.correct(delivery, found.theirs, here.now())
     print(f"{count} jobs of the study run again, with the patient and order that {found.destination} has")
-
-
-def _side_by_side(found: "Differing") -> list[here.Row]:
-    return [
-        {"": name, "the results say": ours, found.destination: theirs}
-        for name, ours, theirs in (
-            ("patient id", found.ours.patient.patient_id, found.theirs.patient.patient_id),
-            ("issuer", found.ours.patient.issuer, found.theirs.patient.issuer),
-            ("name", found.ours.patient_name, found.theirs.patient_name),
-            ("birth date", found.ours.birth_date, found.theirs.birth_date),
-            ("sex", found.ours.sex, found.theirs.sex),
-            ("accession number", found.ours.accession, found.theirs.accession),
-        )
-    ]
 
 
 def drop(

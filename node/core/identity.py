@@ -78,6 +78,33 @@ def differing(ours: Registered, theirs: Registered) -> str:
     return " and ".join(found)
 
 
+@dataclass(frozen=True)
+class Differing:
+    """What a delivery's results say of patient and order, and what its destination has registered."""
+
+    destination: str
+    ours: Registered
+    theirs: Registered
+
+    @property
+    def rows(self) -> tuple[tuple[str, str, str], ...]:
+        """Each fact: what it is, as the results say it, and as the destination has it."""
+        ours, theirs = self.ours, self.theirs
+        return (
+            ("patient id", ours.patient.patient_id, theirs.patient.patient_id),
+            ("issuer", ours.patient.issuer, theirs.patient.issuer),
+            ("name", ours.patient_name, theirs.patient_name),
+            ("birth date", ours.birth_date, theirs.birth_date),
+            ("sex", ours.sex, theirs.sex),
+            ("accession number", ours.accession, theirs.accession),
+        )
+
+    @property
+    def mark(self) -> str:
+        """By which it is seen whether what a person was shown still holds."""
+        return str(derived_uuid(self.destination, *(text for row in self.rows for text in row)))
+
+
 def derived_uuid(*parts: str) -> uuid.UUID:
     """UUIDv5 of the parts, in Isocenter's namespace; parts are length-prefixed so that they cannot run together."""
     return uuid.uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydicom.uid import UID
 
-from node.core.identity import Registered, differing
+from node.core.identity import Differing, differing
 from node.errors import ConfigurationInvalid, IsocenterError, NotFound, NotPossible
 from node.sending.destination import DEFLATED, Destination, EchoReport
 from node.sending.dimse import DimseSender
@@ -63,17 +63,10 @@ def probe_peer(configuration: Configuration, name: str, *, timeout_s: float | No
     return Probed(classes, taken, propose(report, [uid for uid, syntaxes in deflated.items() if syntaxes]))
 
 
-@dataclass(frozen=True)
-class Differing:
-    """What a delivery's results say of patient and order, and what its destination has registered."""
-
-    destination: str
-    ours: Registered
-    theirs: Registered
-
-
-def registered_there(configuration: Configuration, ledger: Ledger, delivery_id: str) -> Differing:
-    """Ask a delivery's destination whose study it is.
+def registered_there(
+    configuration: Configuration, ledger: Ledger, delivery_id: str, *, timeout_s: float | None = None
+) -> Differing:
+    """Ask a delivery's destination whose study it is. timeout_s: of every wait.
 
     Raises NotFound where it does not know the study; NotPossible where it does not say one thing that differs from what
     the results say; IsocenterError where it cannot be asked.
@@ -87,7 +80,7 @@ def registered_there(configuration: Configuration, ledger: Ledger, delivery_id: 
     name = delivery.destination
     if delivery.run != job.run or not results:
         raise NotPossible(f"delivery {delivery.id} does not hold the results of its job's present run")
-    found = set(registered(reached(configuration, name), study.study_uid))
+    found = set(registered(reached(configuration, name, timeout_s=timeout_s), study.study_uid))
     if not found:
         raise NotFound(f"{name} does not know the study of delivery {delivery.id}")
     if len(found) > 1:

@@ -11,11 +11,12 @@ from node.actions import Operator
 from node.admin.disk import DiskRecord
 from node.admin.health import Health
 from node.admin.window import Answer, ClassTaken, Looking, ModelShown, Taken, Window
+from node.core.identity import Differing
 from node.editing import Editor
 from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
 from node.jobs.trusting import trust_in
-from node.service.peers import echo_peer, probe_peer
+from node.service.peers import echo_peer, probe_peer, registered_there
 from node.service.routed import Judge
 from node.settings import Configuration
 from node.state.ledger import Ledger
@@ -97,6 +98,9 @@ class _Asking:
             record_taken(connection, name, found.taken, self._now())
         classes = tuple(ClassTaken(**vars(one)) for one in found.classes)
         return Taken(classes, found.proposal.lines, found.proposal.notes)
+
+    def registered(self, delivery: str) -> Differing:
+        return registered_there(self._editor.read(), self._ledger, delivery, timeout_s=ANSWER_S)
 
 
 def shown(model: Model) -> ModelShown:

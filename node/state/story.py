@@ -6,7 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from node.state import arrivals, outbox, schema, work
+from node.core.identity import Registered
+from node.state import arrivals, corrections, outbox, schema, work
 from node.state.rows import FACTS, DeliveryRow, JobRow, ResultRow, StudyRow
 
 MOST_EVENTS = 500
@@ -113,9 +114,10 @@ class JobStory:
 @dataclass(frozen=True)
 class Story:
     """A study from its first image to the last answer of a destination. came_twice: some of its images came again with
-    other content."""
+    other content. corrected: whose it is by an operator's word, which its results state; None: as its images say."""
 
     study: StudyRow
+    corrected: Registered | None
     came_twice: bool
     series: tuple[Series, ...]
     callers: tuple[Caller, ...]
@@ -131,7 +133,8 @@ def story(connection: sa.Connection, key: str) -> Story:
     jobs = tuple(_job(connection, one) for one in reversed(work.jobs_of(connection, study.id)))
     events = _events(connection, study.id, [one.job.id for one in jobs])
     doubled = arrivals.came_twice(connection, study.id)
-    return Story(study, doubled, series_of(connection, study.id), _callers(connection, study.id),
+    corrected = corrections.correction_of(connection, study.id)
+    return Story(study, corrected, doubled, series_of(connection, study.id), _callers(connection, study.id),
                  _decisions(connection, study), jobs, events)  # fmt: skip
 
 

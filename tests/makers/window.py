@@ -17,6 +17,7 @@ from node.admin.health import Health
 from node.admin.metrics import Metrics
 from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, Asking, Looking, ModelShown, Taken, Window
+from node.core.identity import Differing
 from node.core.model import ModelFacts
 from node.core.role import Role
 from node.editing import Editor
@@ -116,6 +117,9 @@ class Silent:
 
     def probe(self, name: str) -> Taken:
         raise IsocenterError(f"{name} does not answer.")
+
+    def registered(self, delivery: str) -> Differing:
+        raise IsocenterError(f"The destination of {delivery} does not answer.")
 
 
 @contextmanager

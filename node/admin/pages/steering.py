@@ -16,6 +16,7 @@ DONE: dict[str, str] = {
     "cancel": "The job is cancelled; what runs now is not adopted.",
     "resend": "The delivery is being sent.",
     "resend-parked": "What was parked is being sent, but for what newer results replaced.",
+    "correct": "The study's results are made anew, with the patient and order that the destination has.",
     "drop": "The delivery is dropped.",
     "pause": "It is paused: what runs goes on, what comes waits.",
     "resume": "It goes on with what waited.",
@@ -32,26 +33,26 @@ def add_to(router: APIRouter, window: Window) -> None:
 
     @router.post("/studies/{key}/complete")
     def study_complete(key: str) -> Response:
-        return _back_to_study(operator.complete(key, window.now()), "complete")
+        return back_to_study(operator.complete(key, window.now()), "complete")
 
     @router.post("/studies/{key}/release")
     def study_release(key: str, latest: Annotated[bool, Form()] = False) -> Response:
-        return _back_to_study(operator.release(key, window.now(), latest=latest), "release")
+        return back_to_study(operator.release(key, window.now(), latest=latest), "release")
 
     @router.post("/jobs/{key}/retry")
     def job_retry(key: str) -> Response:
         operator.retry(key, window.now())
-        return _back_to_study(_study_of_job(window, key), "retry")
+        return back_to_study(_study_of_job(window, key), "retry")
 
     @router.post("/jobs/{key}/again")
     def job_again(key: str) -> Response:
         operator.again(key, window.now())
-        return _back_to_study(_study_of_job(window, key), "again")
+        return back_to_study(_study_of_job(window, key), "again")
 
     @router.post("/jobs/{key}/cancel")
     def job_cancel(key: str) -> Response:
         operator.cancel(key, window.now())
-        return _back_to_study(_study_of_job(window, key), "cancel")
+        return back_to_study(_study_of_job(window, key), "cancel")
 
     @router.post("/deliveries/{key}/resend")
     def delivery_resend(key: str, back: Back = "") -> Response:
@@ -73,9 +74,14 @@ def _back(window: Window, delivery: str, back: str, done: str) -> Response:
     """To the outbox where it was asked for there, else to the study."""
     if back == "outbox":
         return RedirectResponse(f"/outbox?done={done}", 303)
+    return back_to_study(study_of_delivery(window, delivery), done)
+
+
+def study_of_delivery(window: Window, delivery: str) -> str:
+    """The id of the study whose results it carries. Raises NotFound."""
     with window.ledger.read() as connection:
         job = outbox.get_delivery(connection, delivery).job_id
-    return _back_to_study(_study_of_job(window, job), done)
+    return _study_of_job(window, job)
 
 
 def _study_of_job(window: Window, job: str) -> str:
@@ -83,5 +89,6 @@ def _study_of_job(window: Window, job: str) -> str:
         return work.get_job(connection, job).study_id
 
 
-def _back_to_study(key: str, done: str) -> Response:
+def back_to_study(key: str, done: str) -> Response:
+    """To the study's page, which says what was done."""
     return RedirectResponse(f"/studies/{key}?done={done}", 303)

@@ -26,7 +26,7 @@ from tests.makers.certificates import Authority
 from tests.makers.disks import read_only, small_disk
 from tests.makers.ledger import ct_slice
 from tests.makers.series import ct_series
-from tests.makers.window import Browser, Opened, opened
+from tests.makers.window import Browser, Opened, Silent, opened
 
 PEERS = """\
 [[peer]]
@@ -58,7 +58,7 @@ FORM = {"of": "chest", "model": "lung-ct", "destinations": "pacs", "priority": "
 PEER_FORM = {"name": "mri", "ae_title": "MRI", "kind": "scanner", "roles": "source"}
 
 
-class Answering:
+class Answering(Silent):
     """A peer that takes segmentations."""
 
     def echo(self, name: str) -> Answer:
