@@ -84,7 +84,10 @@ odd_elements = st.builds(
 )
 
 
-@given(st.lists(odd_elements, max_size=3), st.lists(odd_elements, max_size=3), st.just(0) | st.integers(1, 40), st.data())
+odd_parts = st.lists(odd_elements, max_size=3)
+
+
+@given(odd_parts, odd_parts, st.just(0) | st.integers(1, 40), st.data())
 @settings(max_examples=300)
 def test_a_data_set_in_one_piece_is_read_as_byte_by_byte(
     before: list[bytes], after: list[bytes], missing: int, data: st.DataObject
