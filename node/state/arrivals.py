@@ -52,6 +52,14 @@ class Conflict(str, Enum):
 
 ALREADY_PURGED = "study already purged"
 
+# What is asked for every instance is put together once: that takes longer than to carry it out.
+_CHANGE = schema.study.update().where(
+    schema.study.c.id == sa.bindparam("seen_id"), schema.study.c.state == sa.bindparam("seen_state")
+)
+_OF_UID = (
+    sa.select(schema.study).where(schema.study.c.study_uid == sa.bindparam("uid")).order_by(schema.study.c.first_at)
+)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -103,24 +111,25 @@ def add_instance(connection: sa.Connection, one: Received, conflict: Conflict, n
         one = replace(one, why=ALREADY_PURGED)
         note(connection, now, "study-already-purged", one.sop_uid, study_id=study.id)
     connection.execute(
-        schema.instance.insert().values(
-            study_id=study.id,
-            sop_uid=one.sop_uid,
-            series_uid="" if one.facts is None else one.facts.series_uid,
-            sop_class_uid=one.sop_class_uid,
-            transfer_syntax_uid=one.transfer_syntax_uid,
-            kind=kind.value,
-            modality=None if one.facts is None else one.facts.modality,
-            sha256=one.sha256,
-            pixels_sha256=one.pixels_sha256,
-            size_bytes=one.size_bytes,
-            path=one.path,
-            in_force=conflict is Conflict.NONE,
-            received_at=one.received_at,
-            association_id=one.association_id,
-            facts=None if one.facts is None else FACTS.dump_json(one.facts).decode(),
-            why=one.why,
-        )
+        schema.instance.insert(),
+        {
+            "study_id": study.id,
+            "sop_uid": one.sop_uid,
+            "series_uid": "" if one.facts is None else one.facts.series_uid,
+            "sop_class_uid": one.sop_class_uid,
+            "transfer_syntax_uid": one.transfer_syntax_uid,
+            "kind": kind.value,
+            "modality": None if one.facts is None else one.facts.modality,
+            "sha256": one.sha256,
+            "pixels_sha256": one.pixels_sha256,
+            "size_bytes": one.size_bytes,
+            "path": one.path,
+            "in_force": conflict is Conflict.NONE,
+            "received_at": one.received_at,
+            "association_id": one.association_id,
+            "facts": None if one.facts is None else FACTS.dump_json(one.facts).decode(),
+            "why": one.why,
+        },
     )
     if kind is InstanceKind.IMAGE and one.facts and one.facts.modality:
         _add_modality(connection, study, one.facts.modality)
@@ -199,12 +208,8 @@ def change_study(
         return False
     if after is not study.state:
         note(connection, now, f"study-{after.value}", str(values.get("why", "")), study_id=study.id)
-    query = (
-        schema.study.update()
-        .where(schema.study.c.id == study.id, schema.study.c.state == study.state.value)
-        .values(state=after.value, **values)
-    )
-    return connection.execute(query).rowcount == 1
+    seen = {"seen_id": study.id, "seen_state": study.state.value}
+    return connection.execute(_CHANGE, {**seen, "state": after.value, **values}).rowcount == 1
 
 
 def came_twice(connection: sa.Connection, study_id: str) -> bool:
@@ -227,8 +232,7 @@ def put_latest_in_force(connection: sa.Connection, study_id: str) -> None:
 
 def studies_of_uid(connection: sa.Connection, study_uid: str) -> list[StudyRow]:
     """Every study of that Study Instance UID: one, unless two patients share it."""
-    query = sa.select(schema.study).where(schema.study.c.study_uid == study_uid).order_by(schema.study.c.first_at)
-    return [StudyRow.of(row) for row in connection.execute(query).mappings()]
+    return [StudyRow.of(row) for row in connection.execute(_OF_UID, {"uid": study_uid}).mappings()]
 
 
 def get_study(connection: sa.Connection, key: str) -> StudyRow:
