@@ -9,9 +9,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.errors import LedgerUnusable
-from node.state import schema
+from node.state import postgres, schema
 from node.state.database import is_current, migrate, open_engine, reading, revision, writing
-from node.state.postgres import unfit
 
 MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
@@ -39,8 +38,8 @@ def in_words(what: str) -> Iterator[None]:
         if not is_unusable(error):
             raise
         why = str(error.orig).partition("\n")[0]
-        advice = "restore a backup" if is_damaged(error) else "make room there, or mend the database"
-        raise LedgerUnusable(f"{what} ({why}): {advice}") from error
+        advice = "restore a backup" if is_damaged(error) else postgres.advice(why)
+        raise LedgerUnusable(f"{what} ({why}): {advice or 'make room there, or mend the database'}") from error
     except sa.exc.TimeoutError as error:
         raise LedgerUnusable(f"{what}: it is so slow that every connection is in use") from error
 
@@ -107,7 +106,7 @@ class Ledger:
     def _check_fit(self) -> None:
         if self.engine.dialect.name == "postgresql":
             with self.read() as connection:
-                if faults := list(unfit(connection)):
+                if faults := list(postgres.unfit(connection)):
                     raise LedgerUnusable(f"the ledger at {self._place()} cannot be used: {'; '.join(faults)}")
 
     def in_words(self, verb: str) -> AbstractContextManager[None]:

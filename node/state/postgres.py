@@ -13,6 +13,21 @@ SILENT_S, PROBE_S, PROBES, UNHEARD_MS = 10, 5, 4, 30_000
 TAKEN_BY_A_PROCESS = 10
 """Connections at most, in a node that has much to do."""
 
+_CROWDED = "raise max_connections there, or the role's or the database's own limit (CONNECTION LIMIT)"
+_ADVICE: tuple[tuple[str, str], ...] = (
+    ("too many connections", _CROWDED),
+    ("too many clients", _CROWDED),
+    ("remaining connection slots", _CROWDED),
+    ("the database system is", "it goes on by itself once that has started"),
+    ("no pg_hba.conf entry", "let this role in there (pg_hba.conf), or correct state.database_url"),
+    ("authentication failed", "correct the role and its password in state.database_url"),
+    ("does not exist", "make it there (createuser, createdb), or correct state.database_url"),
+    ("resolve host", "correct the host in state.database_url, or mend the name service"),
+    ("connection failed", "start PostgreSQL, mend the network to it, or correct state.database_url"),
+    ("connection timeout", "start PostgreSQL, mend the network to it, or correct state.database_url"),
+)
+"""What to do where no connection is had, by what libpq and the server say, in English; the first that fits."""
+
 _SESSION = (
     # Within a transaction that began with an older state, the writers' turn would order nothing.
     r"-cdefault_transaction_isolation=read\ committed "
@@ -34,6 +49,11 @@ LEDGERS = {**_CONNECTION, "options": f"{_SESSION} -csearch_path={SCHEMA} -clock_
 """With what a connection of the ledger is opened: what is set for a role or a database comes second to it."""
 ENGINES = {**_CONNECTION, "options": f"{_SESSION} -clock_timeout=0", "application_name": "dbos_transact"}
 """The same for the engine, which names its schema itself, and has no words for a lock that it did not get."""
+
+
+def advice(why: str) -> str:
+    """What to do about a fault, by its words; empty where they are of something else."""
+    return next((advice for said, advice in _ADVICE if said in why), "")
 
 
 def unfit(connection: sa.Connection) -> Iterator[str]:

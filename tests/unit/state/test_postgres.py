@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from node.errors import LedgerUnusable
 from node.jobs.engine import prepare_engine
+from node.rehearsal.running import free_ports
 from node.state.ledger import Ledger
 from node.state.postgres import ENGINES, forgetful, read_only, too_few_connections
 from tests.makers.postgres import Postgres
@@ -150,3 +151,29 @@ def test_a_database_that_can_only_be_read_is_told(site: Site) -> None:
     site.order(f"ALTER DATABASE {site.database} SET default_transaction_read_only = on")
     with closing(Ledger(site.url)) as ledger, ledger.read() as connection:
         assert "default_transaction_read_only" in read_only(connection)
+
+
+@pytest.mark.parametrize(
+    ("change", "role", "words"),
+    [
+        ("ALTER ROLE {0} CONNECTION LIMIT 0", "", "raise max_connections there"),
+        ("ALTER ROLE {0} NOLOGIN", "", "not permitted to log in"),
+        ("SELECT 1", "nobody", "make it there (createuser, createdb)"),
+    ],
+)
+def test_why_no_connection_is_had_is_told_with_what_to_do(site: Site, change: str, role: str, words: str) -> None:
+    site.order(change.format(site.role))
+    url = site.url.replace(f"//{site.role}@", f"//{role or site.role}@")
+    with closing(Ledger(url)) as ledger, pytest.raises(LedgerUnusable) as raised:
+        ledger.is_ready()
+
+    assert words in str(raised.value)
+    assert "make room" not in str(raised.value)
+
+
+def test_a_server_that_is_not_there_is_to_be_started() -> None:
+    (port,) = free_ports(1)
+    with closing(Ledger(f"postgresql://x@127.0.0.1:{port}/x")) as ledger, pytest.raises(LedgerUnusable) as raised:
+        ledger.is_ready()
+
+    assert str(raised.value).endswith("start PostgreSQL, mend the network to it, or correct state.database_url")
