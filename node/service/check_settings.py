@@ -1,8 +1,10 @@
 """Faults of the configuration that make no file invalid: what nobody can send, what goes nowhere, what goes round."""
 
 import ipaddress
+import stat
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from pathlib import Path
 
 from node.core.model import ModelFacts
 from node.errors import ConfigurationInvalid
@@ -29,6 +31,7 @@ def faults(configuration: Configuration) -> Told:
     """Everything else that the settings show, and whether destinations answer."""
     yield from _callers(configuration)
     yield from _tls(configuration)
+    yield from _secrets(configuration)
     yield from _routes(configuration)
     yield from _peers(configuration)
     admin = configuration.settings.admin
@@ -55,6 +58,35 @@ def _tls(configuration: Configuration) -> Told:
             Tls(configuration.settings.tls)
         except ConfigurationInvalid as error:
             yield "tls", str(error)
+
+
+def _secrets(configuration: Configuration) -> Told:
+    """What callers must know, and what this node shows others, in files of its own."""
+    named = [("tls.key in node.toml", configuration.settings.tls.key)]
+    for peer in configuration.peers:
+        of = f"of peer {peer.name} in peers.toml"
+        asked = [(f"passcode_file {of}", peer.passcode_file), (f"token_file {of}", peer.token_file)]
+        for setting, path in asked:
+            if path and (fault := _unreadable(Path(path))):
+                yield "secret", f"{setting}: {path} {fault}: it is not let in; put its secret there"
+        named += [*asked, (f"web_secret_file {of}", peer.web_secret_file)]
+    for setting, path in named:
+        if path and _is_open(Path(path)):
+            yield "secret-open", f"{setting}: every user of this machine can read {path}: chmod o-rwx {path}"
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        return "" if path.read_bytes().strip() else "is empty"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:  # of a file that is not there, or not ours to see
+        return False
 
 
 def _routes(configuration: Configuration) -> Told:

@@ -406,6 +406,31 @@ def test_a_ledger_of_another_version_is_found(place: Place, ledger: Books) -> No
     assert place.found() == {"ledger-version"}
 
 
+@pytest.mark.parametrize("key", ["passcode_file", "token_file"])
+def test_a_secret_that_nobody_can_show_is_found(place: Place, tmp_path: Path, key: str) -> None:
+    """A receiver cannot even start without a passcode; with a token that is not there the peer is turned away."""
+    secret = tmp_path / "secret"
+    place.peers[0] += f'\nuser = "pacs"\n{key} = "{secret}"'
+    assert f"{key} of peer pacs in peers.toml: {secret} cannot be read" in place.faults()["secret"]
+    secret.write_text("\n")
+    secret.chmod(0o600)
+    assert "is empty" in place.faults()["secret"]
+
+    secret.write_text("so it is\n")
+    assert place.found() == set()
+
+
+def test_a_secret_that_everybody_can_read_is_found(place: Place, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("so it is\n")
+    secret.chmod(0o644)
+    place.peers[0] += f'\ntoken_file = "{secret}"'
+    assert place.faults()["secret-open"].endswith(f"can read {secret}: chmod o-rwx {secret}")
+
+    secret.chmod(0o640)
+    assert place.found() == set()
+
+
 @pytest.mark.parametrize("has_images", [False, True])
 def test_a_ledger_that_is_not_there_is_told_where_there_was_one(place: Place, *, has_images: bool) -> None:
     if has_images:
