@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ai.errors import CardInvalid
 from ai.networks.model import CARD, NetworkModel
+from ai.networks.weights import check_pinned
 from node.configuration import FILES, read_configuration
 from node.errors import ConfigurationInvalid, LedgerUnusable
 from node.jobs.catalogue import installed_models, model_facts
@@ -55,10 +56,26 @@ def _of_models(configuration: Configuration) -> Iterator[tuple[str, str]]:
     yield from check_settings.route_faults(configuration, model_facts(models))
     for name in sorted({route.model for route in configuration.routes if route.enabled} & models.keys()):
         model = models[name]
-        if isinstance(model, NetworkModel) and (words := model.lacking):
-            yield "model-extra", f"model {name}: {words}"
+        if isinstance(model, NetworkModel):
+            if words := model.lacking:
+                yield "model-extra", f"model {name}: {words}"
+            yield from _of_weights(name, model)
     if any(configuration.models.glob(f"*/{CARD}")):
         yield from _of_network(configuration.settings.state.database_url)
+
+
+def _of_weights(name: str, model: NetworkModel) -> Iterator[tuple[str, str]]:
+    """Every job of the model would fail by them, and none says so before."""
+    for network in model.networks:
+        try:
+            check_pinned(network.weights, network.sha256)
+        except CardInvalid as error:
+            yield "model-weights", f"model {name}: {error}"
+        except OSError as error:
+            yield (
+                "model-weights",
+                f"model {name}: {network.weights} cannot be read ({error.strerror}): look who owns it",
+            )
 
 
 def _of_network(database_url: str) -> Iterator[tuple[str, str]]:

@@ -243,6 +243,18 @@ def test_a_model_whose_libraries_are_not_installed_is_found(place: Place, monkey
     assert "it needs the extra `torch`, of which monai cannot be found" in place.faults()["model-extra"]
 
 
+def test_weights_that_are_gone_or_other_ones_are_found_before_jobs_fail_by_them(place: Place) -> None:
+    weights = write_bright(place.config / "models" / "bright") / "model.bin"
+    assert "model-weights" not in place.faults()
+    place.routes.append('name = "bright"\nmodel = "bright"\ndestinations = ["pacs"]')
+    assert "model-weights" not in place.faults()
+
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "and the card pins" in place.faults()["model-weights"]
+    weights.unlink()
+    assert "is not there, or is a link" in place.faults()["model-weights"]
+
+
 def test_certificates_that_end_soon_or_do_not_belong_together_are_found(place: Place, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     soon, other = authority.sign("/CN=isocenter", days=3), authority.sign("/CN=other")
