@@ -17,10 +17,10 @@ DRIFT_MM = 0.1
 GAP_FRACTION = 0.05
 GAP_MM = 0.15
 """A gap may differ from the regular one by a twentieth, or by this where that is more: positions rounded
-to 0.1 mm move a gap by up to 0.1 mm."""
+to 0.1 mm move a gap by up to 0.1 mm. Never by half of it: where slices lie closer than this, one could be missing."""
 
 OFF_LINE_FRACTION = 0.1
-"""How far a slice may lie from where an even row puts it, in slice spacings (at least GAP_MM): many small
+"""How far a slice may lie from where an even row puts it, in slice spacings (or by rounding): many small
 differences may add up, and one affine must hold for all slices."""
 
 
@@ -133,7 +133,7 @@ def _uneven_slices(stack: Stack) -> Refused | None:
     gaps, regular = _gaps_mm(stack), stack.spacing_mm
     if regular is None:
         return None
-    allowed = max(GAP_FRACTION * regular, GAP_MM)
+    allowed = max(GAP_FRACTION * regular, _rounding_mm(regular))
     uneven = [(number, gap) for number, gap in enumerate(gaps, 1) if abs(gap - regular) > allowed]
     if not uneven:
         return _off_line(stack, regular)
@@ -154,12 +154,16 @@ def _off_line(stack: Stack, regular_mm: float) -> Refused | None:
         geometry.length(geometry.difference(position, _moved(first, step, k))) for k, position in enumerate(positions)
     ]
     worst = max(distances)
-    if worst <= max(OFF_LINE_FRACTION * regular_mm, GAP_MM):
+    if worst <= max(OFF_LINE_FRACTION * regular_mm, _rounding_mm(regular_mm)):
         return None
     return Refused(
         ReasonCode.IRREGULAR_SPACING,
         f"slice {distances.index(worst) + 1} of {len(positions)} lies {worst:.1f} mm from where an even row puts it",
     )
+
+
+def _rounding_mm(regular_mm: float) -> float:
+    return min(GAP_MM, regular_mm / 2)
 
 
 def _sheared(stack: Stack) -> Refused | None:

@@ -67,6 +67,7 @@ def test_an_even_volume_passes():
         (volume_facts([*even(10), 5.0, 5.0]), ReasonCode.DUPLICATE_SLICES),
         (volume_facts([0.0] * 4 + [5.0] * 3 + [10.0] * 2), ReasonCode.DUPLICATE_SLICES),
         (volume_facts([*even(10), 30.0, 32.5]), ReasonCode.MISSING_SLICES),
+        (volume_facts([*even(10, 0.1), 1.1, 1.2]), ReasonCode.MISSING_SLICES),
         (volume_facts([*even(10), 23.5, 26.0]), ReasonCode.IRREGULAR_SPACING),
         (volume_facts(even(6)), ReasonCode.COVERAGE),
         (volume_facts(even(10, 6.0)), ReasonCode.OUT_OF_DECLARED_LIMITS),
