@@ -254,5 +254,5 @@ def _read_frame(found: Dataset, number: int) -> tuple[Dataset, list[float] | Non
     if "PerFrameFunctionalGroupsSequence" not in found:
         return found, found.get("ImagePositionPatient")
     shared, own = found.SharedFunctionalGroupsSequence[0], found.PerFrameFunctionalGroupsSequence[number]
-    place = own if "PlanePositionSequence" in own else shared
-    return shared.PixelValueTransformationSequence[0], place.PlanePositionSequence[0].ImagePositionPatient
+    places = own.get("PlanePositionSequence") or shared.get("PlanePositionSequence") or [Dataset()]
+    return shared.PixelValueTransformationSequence[0], places[0].get("ImagePositionPatient")

@@ -19,6 +19,7 @@ from node.results.readable import read_header
 Cosines = tuple[float, float, float, float, float, float]
 
 LONG_STRING = 64
+GROUPS = "PerFrameFunctionalGroupsSequence"
 
 PER_INSTANCE = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"),
@@ -156,7 +157,8 @@ def read_origin(
     if registered is not None:
         correct(first, registered)
     if grid.affine_lps is None:
-        return Origin(grid, first, carried_elements(first), (_flat_frame(first),), source_paths, registered)
+        ((_, number),) = grid.frames
+        return Origin(grid, first, carried_elements(first), (_flat_frame(first, number),), source_paths, registered)
     frames = tuple(_frame(headers[uid], number) for uid, number in grid.frames)
     _check_places(frames, grid)
     return Origin(grid, first, carried_elements(first), frames, source_paths, registered)
@@ -188,7 +190,7 @@ def _check_identity(header: Dataset, uid: InstanceUID, grid: SourceGrid) -> None
 
 def _frame(header: Dataset, number: int) -> SourceFrame:
     """Where one frame lies: from the image itself, or from its functional groups (PS3.3 C.7.6.16)."""
-    grouped = "PerFrameFunctionalGroupsSequence" in header
+    grouped = GROUPS in header
     try:
         place = _group(header, number, "PlanePositionSequence") if grouped else header
         plane = _group(header, number, "PlaneOrientationSequence") if grouped else header
@@ -211,14 +213,14 @@ def _frame(header: Dataset, number: int) -> SourceFrame:
     )
 
 
-def _flat_frame(header: Dataset) -> SourceFrame:
-    """The one frame of an image without a place in a patient."""
+def _flat_frame(header: Dataset, number: int) -> SourceFrame:
+    """A frame without a place in a patient: a radiograph, or one of an angiography's frames that differ in phase."""
     stated = (_positive(header, name, 2) for name in ("PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio"))
     row_mm, column_mm = next((value for value in stated if value), (1.0, 1.0))
     return SourceFrame(
         sop_instance_uid=InstanceUID(str(header.SOPInstanceUID)),
         sop_class_uid=ClassUID(str(header.SOPClassUID)),
-        frame_number=None,
+        frame_number=number if GROUPS in header else None,
         instance_number=str(header.get("InstanceNumber") or ""),
         place=None,
         pixel_spacing_mm=(row_mm, column_mm),

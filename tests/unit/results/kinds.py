@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import ComputedRadiographyImageStorage, UltrasoundImageStorage
+from pydicom.uid import ComputedRadiographyImageStorage, EnhancedXAImageStorage, UltrasoundImageStorage
 
 from ai.contract import Code, DerivedCard, InputCard, MapCard
 from ai.findings import DerivedSeries, Detection, Findings, Map, Measurement, Segment, Shape
@@ -76,6 +77,21 @@ def make_radiograph(folder: Path, *, photometric: str = "MONOCHROME2", **changes
     grid = SourceGrid(StudyUID(STUDY), SeriesUID(SERIES), ((uid, 1),), rows, columns, None, None)
     facts = Facts(modality="CR", body_part="CHEST", calibrated_at="detector")
     return Made(grid, {uid: path}, Volume(upright[np.newaxis], None, (1.0, 0.2, 0.2), facts))
+
+
+def make_clip(folder: Path, *, shown: int) -> Made:
+    """An angiography of three phases: of its frames, which have no place in the patient, one is an image of its own."""
+    still = make_radiograph(folder, SOPClassUID=EnhancedXAImageStorage, Modality="XA")
+    (uid, path), (upright,) = next(iter(still.paths.items())), still.volume.array
+    header = pydicom.dcmread(path)
+    header.NumberOfFrames, header.SharedFunctionalGroupsSequence = 3, [Dataset()]
+    header.PerFrameFunctionalGroupsSequence = [Dataset() for _ in range(3)]
+    for phase, group in enumerate(header.PerFrameFunctionalGroupsSequence, 1):
+        group.FrameContentSequence = [Dataset()]
+        group.FrameContentSequence[0].TemporalPositionIndex = phase
+    header.PixelData = b"".join((upright + phase - shown).astype("<u2").tobytes() for phase in (1, 2, 3))
+    header.save_as(path, enforce_file_format=True)
+    return replace(still, grid=replace(still.grid, frames=((uid, shown),)))
 
 
 def make_ultrasound(folder: Path) -> Made:

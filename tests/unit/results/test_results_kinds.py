@@ -1,6 +1,6 @@
 """Further kinds of results: maps, derived images, presentation states, key notes, structure sets, PDF."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from tests.unit.results.kinds import (
     FULL_CARD,
     flat_findings,
     full_findings,
+    make_clip,
     make_radiograph,
     make_ultrasound,
 )
@@ -210,6 +211,29 @@ def test_frames_of_a_multi_frame_source_are_named_by_their_numbers(runs: dict[st
     assert [int(item.ReferencedFrameNumber) for item in frames] == list(numbers.values())
 
 
+def every_item(found: Dataset) -> Iterator[Dataset]:
+    for element in found:
+        for item in element.value if element.VR == "SQ" else ():
+            yield item
+            yield from every_item(item)
+
+
+def test_a_frame_without_a_place_is_named_by_its_number_as_well(tmp_path: Path) -> None:
+    """A reference without one is to all frames of an angiography (PS3.3 table 10-3)."""
+    run = encoded_run("radiograph", make_clip(tmp_path / "source", shown=2), tmp_path)
+
+    ((source, _),) = run.made.grid.frames
+    content = [item for item in every_item(run.found(RenditionKind.SR)) if item.get("ValueType") == "IMAGE"]
+    named = [item.ReferencedSOPSequence[0] for item in content]
+    assert {one.ReferencedFrameNumber for one in named if one.ReferencedSOPInstanceUID == source} == {2}
+    state = run.found(RenditionKind.GSPS)
+    drawn = [item.ReferencedImageSequence[0].ReferencedFrameNumber for item in state.GraphicAnnotationSequence]
+    assert set(drawn) == {2}
+    note = run.found(RenditionKind.KO)
+    (image,) = [item for item in note.ContentSequence if item.ValueType == "IMAGE"]
+    assert image.ReferencedSOPSequence[0].ReferencedFrameNumber == 2
+
+
 def test_a_map_is_read_by_the_library_as_it_was_found(runs: dict[str, Run]) -> None:
     """Values and place, by a reader that is not ours."""
     run = runs["series"]
@@ -317,6 +341,15 @@ def derived_of(made: Made, values: np.ndarray, folder: Path) -> Dataset:
     (folder / "out").mkdir()
     objects = encode(found, FULL_CARD, made.grid, made.paths, RUN, folder / "out", volume=made.volume)
     return pydicom.dcmread(next(one.path for one in objects if one.kind is RenditionKind.DERIVED))
+
+
+def test_the_derived_image_of_a_frame_without_a_place_names_it(tmp_path: Path) -> None:
+    made = make_clip(tmp_path / "source", shown=2)
+
+    (group,) = derived_of(made, made.volume.array, tmp_path).PerFrameFunctionalGroupsSequence
+
+    assert group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber == 2
+    assert group.FrameContentSequence[0].TemporalPositionIndex == 2
 
 
 def test_derived_ultrasound_has_the_bits_that_its_class_takes(tmp_path: Path) -> None:
