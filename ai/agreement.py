@@ -2,10 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from ai.contract import Model, ModelCard
 from ai.errors import CardInvalid, ModelFailed
 from ai.findings import Classification, DerivedSeries, Findings, Map, Segment
 from ai.volume import Inputs
+
+MOST_DETECTIONS = 1000
+"""No radiologist goes through more, and a report of them takes half a minute."""
+HALF_A_PIXEL = np.array([0.0, -0.5, -0.5])
+"""So far within a slice a place may lie before the centre of the first pixel, or behind that of the last."""
 
 
 def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
@@ -17,13 +24,25 @@ def check_findings(findings: Findings, model: Model, inputs: Inputs) -> None:
         _check_declared(findings, card)
     except CardInvalid as error:
         raise ModelFailed(str(error)) from error
+    if len(findings.detections) > MOST_DETECTIONS:
+        raise ModelFailed(
+            f"{card.name} returned {len(findings.detections)} detections, more than {MOST_DETECTIONS}: "
+            "raise the threshold from which it reports them"
+        )
     for what, key, on_grid, shape in _placed(findings):
         grid = inputs.volumes.get(on_grid)
         if grid is None or grid.array.shape != shape:
             raise ModelFailed(f"{card.name}: {what} {key!r} does not lie on the grid of input {on_grid!r}")
     for detection in findings.detections:
-        if detection.grid not in inputs.volumes:
+        grid = inputs.volumes.get(detection.grid)
+        if grid is None:
             raise ModelFailed(f"{card.name}: detection {detection.key!r} lies on {detection.grid!r}, which is no input")
+        places = np.column_stack([np.round(detection.points[:, 0]), detection.points[:, 1:]])
+        if (places < HALF_A_PIXEL).any() or (places > np.array(grid.array.shape) - 1 - HALF_A_PIXEL).any():
+            size = " x ".join(map(str, grid.array.shape))
+            raise ModelFailed(
+                f"{card.name}: detection {detection.key!r} leaves input {detection.grid!r}, which has {size} voxels"
+            )
 
 
 def _check_declared(findings: Findings, card: ModelCard) -> None:

@@ -11,8 +11,15 @@ import numpy.typing as npt
 from ai.errors import shown
 
 Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.float64]
 MOST_LINES, LONGEST_LINE = 500, 1000
 """Of a summary: no radiologist reads more, and a report of more takes minutes to write."""
+MOST_CORNERS = 4000
+"""Of a contour: a report's coordinates have a 16-bit length (PS3.5 section 7.1.2)."""
+MOST_PAIRS = 1 << 18
+"""Of lines of a contour that are looked at together."""
+LEAST_AREA = 1e-6
+"""Of a contour, in pixels: what rounding leaves of a line."""
 CONTROLS, DIRECTIONS = ("Cc", "Cs"), ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """Characters that no text of DICOM may hold, and those that make a line read otherwise than it is written."""
 
@@ -90,18 +97,25 @@ class Detection:
 
     key: str
     shape: Shape
-    points: npt.NDArray[np.float64]
+    points: Places
     grid: str
     score: float | None = None
 
     def __post_init__(self) -> None:
-        if self.points.ndim != 2 or self.points.shape[1:] != (3,) or not np.isfinite(self.points).all():
-            raise ValueError(f"detection {self.key!r}: points are finite and (n, 3), not {self.points.shape}")
+        what = f"detection {self.key!r}"
+        if not isinstance(self.shape, Shape):
+            raise TypeError(f"{what}: shape is one of Shape, not {shown(self.shape)}")
+        _check_plain(what, self.points)
+        if self.points.ndim != 2 or self.points.shape[1:] != (3,):
+            raise ValueError(f"{what}: points are (n, 3), not {self.points.shape}")
+        if self.points.dtype.kind not in "fiu" or not np.isfinite(self.points).all():
+            raise ValueError(f"{what}: points are finite numbers")
+        object.__setattr__(self, "points", np.asarray(self.points, np.float64))
         count, needed = len(self.points), {Shape.POINT: 1, Shape.BOX: 2}.get(self.shape)
         if (needed and count != needed) or (needed is None and count < 3):
-            raise ValueError(f"detection {self.key!r}: {count} points are no {self.shape.value}")
-        if self.shape is Shape.CONTOUR and np.ptp(self.points[:, 0]) > 0:
-            raise ValueError(f"detection {self.key!r}: a contour lies on one slice")
+            raise ValueError(f"{what}: {count} points are no {self.shape.value}")
+        if self.shape is Shape.CONTOUR:
+            _check_contour(what, self.points)
         if self.score is not None:
             object.__setattr__(self, "score", _number(f"detection {self.key!r}", self.score))
         if self.score is not None and not 0 <= self.score <= 1:
@@ -138,6 +152,43 @@ class DerivedSeries:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _finite_volume(f"derived series {self.key!r}", self.values))
+
+
+def _check_contour(what: str, points: Places) -> None:
+    """Raises ValueError for what goes round nothing, or crosses itself. It may touch itself, and end where it began."""
+    if len(points) > MOST_CORNERS:
+        raise ValueError(f"{what}: {len(points)} points of a contour are more than {MOST_CORNERS}: leave some out")
+    if np.ptp(points[:, 0]) > 0:
+        raise ValueError(f"{what}: a contour lies on one slice")
+    begins = points[:, 1:] - points[0, 1:]
+    ends = np.roll(begins, -1, axis=0)
+    together = max(1, MOST_PAIRS // len(points))
+    for at in range(0, len(points), together):
+        some = slice(at, at + together)
+        one, other = np.nonzero(_cross(begins[some, np.newaxis], ends[some, np.newaxis], begins, ends))
+        if len(one):
+            lines = f"line {at + one[0] + 1} and line {other[0] + 1}"
+            raise ValueError(f"{what}: a contour does not cross itself: {lines} of it do")
+    if abs(_side(begins, ends).sum()) / 2 < LEAST_AREA:
+        raise ValueError(f"{what}: a contour goes round something; its {len(points)} points go round nothing")
+
+
+def _cross(begin: Places, end: Places, other_begin: Places, other_end: Places) -> npt.NDArray[np.bool_]:
+    """Whether lines pass through each other; those that touch do not."""
+    way, other_way = end - begin, other_end - other_begin
+    crossing: npt.NDArray[np.bool_] = _lie_apart(_side(way, other_begin - begin), _side(way, other_end - begin))
+    return crossing & _lie_apart(_side(other_way, begin - other_begin), _side(other_way, end - other_begin))
+
+
+def _lie_apart(one: Places, other: Places) -> npt.NDArray[np.bool_]:
+    apart: npt.NDArray[np.bool_] = (np.minimum(one, other) < -LEAST_AREA) & (np.maximum(one, other) > LEAST_AREA)
+    return apart
+
+
+def _side(way: Places, offset: Places) -> Places:
+    """Of a line that runs that way, on which side a place lies: above 0 on the one, below on the other."""
+    found: Places = way[..., 0] * offset[..., 1] - way[..., 1] * offset[..., 0]
+    return found
 
 
 def _number(what: str, value: object) -> float:

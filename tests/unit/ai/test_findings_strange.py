@@ -121,3 +121,68 @@ def test_what_a_model_does_not_speak_of_is_not_denied(card: ModelCard) -> None:
     assert not is_negative(Findings(), card)
     assert is_negative(Findings(classifications=(Classification("nodule", 0.2),)), card)
     assert not is_negative(Findings(classifications=(Classification("nodule", 0.7),)), card)
+
+
+ROUND = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0], [0.0, 2.0, 3.0]])
+PLACES: dict[str, tuple[object, object, str]] = {
+    "a text for a shape": ("box", ROUND[:2], r"shape is one of Shape, not 'box'"),
+    "a list of points": (Shape.CONTOUR, ROUND.tolist(), "plain array of numpy, not a list"),
+    "hidden points": (Shape.CONTOUR, np.ma.masked_less(ROUND, 1), "plain array of numpy, not a MaskedArray"),
+    "points of objects": (Shape.CONTOUR, ROUND.astype(object), "points are finite numbers"),
+    "complex points": (Shape.CONTOUR, ROUND * 1j, "points are finite numbers"),
+    "no number": (Shape.CONTOUR, ROUND * np.nan, "points are finite numbers"),
+    "one place": (Shape.CONTOUR, np.ones((5, 3)), "a contour goes round something; its 5 points"),
+    "a line": (Shape.CONTOUR, np.array([[0, 0.1, 0.2], [0, 0.3, 0.6], [0, 0.7, 1.4]]), "its 3 points go round nothing"),
+    "there and back": (Shape.CONTOUR, ROUND[[0, 1, 2, 1]], "a contour goes round something"),
+    "a bow": (Shape.CONTOUR, np.array([[0, 0, 0], [0, 2, 2], [0, 2, 0], [0, 0, 2.0]]), "a contour does not cross"),
+    "a loop": (
+        Shape.CONTOUR,
+        np.array([[0, 0, 0], [0, 0, 9], [0, 9, 9], [0, 9, 4], [0, -3, 4], [0, -3, 0.0]]),
+        "a contour does not cross itself: line 1 and line 4 of it do",
+    ),
+    "too many": (Shape.CONTOUR, np.zeros((4001, 3)), "4001 points of a contour are more than 4000"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_a_place_that_is_none_is_refused_where_the_model_says_it(what: str) -> None:
+    """Each was taken, and failed in the encoding of the results, or was drawn as something else."""
+    shape, points, words = PLACES[what]
+
+    with pytest.raises((TypeError, ValueError), match=f"detection 'spot': .*{words}"):
+        Detection("spot", shape, points, "image")  # type: ignore[arg-type]
+
+
+def test_a_contour_may_touch_itself_and_end_where_it_began() -> None:
+    """So are those that go out along a branch of one pixel and back, and those that a program has closed."""
+    branch = np.array([[0, 0, 0], [0, 0, 3], [0, 0, 6], [0, 0, 3], [0, 3, 3], [0, 3, 0], [0, 0, 0]])
+
+    assert Detection("spot", Shape.CONTOUR, branch, "image").points.dtype == np.float64
+    for angle in np.linspace(0, 2, 9):  # where numbers are rounded, it seems to cross itself by a hair
+        turned = branch[[0, 2, 3, 4, 5, 6], 1:] @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+        Detection("spot", Shape.CONTOUR, np.insert(turned * 0.1, 0, 0, axis=1), "image")
+
+
+BESIDE = {
+    "a row": [[0.0, 3.0, 1.0]],
+    "before the first column": [[0.0, 1.0, -0.6]],
+    "a slice": [[1.6, 1.0, 1.0]],
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_is_found_beside_the_images_is_told_of_the_model(card: ModelCard, what: str) -> None:
+    inputs = Inputs({"image": Volume(np.zeros(SHAPE), None, None)}, "image")
+    found = Findings(detections=(Detection("spot", Shape.POINT, np.array(BESIDE[what]), "image"),))
+
+    with pytest.raises(ModelFailed, match=r"detection 'spot' leaves input 'image', which has 2 x 3 x 4 "):
+        check_findings(found, Told(card, lambda _inputs: found), inputs)
+
+
+def test_more_is_found_than_anyone_reads(card: ModelCard) -> None:
+    """A report of 3000 detections took minutes, and nobody goes through it."""
+    inputs = Inputs({"image": Volume(np.zeros(SHAPE), None, None)}, "image")
+    found = Findings(detections=spot(None).detections * 1001)
+
+    with pytest.raises(ModelFailed, match=r"returned 1001 detections, more than 1000.* threshold"):
+        check_findings(found, Told(card, lambda _inputs: found), inputs)
