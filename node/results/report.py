@@ -85,6 +85,8 @@ def build_report(
     tree[0].ContentSequence.append(_container(QUALITATIVE_EVALUATIONS, _evaluations(findings, edition)))
     if others:
         tree[0].ContentSequence.append(catalogue_of(others))
+    measured = next(one for one in tree[0].ContentSequence if one.name == codes.DCM.ImagingMeasurements)
+    groups, measured.ContentSequence = measured.ContentSequence, hd.sr.ContentSequence()
     report: Dataset = REPORT_CLASSES[edition.profile.report](
         evidence=[*evidence_of(edition.origin), *(one.named() for one in others)],
         content=tree,
@@ -97,6 +99,7 @@ def build_report(
         is_verified=False,
         series_description=edition.series_description(RenditionKind.SR),
     )
+    measured.ContentSequence = groups  # put in last: the library copies and walks through all that it is given
     stamp(report, edition, RenditionKind.SR, body_part=False)
     put_predecessors(report, edition, RenditionKind.SR)
     return report

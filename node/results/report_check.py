@@ -7,7 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from ai.contract import Code, SegmentCard
-from ai.findings import Findings, Measurement, Shape
+from ai.findings import Findings, Shape
 from node.errors import ResultUnsound
 from node.results.asserted import NO_UNITS, PROBABILITY, is_in_patient, outlines_of
 from node.results.checks import expect
@@ -24,19 +24,20 @@ COORDINATE_TOLERANCE = 0.001
 
 def check_report(path: Path, found: Dataset, findings: Findings, edition: Edition) -> None:
     """Every measurement stands once with its code, value and unit; groups name segments under their tracking UID."""
-    left = [item for item in _items(found) if item.ValueType == "NUM"]
+    left: dict[float, list[Dataset]] = {}
+    for item in _items(found):
+        if item.ValueType == "NUM":
+            left.setdefault(float(item.MeasuredValueSequence[0].NumericValue), []).append(item)
     for probability in _probabilities(findings):
-        match = next((item for item in left if _says(item, PROBABILITY, probability, NO_UNITS)), None)
-        if match is None:
+        if not _taken(left, PROBABILITY, probability, NO_UNITS):
             raise ResultUnsound(f"{path.name}: the probability {probability} is not in it")
-        left.remove(match)
     for one in findings.measurements:
-        match = next((item for item in left if _states(item, one, edition)), None)
-        if match is None:
+        declared = edition.card.measurement(one.key)
+        if not _taken(left, declared.name, rounded(one, declared), declared.unit):
             raise ResultUnsound(f"{path.name}: {one.key} of {one.segments or 'the study'} is not in it as measured")
-        left.remove(match)
-    if left:
-        raise ResultUnsound(f"{path.name}: it states {len(left)} numbers that the model did not give")
+    too_many = sum(map(len, left.values()))
+    if too_many:
+        raise ResultUnsound(f"{path.name}: it states {too_many} numbers that the model did not give")
     present = present_segments(findings, edition.card)
     for group in _items(found):
         if _named(group, MEASUREMENT_GROUP):
@@ -44,18 +45,15 @@ def check_report(path: Path, found: Dataset, findings: Findings, edition: Editio
     _check_detections(path, found, findings, edition)
 
 
-def _states(item: Dataset, measurement: Measurement, edition: Edition) -> bool:
-    declared = edition.card.measurement(measurement.key)
-    return _says(item, declared.name, rounded(measurement, declared), declared.unit)
-
-
-def _says(item: Dataset, name: Code, value: float, unit: Code) -> bool:
-    measured = item.MeasuredValueSequence[0]
-    return (
-        same_code(item.ConceptNameCodeSequence[0], name)
-        and float(measured.NumericValue) == value
-        and same_code(measured.MeasurementUnitsCodeSequence[0], unit)
-    )
+def _taken(left: dict[float, list[Dataset]], name: Code, value: float, unit: Code) -> bool:
+    """Whether there is such a number among those left, which are by value; it is left no more."""
+    same = left.get(value, [])
+    for place, item in enumerate(same):
+        units = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0]
+        if same_code(item.ConceptNameCodeSequence[0], name) and same_code(units, unit):
+            del same[place]
+            return True
+    return False
 
 
 def _probabilities(findings: Findings) -> list[float]:
