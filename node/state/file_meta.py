@@ -5,13 +5,8 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
-
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset
 
 from node import __version__
 from node.core.identity import ClassUID, InstanceUID, derived_uid
@@ -26,6 +21,9 @@ MOST_BYTES = 1 << 16
 """Far more than what `encode_meta` writes."""
 _PREAMBLE = bytes(128) + b"DICM"
 _GROUP_LENGTH = struct.Struct("<HH2sHI")
+_HEAD, _LENGTH = struct.Struct("<HH2sH"), struct.Struct("<I")
+_REST = 0x0102
+"""The element that holds the rest of an Origin."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def encode_meta(meta: SpoolMeta) -> bytes:
             before,
             _element(0x0003, b"UI", meta.sop_instance_uid),
             between,
-            _element(0x0102, b"OB", json.dumps(rest, separators=(",", ":"))),
+            _element(_REST, b"OB", json.dumps(rest, separators=(",", ":"))),
         )
     )
     return _PREAMBLE + _GROUP_LENGTH.pack(0x0002, 0x0000, b"UL", 4, len(group)) + group
@@ -92,8 +90,8 @@ def _element(number: int, vr: bytes, value: str | bytes) -> bytes:
     if len(content) % 2:
         content += b"\0" if vr in (b"UI", b"OB") else b" "
     if vr == b"OB":
-        return struct.pack("<HH2s2xI", 0x0002, number, vr, len(content)) + content
-    return struct.pack("<HH2sH", 0x0002, number, vr, len(content)) + content
+        return _HEAD.pack(0x0002, number, vr, 0) + _LENGTH.pack(len(content)) + content
+    return _HEAD.pack(0x0002, number, vr, len(content)) + content
 
 
 # What is the same in every file.
@@ -111,31 +109,42 @@ def read_meta(path: Path) -> SpoolMeta:
     """
     try:
         found = _own_elements(path)
-        rest = json.loads(bytes(found[0x0002, 0x0102].value).rstrip(b"\0"))
+        text = {number: value.decode("ascii").strip(" \0") for number, value in found.items() if number != _REST}
+        rest = json.loads(found[_REST].rstrip(b"\0"))
         return SpoolMeta(
-            calling_ae=str(found.SendingApplicationEntityTitle),
-            called_ae=str(found.ReceivingApplicationEntityTitle),
+            calling_ae=text[0x0016],
+            called_ae=text[0x0018],
             address=str(rest["address"]),
             association_id=str(rest["association"]),
             peer=str(rest["peer"]),
             received_at=datetime.fromisoformat(rest["received_at"]),
-            sop_class_uid=ClassUID(str(found.MediaStorageSOPClassUID)),
-            sop_instance_uid=InstanceUID(str(found.MediaStorageSOPInstanceUID)),
-            transfer_syntax_uid=str(found.TransferSyntaxUID),
+            sop_class_uid=ClassUID(text[0x0002]),
+            sop_instance_uid=InstanceUID(text[0x0003]),
+            transfer_syntax_uid=text[0x0010],
         )
-    except (InvalidDicomError, AttributeError, KeyError, ValueError, TypeError, EOFError, struct.error) as error:
+    except (KeyError, ValueError, TypeError, struct.error) as error:
         raise Unreadable(f"{path} has no file meta information of this node: it was changed on disk") from error
 
 
-def _own_elements(path: Path) -> Dataset:
+def _own_elements(path: Path) -> dict[int, bytes]:
     """What lies within the declared length: elements that a data set begins with would be taken for more of it."""
     with path.open("rb") as file:
         end = skip_meta(file)
         if not end or end > MOST_BYTES:
-            raise InvalidDicomError
+            raise ValueError("no file meta information, or far too much")
         first = len(_PREAMBLE) + _GROUP_LENGTH.size
         file.seek(first)
-        return read_dataset(BytesIO(file.read(end - first)), is_implicit_VR=False, is_little_endian=True)
+        content = file.read(end - first)
+    found, place = dict[int, bytes](), 0
+    while place < len(content):
+        _, number, vr, length = _HEAD.unpack_from(content, place)
+        place += _HEAD.size
+        if vr == b"OB":
+            (length,) = _LENGTH.unpack_from(content, place)
+            place += _LENGTH.size
+        found[number] = content[place : place + length]
+        place += length
+    return found
 
 
 def skip_meta(file: BinaryIO) -> int:

@@ -95,6 +95,25 @@ def test_a_file_of_someone_else_has_no_origin(home: Path) -> None:
         read_meta(path)
 
 
+def test_damaged_file_meta_is_an_error_that_names_the_file(home: Path) -> None:
+    """Wherever it is cut off or changed, it is read or refused, and nothing else happens."""
+    path = publish(home, ct()).path
+    whole = path.read_bytes()
+    end = len(whole) - len(ct())
+    refused = 0
+    for damaged in [
+        *(whole[:place] for place in range(end)),
+        *(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :] for place in range(132, end)),
+    ]:
+        path.write_bytes(damaged)
+        try:
+            read_meta(path)
+        except Unreadable as error:
+            assert INSTANCE in str(error)
+            refused += 1
+    assert refused > end
+
+
 def test_the_same_data_set_again_changes_nothing(home: Path) -> None:
     """A duplicate is recognised by its bytes."""
     first = publish(home, ct())
