@@ -48,6 +48,8 @@ def backup(
     state = here.configuration().settings.state
     done = back_up(state.home.absolute(), here.config_folder(), folder, here.now(), _postgres_url(state))
     print(f"backup in {folder}: {done.copied} files copied, {done.kept} were there already")
+    for one in done.unread:
+        print(f"not in it, as this user may not read it: {one}")
 
 
 def restore(folder: Annotated[Path, typer.Argument(help="A folder that `isocenter backup` made.")]) -> None:

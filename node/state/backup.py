@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from node import __version__
 from node.core.job import Stage, StudyEvent, StudyState
-from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
+from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound, NotPossible
 from node.state import arrivals, postgres, schema, work
 from node.state.dump import dump, load
 from node.state.ledger import Ledger, note
@@ -30,10 +30,12 @@ GONE = "not in the backup that was restored: send it again"
 
 @dataclass(frozen=True)
 class Copied:
-    """How many files were copied, and how many were there already from an earlier backup."""
+    """How many files were copied, and how many were there already from an earlier backup. unread: what of the
+    configuration this user may not read."""
 
     copied: int
     kept: int
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,11 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
             kept += 1
     if earlier:
         _remove_gone(home, target, known)
-    if config.is_dir():
-        shutil.copytree(config, target / "config", dirs_exist_ok=True)
+    unread = _copy_configuration(config, target / "config") if config.is_dir() else ()
     os.sync()
     told = {"version": __version__, "at": now.isoformat(), "files": copied + kept, "node": name_of_home}
     (target / NOTE).write_text(json.dumps(told))
-    return Copied(copied, kept)
+    return Copied(copied, kept, unread)
 
 
 def restore(source: Path, home: Path, now: datetime, postgres_url: str = "") -> Restored:
@@ -226,11 +227,33 @@ def _copy(source: Path, target: Path) -> bool:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         aside = target.with_name(f"{target.name}.part")
         shutil.copyfile(source, aside)
+        aside.chmod(0o600)
+        aside.replace(target)
     except FileNotFoundError:
         return False
-    aside.chmod(0o600)
-    aside.replace(target)
+    except OSError as error:  # its own words name the source, also where there is no room at the target
+        words = f"{source} cannot be copied to {target} ({error.strerror}): look at both disks, and do it again"
+        raise NotPossible(words) from error
     return True
+
+
+def _copy_configuration(config: Path, target: Path) -> tuple[str, ...]:
+    """Copy what this user may read; returns what else there is. A file that the system reads for the node, such as that
+    of its environment, may be root's alone."""
+    unread: list[str] = []
+    for folder, _, names in os.walk(config, followlinks=True, onerror=lambda error: unread.append(str(error.filename))):
+        place = target / Path(folder).relative_to(config)
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            source = Path(folder, name)
+            try:
+                shutil.copy2(source, place / name)
+            except (PermissionError, FileNotFoundError, shutil.SpecialFileError):
+                unread.append(str(source))
+            except OSError as error:
+                words = f"{source} cannot be copied to {place} ({error.strerror}): look at both disks, and do it again"
+                raise NotPossible(words) from error
+    return tuple(unread)
 
 
 def _prepare_again(ledger: Ledger, now: datetime) -> None:

@@ -10,11 +10,12 @@ import pytest
 from node.actions import Operator
 from node.core.identity import StudyUID
 from node.core.job import JobState, Stage, StudyState
-from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound
+from node.errors import ConfigurationInvalid, LedgerUnusable, NotFound, NotPossible
 from node.state import schema
 from node.state.backup import GONE, Copied, Restored, back_up, restore
 from node.state.ledger import Ledger
 from node.state.spool import Spool
+from tests.makers.disks import small_disk
 from tests.makers.ledger import Books, books, ct_slice
 from tests.makers.studies import make_study
 
@@ -338,3 +339,38 @@ def test_what_is_written_meanwhile_does_not_tear_the_ledger(found: Books, tmp_pa
     (study,) = rows(tmp_path / "new", schema.study)
 
     assert study.why == ""
+
+
+def test_what_of_the_configuration_is_roots_alone_is_told_and_the_backup_is_finished(
+    found: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file with the database's password is read by systemd, and not by the node's user, who makes backups."""
+    config = tmp_path / "config"
+    (config / "models").mkdir(parents=True)
+    (config / "models" / "a.toml").write_text("a")
+    (config / "environment").write_text("ISOCENTER_DATABASE_URL=…")
+    copy2 = shutil.copy2
+
+    def copy(source: Path, target: Path) -> Path:
+        if source.name == "environment":
+            raise PermissionError(13, "Permission denied", str(source))
+        return copy2(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", copy)
+    made = back_up(found.home, config, tmp_path / "backup", found.clock())
+
+    assert made == Copied(3, 0, (str(config / "environment"),))
+    assert (tmp_path / "backup" / "config" / "models" / "a.toml").read_text() == "a"
+    assert restore(tmp_path / "backup", tmp_path / "new", found.clock()) == Restored(3, 0)
+
+
+@pytest.mark.real("mounts")
+def test_a_full_disk_of_backups_is_named_with_the_one_that_is_copied(found: Books, tmp_path: Path) -> None:
+    (found.home / "work" / "j12345678").mkdir(parents=True)
+    (found.home / "work" / "j12345678" / "seg.dcm").write_bytes(bytes(3 << 20))
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", 2), pytest.raises(NotPossible) as raised:
+        back_up(found.home, tmp_path / "config", tmp_path / "disk" / "backup", found.clock())
+
+    assert str(tmp_path / "disk" / "backup") in str(raised.value)
+    assert "No space left on device" in str(raised.value)
