@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from node.errors import NotRunning
+from node.errors import ConfigurationInvalid, NotRunning
 
 if TYPE_CHECKING:  # a command loads what it needs when it runs: others, and --help, do not wait for it
     from node.actions import Operator
@@ -48,11 +48,17 @@ def configuration() -> "Configuration":
 
 @contextlib.contextmanager
 def ledger() -> "Iterator[Ledger]":
-    """The ledger of this home. Raises NotRunning where no node has ever run here."""
+    """The ledger of this home. Raises NotRunning where no node has ever run here, ConfigurationInvalid where one has,
+    and its ledger is elsewhere."""
     from node.state.ledger import Ledger
 
     state = configuration().settings.state
     if not state.database_url and not (state.home / "ledger.sqlite").exists():
+        if (state.home / "spool").exists():
+            raise ConfigurationInvalid(
+                f"the ledger of {state.home.absolute()} is not in it: where it is in PostgreSQL, "
+                "set state.database_url (or ISOCENTER_DATABASE_URL) for commands as for the node; else it is lost"
+            )
         raise NotRunning(f"no node has run in {state.home.absolute()} yet; start one with `isocenter serve`")
     with contextlib.closing(Ledger(state.url)) as found:
         yield found

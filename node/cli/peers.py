@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from node.cli import here
-from node.errors import NotRunning
+from node.errors import ConfigurationInvalid, NotRunning
 
 peers = typer.Typer(help="Peers: who may send, and where results go.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A peer's name in peers.toml.")]
@@ -160,11 +160,11 @@ def send(
 
 
 def _remember(name: str, classes: Mapping[str, bool]) -> None:
-    """What was answered decides from now on; a home in which no node has run yet has nowhere to keep it."""
+    """What was answered decides from now on; a home without a ledger has nowhere to keep it."""
     from node.state.taken import record_taken
 
     try:
         with here.ledger() as ledger, ledger.write() as connection:
             record_taken(connection, name, classes, here.now())
-    except NotRunning:
+    except (NotRunning, ConfigurationInvalid):
         return

@@ -147,7 +147,8 @@ def lost(home: Path) -> Told:
     if next((home / "spool" / "instances").glob("*/*.dcm"), None) is not None:
         yield (
             "ledger-lost",
-            f"{home} holds images, and its ledger is not there: correct state.database_url, or restore a backup. "
+            f"{home} holds images, and its ledger is not there: correct state.database_url (commands must know it as "
+            "the node does), or restore a backup. "
             "Started as it is, the node analyses all of them anew, and sends their results once more",
         )
 

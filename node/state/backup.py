@@ -56,7 +56,8 @@ def back_up(home: Path, config: Path, target: Path, now: datetime, postgres_url:
     node's backup, or somebody's files and none: it is then as it was.
     """
     if not (home / ("spool" if postgres_url else LEDGER)).exists():
-        raise NotFound(f"no node has run in {home}: there is nothing to back up")
+        words = f"no node has run in {home}, or its ledger is in PostgreSQL and state.database_url does not say where"
+        raise NotFound(f"{words}: there is nothing to back up")
     _check_target(target, home, config)
     name_of_home, earlier = node_id(home), _told(target)
     if earlier not in ("", name_of_home):

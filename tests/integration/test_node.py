@@ -184,6 +184,19 @@ def test_without_a_node_the_lists_say_so(node: RunningNode, tmp_path: Path) -> N
     assert "no node has run in" in found.stderr
 
 
+def test_a_command_that_does_not_know_the_nodes_database_says_so(tmp_path: Path) -> None:
+    """Its URL was given to the node alone: that no node has run would be wrong."""
+    (tmp_path / "home" / "spool").mkdir(parents=True)
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "node.toml").write_text(f'[state]\nhome = "{tmp_path / "home"}"\n')
+    command = [sys.executable, "-m", "node", "--config", str(config), "studies"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert found.returncode == 2
+    assert "set state.database_url (or ISOCENTER_DATABASE_URL) for commands as for the node" in found.stderr
+
+
 def test_the_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     with running_node(tmp_path, peers=PEER, routes=ROUTE) as lone:
         lone.wait_until_ready()
