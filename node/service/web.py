@@ -32,6 +32,8 @@ HEAD_S = 30.0
 MOST, MOST_OF_ONE = 2048, 256
 """Connections at the same time, and of them those from one other machine; more are closed. A browser has six."""
 TOLD_EVERY_S = 60.0
+UNREAD_MS = 120_000
+"""A caller that takes nothing of its answer for so long is given up, by the system: uvicorn waits for it for ever."""
 
 
 class _Impatient(H11Protocol):
@@ -100,6 +102,7 @@ def serving_window(listening: socket.socket, window: Window, stow: Open | None =
     raise_file_limit()  # each connection is one of the files that this process sends, keeps and decides with
     # Connections take it over. Without it an answer of two parts waits 40 ms for the browser's word on the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
     first_user = FirstUser(window.ledger)
     app = _beside(window_app(window, first_user), None if stow is None else stow_app(stow))
     settings = uvicorn.Config(

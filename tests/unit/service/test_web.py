@@ -75,6 +75,34 @@ def test_a_caller_that_never_finishes_a_request_is_given_up(
         assert 0.2 < time.monotonic() - begun < 8
 
 
+def is_served(port: int, caller: int) -> bool:
+    """Whether the connection between two ports of this machine still is the server's, as the system tells."""
+    ends = (f":{port:04X}", f":{caller:04X}")
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(ends[0]) and row[2].endswith(ends[1]) for row in rows)
+
+
+def test_a_caller_that_never_reads_its_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection, and what is to be written to it, were kept as long as it liked."""
+    monkeypatch.setattr(web, "UNREAD_MS", 1000)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        opened(tmp_path) as made,
+        socket.socket() as caller,
+    ):
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with serving_window(listening, made.window):
+            port = listening.getsockname()[1]
+            caller.connect(("127.0.0.1", port))
+            caller.sendall(b"GET /sign-in HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+            begun = time.monotonic()
+            while is_served(port, caller.getsockname()[1]) and time.monotonic() - begun < 20:
+                time.sleep(0.1)
+
+    assert time.monotonic() - begun < 15
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/outbox/resend", "/routes/try", "/api/peers"])
 @pytest.mark.parametrize("drips", [False, True])
 def test_a_body_that_never_ends_is_given_up(
