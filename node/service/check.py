@@ -97,6 +97,8 @@ def _of_network(database_url: str) -> Iterator[tuple[str, str]]:
 def _of_ledger(configuration: Configuration) -> Iterator[tuple[str, str]]:
     state = configuration.settings.state
     home = state.home.absolute()
+    if home.exists() and not check_machine.is_ours(home):
+        return
     if not state.database_url and not (home / "ledger.sqlite").exists():
         yield from check_ledger.lost(home)
         return

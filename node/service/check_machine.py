@@ -22,6 +22,11 @@ ARRIVAL_LIMIT_S = 300.0
 LEFT_ASIDE_S = 3600.0
 
 
+def is_ours(home: Path) -> bool:
+    """Whether this user may see what the node has there."""
+    return os.access(home, os.R_OK | os.X_OK)
+
+
 def is_running(home: Path) -> bool:
     """Whether a node runs in this home."""
     return home.exists() and bool(claimed(home))
@@ -31,6 +36,9 @@ def faults(configuration: Configuration) -> Told:
     """Everything that can be seen without the ledger."""
     settings = configuration.settings
     home = settings.state.home.absolute()
+    if home.exists() and not is_ours(home):
+        yield "home", f"this user may not look into {home}: call this as the user that runs the node"
+        return
     if home.exists():
         yield from _home(home, has_sqlite=not settings.state.database_url)
         yield from _room(home, settings.intake.disk_reserve_mb, settings.intake.refuse_associations_mb)

@@ -342,6 +342,20 @@ def test_a_service_that_cannot_work_is_found_in_its_own_words(place: Place, why:
         assert (why or "does not answer") in place.faults()["not-ready"]
 
 
+def test_a_home_of_somebody_else_is_told_with_all_else_that_can_be_seen(
+    place: Place,
+    ledger: Books,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where an administrator calls it under a name of their own: it ended over the first folder it may not see."""
+    nobody(place)
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    faults = place.faults()
+
+    assert set(faults) == {"home", "no-source"}
+    assert "call this as the user that runs the node" in faults["home"]
+
+
 @pytest.mark.real("mounts")
 def test_a_read_only_disk_is_found(place: Place) -> None:
     with read_only(place.home):
