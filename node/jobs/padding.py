@@ -8,10 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from node.errors import ReasonCode, Refused
+from node.jobs.pixels import PixelLayout
 from node.state.attributes import Attributes
 from node.state.part10 import tags_of
 
-TAGS = tags_of("PixelPaddingValue PixelPaddingRangeLimit")
+KEYWORDS = {
+    "PixelData": ("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    "FloatPixelData": ("FloatPixelPaddingValue", "FloatPixelPaddingRangeLimit"),
+    "DoubleFloatPixelData": ("DoubleFloatPixelPaddingValue", "DoubleFloatPixelPaddingRangeLimit"),
+}
+"""What states the padding of each kind of pixels, and the other end of its range."""
+
+TAGS = tags_of(" ".join(keyword for pair in KEYWORDS.values() for keyword in pair))
 
 Mask = npt.NDArray[np.bool_]
 
@@ -20,17 +28,22 @@ Mask = npt.NDArray[np.bool_]
 class Padding:
     """Stored values from `first` to `last`, both included (PS3.3 C.7.5.1.1.2)."""
 
-    first: int
-    last: int
+    first: float
+    last: float
 
     @classmethod
-    def of(cls, header: Attributes, *, signed: bool) -> "Padding | None":
-        """None where none is declared. signed: the value is of the pixels' kind, whatever representation it claims."""
-        value, limit = (_stored(header, one, signed=signed) for one in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
+    def of(cls, header: Attributes, layout: PixelLayout) -> "Padding | None":
+        """None where none is declared. Whole numbers have a sign where pixels do, whatever their own representation."""
+        value, limit = (_stated(header, one, layout) for one in KEYWORDS[layout.keyword])
         if value is None:
             return None
         limit = value if limit is None else limit
         return cls(min(value, limit), max(value, limit))
+
+    def is_stored(self, layout: PixelLayout) -> bool:
+        """Whether a pixel's stored bits can hold it; some writers have it in all those that are allocated."""
+        low, high = layout.limits
+        return low <= self.first and self.last <= high
 
     def among(self, stored: npt.NDArray[Any]) -> Mask:
         """Which pixels of a frame hold it."""
@@ -38,12 +51,14 @@ class Padding:
         return found
 
 
-def _stored(header: Attributes, keyword: str, *, signed: bool) -> int | None:
+def _stated(header: Attributes, keyword: str, layout: PixelLayout) -> float | None:
+    if layout.keyword != "PixelData":
+        return header.number(keyword)
     raw = header.raw(keyword)
     if len(raw) != 2:
         return None
     order = "<" if header.is_little_endian(keyword) else ">"
-    return int(struct.unpack(f"{order}{'h' if signed else 'H'}", raw)[0])
+    return int(struct.unpack(f"{order}{'h' if layout.is_signed else 'H'}", raw)[0])
 
 
 class Surroundings:

@@ -1,5 +1,6 @@
 """Decodes single frames of one open file into stored values, once its declarations agree with each other."""
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ NATIVE = {
 }
 
 LOSSLESS = {
+    uid.RLELossless,
     uid.JPEGLosslessSV1,
     uid.JPEGLossless,
     uid.JPEGLSLossless,
@@ -97,6 +99,16 @@ class PixelLayout:
     bits_stored: int
     is_signed: bool
     photometric: str
+    keyword: str = "PixelData"
+    """Of the element that they are in."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        if self.keyword != "PixelData":
+            return -math.inf, math.inf
+        half = 1 << (self.bits_stored - 1)
+        return (-half, half - 1) if self.is_signed else (0, 2 * half - 1)
 
     @property
     def frame_bytes(self) -> int:
@@ -133,6 +145,7 @@ def layout_of(file: Part10) -> PixelLayout:
         bits_stored=allocated if is_float else _between(header, "BitsStored", 1, allocated),
         is_signed=not is_float and _one_of(header, "PixelRepresentation", (0, 1)) == 1,
         photometric=photometric,
+        keyword=pixels.keyword,
     )
     if not is_float and header.integer("HighBit") not in (None, layout.bits_stored - 1):
         raise undecodable(f"HighBit is {header.integer('HighBit')} where BitsStored is {layout.bits_stored}")
@@ -141,6 +154,11 @@ def layout_of(file: Part10) -> PixelLayout:
     if not pixels.is_encapsulated:
         _check_native_length(layout, pixels)
     return layout
+
+
+def is_exact(file: Part10) -> bool:
+    """Whether the values are those that were compressed, bit for bit."""
+    return file.transfer_syntax_uid in NATIVE or file.transfer_syntax_uid in LOSSLESS
 
 
 def stored_frames(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
@@ -192,14 +210,14 @@ def _decoded(
     file: Part10, layout: PixelLayout, source: BinaryIO | bytes, number: int, native: PixelElement | None = None
 ) -> npt.NDArray[Any]:
     """One frame by pydicom: from the stream where pixels are native, else from the one frame given as bytes."""
-    plugin, is_exact = PLUGINS.get(file.transfer_syntax_uid, ""), file.transfer_syntax_uid in LOSSLESS
+    plugin, is_lossless = PLUGINS.get(file.transfer_syntax_uid, ""), file.transfer_syntax_uid in LOSSLESS
     options: dict[str, Any] = {
         "number_of_frames": layout.frames if native else 1,
         "rows": layout.rows,
         "columns": layout.columns,
         "samples_per_pixel": 1,
         "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_allocated if plugin == "gdcm" and is_exact else layout.bits_stored,
+        "bits_stored": layout.bits_allocated if plugin == "gdcm" and is_lossless else layout.bits_stored,
         "pixel_representation": int(layout.is_signed),
         "photometric_interpretation": layout.photometric,
         "pixel_keyword": native.keyword if native else "PixelData",
@@ -212,10 +230,10 @@ def _decoded(
         found, _ = decoder.as_array(source, index=number - 1 if native else 0, raw=True, **options)
     except DECODE_ERRORS as error:
         raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
-    return _of_stored_bits(found, layout) if is_exact else found
+    return of_stored_bits(found, layout) if is_lossless else found
 
 
-def _of_stored_bits(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
+def of_stored_bits(found: npt.NDArray[Any], layout: PixelLayout) -> npt.NDArray[Any]:
     """Values by the bits that are stored, whatever lies above them (PS3.5 8.1.1): a codestream of all bits that are
     allocated may hold zeros there, or an overlay, and pydicom goes by what it declares. Native pixels it reads so by
     itself."""

@@ -106,23 +106,25 @@ def _read_instance(
     try:
         with opened(path, TAGS, inflated_bytes=INFLATED_HEADER_BYTES + 8 * array.size) as file:
             layout = pixels.layout_of(file)
-            found = (file.header.uid("SOPInstanceUID"), layout.rows, layout.columns)
-            if found != (uid, stack.rows, stack.columns):
+            held = (file.header.uid("SOPInstanceUID"), layout.rows, layout.columns)
+            if held != (uid, stack.rows, stack.columns):
                 raise pixels.undecodable(
                     f"the file is not the instance of {stack.rows} x {stack.columns} pixels announced"
                 )
             if stack.modality == "PT":
                 seen.suv_bw_factors.add(uptake.suv_bw_factor(file.header))
-            rules, padded = rescale.Rules(file.header), padding.Padding.of(file.header, signed=layout.is_signed)
-            decoded = pixels.stored_frames(file, layout, list(places))
-            for (number, k), stored in zip(places.items(), decoded, strict=True):
+            rules, padded = rescale.Rules(file.header), padding.Padding.of(file.header, layout)
+            is_above = padded is not None and not padded.is_stored(layout) and pixels.is_exact(file)
+            words = replace(layout, bits_stored=layout.bits_allocated) if is_above else layout
+            decoded = pixels.stored_frames(file, words, list(places))
+            for (number, k), found in zip(places.items(), decoded, strict=True):
                 rule = rules.of(number)
                 _check_quantity(stack, rule)
-                values = rule.looked_up(stored)
+                values = rule.looked_up(pixels.of_stored_bits(found, layout) if is_above else found)
                 upright = _inverted(values, layout, rule) if _is_negative(stack, layout) else values
                 array = _with_slice(array, k, rule, upright)
                 if padded is not None:
-                    seen.around.see(k, array[k], padded.among(stored))
+                    seen.around.see(k, array[k], padded.among(found))
     except Unreadable as error:
         raise pixels.undecodable(str(error)) from error
     return array

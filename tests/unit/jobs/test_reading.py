@@ -453,6 +453,40 @@ def test_a_range_of_padding_is_padding_with_both_ends(tmp_path):
     assert read_one(tmp_path, ds).array[0].tolist() == [[1, 1, 3], [1, 1, 2]]
 
 
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.RLELossless, uid.JPEGLSLossless])
+@pytest.mark.parametrize("signed", [False, True])
+def test_padding_that_the_stored_bits_do_not_hold_is_seen_in_those_above_them(tmp_path, syntax, signed):
+    """Of -2000 in 16 bits the lower twelve are 2096: a border denser than bone."""
+    inside = [[300, 200, 2096 - 4096 * signed], [90, 250, 120]]
+    stored = np.pad(np.array(inside, np.int16).view(np.uint16) & 0xFFF, 8, constant_values=0xF830 - 0x3000 * signed)
+    ds = ct_dataset(stored=stored, RescaleIntercept=0)
+    if syntax != uid.ExplicitVRLittleEndian:
+        ds.compress(syntax, stored, generate_instance_uid=False, encoding_plugin=pixels.PLUGINS[syntax])
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, int(signed)
+    ds.add_new("PixelPaddingValue", "US", int(stored[0, 0]))
+
+    found = read_one(tmp_path, ds, syntax).array[0]
+
+    assert np.array_equal(found[8:-8, 8:-8], inside)
+    assert set(found[0]) == {np.min(inside)}
+
+
+@pytest.mark.parametrize(("keyword", "vr"), [("FloatPixelPaddingValue", "FL"), ("DoubleFloatPixelPaddingValue", "FD")])
+@pytest.mark.parametrize("limit", [None, 2e9])
+def test_padding_of_floating_point_is_padding(tmp_path, keyword, vr, limit):
+    kind = keyword.removesuffix("PaddingValue")
+    stored = np.array([[1e9, limit or 1e9, 1e9], [1e9, 2.5, -3.5]], np.float32 if vr == "FL" else np.float64)
+    ds = ct_dataset(RescaleIntercept=0, Rows=2, Columns=3, BitsAllocated=8 * stored.itemsize)
+    for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(ds, name)
+    setattr(ds, f"{kind}Data", stored.tobytes())
+    setattr(ds, keyword, 1e9)
+    if limit is not None:
+        setattr(ds, f"{kind}PaddingRangeLimit", limit)
+
+    assert read_one(tmp_path, ds).array[0].tolist() == [[-3.5, -3.5, -3.5], [-3.5, 2.5, -3.5]]
+
+
 def test_a_slice_of_padding_alone_is_as_dark_as_the_volume(tmp_path):
     write(tmp_path / "1.dcm", padded([500, 500], [500, 500], value=500))
     other = padded([-3, 500], [4, 5], value=500)
