@@ -104,7 +104,8 @@ def _stated(attributes: Attributes, keyword: str, absent: float) -> float:
 
 
 def _table(item: Attributes, *, signed: bool) -> LookupTable:
-    """Number of entries (0 = 65536), first stored value, bits (PS3.3 C.11.1.1); entries of 8 or 16 bits."""
+    """Number of entries (0 = 65536), first stored value, bits (PS3.3 C.11.1.1); entries of 16 bits, or of 8
+    in words of two."""
     descriptor, data = item.raw("LUTDescriptor"), item.raw("LUTData")
     order = "<" if item.is_little_endian("LUTDescriptor") else ">"
     if len(descriptor) == 6:
@@ -112,6 +113,7 @@ def _table(item: Attributes, *, signed: bool) -> LookupTable:
         entries = entries or 1 << 16
         if len(data) >= 2 * entries:
             return LookupTable(first, np.frombuffer(data, f"{order}u2", entries), bits)
-        if len(data) >= entries:
-            return LookupTable(first, np.frombuffer(data, "u1", entries), bits)
+        if bits <= 8 and entries <= len(data) and len(data) % 2 == 0:
+            words = np.frombuffer(data, f"{order}u2").astype("<u2")
+            return LookupTable(first, words.view("u1")[:entries], bits)
     raise Refused(ReasonCode.UNDECODABLE, "the modality lookup table is not as long as it says")

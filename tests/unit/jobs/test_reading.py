@@ -88,6 +88,35 @@ def test_a_modality_lookup_table_replaces_rescale(tmp_path):
     assert read_one(tmp_path, ds).array[0, 0].tolist() == [100, 100, 200, 300, 300, 300]
 
 
+@pytest.mark.parametrize(
+    ("syntax", "bits", "data"),
+    [
+        (uid.ExplicitVRLittleEndian, 8, b"\1\2\3\0"),
+        (uid.ExplicitVRBigEndian, 8, b"\2\1\0\3"),
+        (uid.ExplicitVRLittleEndian, 8, b"\1\0\2\0\3\0"),
+    ],
+)
+def test_entries_of_eight_bits_lie_in_words_or_two_to_a_word(tmp_path, syntax, bits, data):
+    """In words of the transfer syntax's byte order."""
+    assert read_one(tmp_path, tabled(bits, data, syntax), syntax).array[0, 0].tolist() == [1, 2, 3, 3]
+
+
+def test_a_table_that_is_cut_off_is_refused(tmp_path):
+    """Its bytes would pass for entries of eight bits."""
+    told = refused(tmp_path, tabled(16, struct.pack("<2H", 100, 200)))
+
+    assert (told.reason, "as long as it says" in str(told)) == (ReasonCode.UNDECODABLE, True)
+
+
+def tabled(bits: int, data: bytes, syntax: str = uid.ExplicitVRLittleEndian) -> Dataset:
+    """Stored values 0 to 3, and a table of three entries."""
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [3, 0, bits], data
+    table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
+    stored = np.array([[0, 1, 2, 3]], "<u2" if syntax == uid.ExplicitVRLittleEndian else ">u2")
+    return ct_dataset(stored=stored, ModalityLUTSequence=Sequence([table]), RescaleSlope=None, RescaleIntercept=None)
+
+
 def test_unused_high_bits_are_no_values(tmp_path):
     stored = np.array([[0x0FFF, 0xF001, 0x1002]], np.uint16)
     ds = ct_dataset(stored=stored, BitsStored=12, HighBit=11, RescaleIntercept=0)
