@@ -44,19 +44,19 @@ def read_frames(header: Attributes) -> tuple[FrameFacts, ...]:
     groups = header.items("PerFrameFunctionalGroupsSequence")
     shared_groups = header.item("SharedFunctionalGroupsSequence")
     if not groups and not shared_groups:
-        return (plain,) if count == 1 else (_without_geometry(plain),) * count
+        return (_measured(plain, header),) if count == 1 else (_measured(_without_geometry(plain), header),) * count
     if len(groups) != count:
         raise Unreadable(f"NumberOfFrames is {count}, but functional groups describe {len(groups)} frames", 0x52009230)
     kept = _kept_dimensions(header)
     shared = plain if shared_groups is None else _overlaid(plain, _grouped(shared_groups, kept))
-    return tuple(_overlaid(shared, _grouped(group, kept)) for group in groups)
+    return tuple(_measured(_overlaid(shared, _grouped(group, kept)), header) for group in groups)
 
 
 def _plain(header: Attributes) -> FrameFacts:
     return FrameFacts(
         position_lps_mm=_position(header),
         orientation=_orientation(header),
-        pixel_spacing_mm=_spacing(header, "PixelSpacing") or _spacing(header, "ImagerPixelSpacing"),
+        pixel_spacing_mm=_spacing(header, "PixelSpacing"),
         slice_thickness_mm=_thickness(header),
         image_type=header.texts("ImageType"),
         acquisition=header.integer("AcquisitionNumber"),
@@ -64,6 +64,14 @@ def _plain(header: Attributes) -> FrameFacts:
         b_value=header.number("DiffusionBValue"),
         temporal_position=header.integer("TemporalPositionIdentifier"),
     )
+
+
+def _measured(facts: FrameFacts, header: Attributes) -> FrameFacts:
+    """Spacing at the detector where there is no other, and no place in a patient, where it does not hold."""
+    is_placed = facts.position_lps_mm is not None and facts.orientation is not None
+    if facts.pixel_spacing_mm is not None or is_placed:
+        return facts
+    return replace(facts, pixel_spacing_mm=_spacing(header, "ImagerPixelSpacing"))
 
 
 def _without_geometry(facts: FrameFacts) -> FrameFacts:

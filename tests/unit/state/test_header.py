@@ -157,6 +157,15 @@ def test_where_a_radiograph_is_calibrated(tmp_path, changes, where):
     assert read_facts(write(tmp_path / "a.dcm", ds)).calibrated_at == where
 
 
+@pytest.mark.parametrize("placed", [True, False])
+def test_spacing_at_the_detector_is_none_of_an_image_that_has_a_place_in_the_patient(tmp_path, placed):
+    ds = ct_dataset(PixelSpacing=None, ImagerPixelSpacing=[0.2, 0.3])
+    if not placed:
+        del ds.ImagePositionPatient
+    (frame,) = read_facts(write(tmp_path / "a.dcm", ds)).frames
+    assert frame.pixel_spacing_mm == (None if placed else (0.2, 0.3))
+
+
 @pytest.mark.parametrize(
     ("charset", "written", "read"),
     [
