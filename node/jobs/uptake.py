@@ -15,6 +15,12 @@ TAGS = tags_of(
 LONGEST = timedelta(days=1)
 """Between injection and scan: more is a slip in the header."""
 
+MOST_HALF_LIVES = 10
+"""A thousandth is left after so many, of which nobody makes an image: the half-life is in minutes, not seconds."""
+
+LEAST_DOSE_BQ = 1e5
+"""A mouse gets a few million: a smaller dose is in MBq, as some write it."""
+
 OFFSET = re.compile(r"[+-][01][0-9][0-5][0-9]")
 
 
@@ -28,11 +34,13 @@ def suv_bw_factor(header: Attributes) -> float | None:
         return 1.0 if header.code("SUVType") in (None, "BW") else None
     if units != "BQML" or not {"ATTN", "DECY"} <= set(header.texts("CorrectedImage")):
         return None
-    drug, weight_kg = header.item("RadiopharmaceuticalInformationSequence"), header.number("PatientWeight")
-    dose_bq = drug.number("RadionuclideTotalDose") if drug else None
-    if drug is None or not weight_kg or not dose_bq or weight_kg < 0 or dose_bq < 0:
+    drugs, weight_kg = header.items("RadiopharmaceuticalInformationSequence"), header.number("PatientWeight")
+    if len(drugs) != 1 or weight_kg is None or weight_kg <= 0:
+        return None  # of several, which the activity is of is not said
+    dose_bq = drugs[0].number("RadionuclideTotalDose")
+    if dose_bq is None or dose_bq < LEAST_DOSE_BQ:
         return None
-    left = _share_left(header, drug)
+    left = _share_left(header, drugs[0])
     return None if left is None else weight_kg * 1000 / (dose_bq * left)
 
 
@@ -45,9 +53,10 @@ def _share_left(header: Attributes, drug: Attributes) -> float | None:
     if correction != "START" or not half_life_s or half_life_s < 0 or scanned is None or injected is None:
         return None
     passed = scanned - injected
-    if not timedelta(0) <= passed <= LONGEST:
+    half_lives = passed.total_seconds() / half_life_s
+    if not timedelta(0) <= passed <= LONGEST or half_lives > MOST_HALF_LIVES:
         return None
-    return float(2.0 ** (-passed.total_seconds() / half_life_s))
+    return float(2.0**-half_lives)
 
 
 def _scan_start(header: Attributes) -> datetime | None:
@@ -60,11 +69,14 @@ def _injected(header: Attributes, drug: Attributes) -> datetime | None:
     """The moment of injection, local to the scanner as the series' times are.
 
     A date and time with an offset from UTC is brought to the series' own. Where the header states none, it is taken as
-    local, unless the time that stands beside it is another: an hour more or less is a third of the dose.
+    local, unless the time that stands beside it is another: an hour more or less is a third of the dose. A time alone
+    is of the day of the scan, unless what was injected days before would still be there to be seen.
     """
     whole, time = drug.text("RadiopharmaceuticalStartDateTime"), drug.text("RadiopharmaceuticalStartTime")
     if whole is None:
-        return _joined(header.text("SeriesDate"), time)
+        half_life_s = drug.number("RadionuclideHalfLife") or 0.0
+        is_gone = timedelta(seconds=MOST_HALF_LIVES * half_life_s) < timedelta(days=1)
+        return _joined(header.text("SeriesDate"), time) if is_gone else None
     offset, of_series = whole[-5:], header.text("TimezoneOffsetFromUTC") or ""
     if not OFFSET.fullmatch(offset):
         return _joined(whole[:8], whole[8:])

@@ -60,6 +60,14 @@ def pet(drug: dict[str, Any] | None = None, **changes: Any) -> Dataset:
         ({}, {"PatientWeight": "0"}, None),
         ({"RadionuclideTotalDose": None}, {}, None),
         ({"RadionuclideHalfLife": None}, {}, None),
+        ({"RadionuclideTotalDose": "400"}, {}, None),
+        ({"RadionuclideHalfLife": "109.77"}, {}, None),
+        ({"RadionuclideHalfLife": "282240"}, {}, None),
+        (
+            {"RadionuclideHalfLife": "282240", "RadiopharmaceuticalStartDateTime": "20260302100000"},
+            {},
+            80000 / (400e6 * 0.5 ** (6586.2 / 282240)),
+        ),
         ({"RadiopharmaceuticalStartTime": "120000"}, {}, None),
         ({"RadiopharmaceuticalStartTime": "noon"}, {}, None),
         ({}, {"SeriesTime": "130000"}, None),
@@ -72,6 +80,13 @@ def test_uptake_is_weight_by_dose_left_or_unknown(
     factor = read_one(tmp_path, pet(drug, **changes)).facts.suv_bw_factor
 
     assert factor == (expected if expected is None else pytest.approx(expected, rel=1e-6))
+
+
+def test_of_two_drugs_it_is_not_known_which_is_seen(tmp_path: Path) -> None:
+    ds = pet()
+    ds.RadiopharmaceuticalInformationSequence.append(ds.RadiopharmaceuticalInformationSequence[0])
+
+    assert read_one(tmp_path, ds).facts.suv_bw_factor is None
 
 
 @pytest.mark.parametrize(("first_acquired", "is_known"), [("115000", True), ("114000", False)])
