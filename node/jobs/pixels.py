@@ -20,7 +20,7 @@ from node.state.part10 import Part10, PixelElement, tags_of
 
 TAGS = tags_of(
     "SamplesPerPixel PhotometricInterpretation NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
-    "PixelRepresentation ExtendedOffsetTable ExtendedOffsetTableLengths"
+    "PixelRepresentation"
 )
 """What describes the pixels; part10.opened must have read them."""
 
@@ -180,15 +180,13 @@ def stored_frames(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> 
 
 
 def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
-    tables = (file.header.raw("ExtendedOffsetTable"), file.header.raw("ExtendedOffsetTableLengths"))
+    """An extended offset table is not needed: where there is one, each frame is one fragment (PS3.3 C.7.6.3.1.8)."""
     wanted = set(numbers)
     # mapped, not read: a fragment that declares more than there is gets what is there
     with mmap.mmap(file.stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         mapped.seek(pixels_of(file).offset)
         source = cast(BytesIO, mapped)  # which it reads and seeks like
-        frames = generate_frames(
-            source, number_of_frames=layout.frames, extended_offsets=tables if all(tables) else None
-        )
+        frames = generate_frames(source, number_of_frames=layout.frames)
         for number in range(1, numbers[-1] + 1):
             try:
                 data = next(frames)

@@ -339,6 +339,24 @@ def test_an_offset_table_that_leaves_a_frame_without_bytes_is_refused(tmp_path):
     assert told.reason is ReasonCode.UNDECODABLE
 
 
+@pytest.mark.parametrize(("offsets", "lengths"), [((1, 0), (0, 1)), ((0, 0), (0, 0))])
+def test_an_extended_offset_table_exchanges_no_frames(tmp_path, offsets, lengths):
+    """Each frame is one fragment where there is one, and they stand in their order."""
+    stored = np.random.default_rng(1).integers(0, 4096, (2, 64, 48)).astype(np.uint16)
+    ds = ct_dataset(stored=stored, NumberOfFrames=2, SOPClassUID=uid.EnhancedCTImageStorage)
+    ds.compress(uid.RLELossless, stored, generate_instance_uid=False, encoding_plugin="pydicom")
+    fragments = list(generate_frames(ds.PixelData, number_of_frames=2))
+    ds.PixelData = encapsulate(fragments, has_bot=False)
+    begins, sizes = (0, 8 + len(fragments[0])), tuple(map(len, fragments))
+    ds.ExtendedOffsetTable = struct.pack("<2Q", *(begins[one] for one in offsets))
+    ds.ExtendedOffsetTableLengths = struct.pack("<2Q", *(sizes[one] for one in lengths))
+    write(tmp_path / "1.dcm", ds, uid.RLELossless)
+    with opened(tmp_path / "1.dcm", pixels.TAGS) as file:
+        found = list(pixels.stored_frames(file, pixels.layout_of(file), [1, 2]))
+
+    assert np.array_equal(found, stored)
+
+
 def test_frames_that_are_not_there_are_told_in_words(tmp_path):
     """An offset table with one place for two frames."""
     told = two_frames(tmp_path, lambda data: data[:4] + struct.pack("<L", 4) + data[8:12] + data[16:])
