@@ -1,5 +1,6 @@
 """The presentation state (PS3.3 A.33.1): detections, and outlines of segments, over the source's own images."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,17 +10,21 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from pydicom.valuerep import format_number_as_ds
 
-from ai.findings import Findings
+from ai.findings import Findings, Mask
+from ai.masks import voxels_by_slice
 from ai.volume import Volume
 from node.errors import ResultUnsound
 from node.results.checks import expect
+from node.results.contours import lines_of
 from node.results.drawings import Drawing, drawings_of
 from node.results.drawn import Outlined, beside
 from node.results.equipment import NODE
 from node.results.evidence import identified
 from node.results.origin import Origin, SourceFrame
+from node.results.segmentation import mask_of
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind
+from node.results.wording import present_segments
 
 MODALITY_LUT = ("RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence")
 VOI_LUT = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction", "VOILUTSequence")
@@ -35,7 +40,7 @@ def build_presentations(findings: Findings, edition: Edition, _volume: Volume) -
 
     It states how stored values become grey, once for all its images (PS3.3 C.11.1): those that differ need their own.
     """
-    drawings = _drawings(findings, edition)
+    drawings = list(drawings_of(findings, edition.card, segments=_are_segments_drawn(edition)))
     drawn = sorted({one.slice_index for drawing in drawings for one in drawing.outlined})
     frames = edition.origin.frames
     headers = {uid: edition.origin.read(uid) for uid in {frames[index].sop_instance_uid for index in drawn}}
@@ -47,9 +52,8 @@ def build_presentations(findings: Findings, edition: Edition, _volume: Volume) -
         yield f"gsps-{number:04}", _build(number, indices, drawings, greys[indices[0]], edition)
 
 
-def _drawings(findings: Findings, edition: Edition) -> list[Drawing]:
-    segments = edition.origin.is_flat or edition.profile.outlines
-    return list(drawings_of(findings, edition.card, segments=segments))
+def _are_segments_drawn(edition: Edition) -> bool:
+    return edition.origin.is_flat or edition.profile.outlines
 
 
 def _grey(header: Dataset, frame: SourceFrame) -> Dataset:
@@ -74,7 +78,7 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
         annotation
         for drawing in drawings
         for index in indices
-        for annotation in _annotations(drawing, index, images[index], layers[drawing.label], edition)
+        for annotation in _annotations(drawing, index, images[index], layers[drawing.label].GraphicLayer, edition)
     ]
     is_inverse = grey.get("PhotometricInterpretation") == "MONOCHROME1"
     shapes = hd.PresentationLUTShapeValues
@@ -90,7 +94,6 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
         device_serial_number=NODE.device_uid,
         content_label=edition.content_label("FINDINGS"),
         content_description=edition.series_description(kind),
-        graphic_annotations=annotations,
         graphic_layers=list(layers.values()),
         presentation_lut_transformation=hd.PresentationLUTTransformation(
             presentation_lut_shape=shapes.INVERSE if is_inverse else shapes.IDENTITY
@@ -106,8 +109,9 @@ def _build(number: int, indices: list[int], drawings: list[Drawing], grey: Datas
         ]
         if numbers:
             item.ReferencedFrameNumber = numbers
-    for item in [*listed, *(item for one in annotations for item in one.ReferencedImageSequence)]:
+    for item in listed:
         item.ReferencedSOPClassUID = origin.instances[item.ReferencedSOPInstanceUID]
+    result.GraphicAnnotationSequence = annotations
     stamp(result, edition, kind, body_part=True)
     result.PresentationCreationDate, result.PresentationCreationTime = result.SeriesDate, result.SeriesTime
     result.ContentCreatorName = None
@@ -138,54 +142,56 @@ def _layers(drawings: Sequence[Drawing]) -> dict[str, hd.pr.GraphicLayer]:
     }
 
 
-def _annotations(
-    drawing: Drawing, index: int, image: Dataset, layer: hd.pr.GraphicLayer, edition: Edition
-) -> Iterator[hd.pr.GraphicAnnotation]:
+def _annotations(drawing: Drawing, index: int, image: Dataset, layer: str, edition: Edition) -> Iterator[Dataset]:
+    """Made by hand: the library looks through the whole standard for each, whether its image is one."""
     lines = [one.points for one in drawing.outlined if one.slice_index == index]
     if not lines:
         return
     units = hd.pr.AnnotationUnitsValues.PIXEL
     name, uid = drawing.tracking_key.replace("/", " "), edition.run.tracking_uid(drawing.tracking_key)
-    graphics = [
+    corner = (float(lines[0][:, 0].max()), float(lines[0][:, 1].min()))
+    words = [hd.pr.TextObject(drawing.words or " ", units, anchor_point=corner, anchor_point_visible=False)]
+    annotation, reference = Dataset(), Dataset()
+    reference.ReferencedSOPClassUID = edition.origin.instances[image.SOPInstanceUID]
+    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    number = edition.origin.frames[index].frame_number
+    if number is not None:
+        reference.ReferencedFrameNumber = number
+    annotation.GraphicLayer = layer
+    annotation.ReferencedImageSequence = [reference]
+    annotation.GraphicObjectSequence = [
         hd.pr.GraphicObject(TYPES[len(points) == 1], points, units, tracking_id=name, tracking_uid=uid)
         for points in lines
     ]
-    corner = (float(lines[0][:, 0].max()), float(lines[0][:, 1].min()))
-    words = [hd.pr.TextObject(drawing.words or " ", units, anchor_point=corner, anchor_point_visible=False)]
-    annotation = hd.pr.GraphicAnnotation(
-        [image], layer, graphic_objects=graphics, text_objects=words if drawing.words else None
-    )
-    number = edition.origin.frames[index].frame_number
-    if number is not None:
-        annotation.ReferencedImageSequence[0].ReferencedFrameNumber = number
+    if drawing.words:
+        annotation.TextObjectSequence = words
     yield annotation
 
 
 def check_presentation(path: Path, found: Dataset, findings: Findings, edition: Edition, _volume: Volume) -> None:
     """On the images that it lists, it draws every finding once and nothing else; outlines lie at their masks."""
     origin = edition.origin
-    drawn: list[tuple[str, Outlined]] = []
+    drawn: dict[str, list[Outlined]] = {}
     for annotation in found.GraphicAnnotationSequence:
         index = origin.index_of(annotation.ReferencedImageSequence[0])
         if index is None:
             raise ResultUnsound(f"{path.name}: it draws on an image that is not of the source")
         for graphic in annotation.GraphicObjectSequence:
             points = np.array(graphic.GraphicData, np.float64).reshape(-1, 2)
-            drawn.append((graphic.TrackingUID, Outlined(index, points)))
+            drawn.setdefault(graphic.TrackingUID, []).append(Outlined(index, points))
     listed = _listed(found, origin)
-    drawings = _drawings(findings, edition)
-    left: dict[str, list[Outlined]] = {}
-    for uid, outlined in drawn:
-        left.setdefault(uid, []).append(outlined)
-    for drawing in drawings:
-        same = left.get(edition.run.tracking_uid(drawing.tracking_key), [])
+    for drawing in drawings_of(findings, edition.card, segments=False):
+        same = drawn.get(edition.run.tracking_uid(drawing.tracking_key), [])
         for line in (one for one in drawing.outlined if one.slice_index in listed):
             place = next((place for place, one in enumerate(same) if _is_same(one, line)), None)
             if place is None:
                 raise ResultUnsound(f"{path.name}: {drawing.tracking_key} is not drawn where it was found")
             del same[place]
-    expect(path, "lines that no finding has", sum(map(len, left.values())), 0)
-    _check_segments(path, drawn, findings, edition)
+    if _are_segments_drawn(edition):
+        for segment in present_segments(findings, edition.card):
+            lines = drawn.pop(edition.run.tracking_uid(segment.key), [])
+            _check_segment(path, lines, mask_of(findings, segment), listed, segment.key)
+    expect(path, "lines that no finding has", sum(map(len, drawn.values())), 0)
 
 
 def _listed(found: Dataset, origin: Origin) -> set[int]:
@@ -206,8 +212,11 @@ def _is_same(one: Outlined, other: Outlined) -> bool:
     )
 
 
-def _check_segments(path: Path, drawn: list[tuple[str, Outlined]], findings: Findings, edition: Edition) -> None:
-    masks = {edition.run.tracking_uid(one.key): one.mask for one in findings.segments}
-    for uid, line in drawn:
-        if uid in masks and not beside(masks[uid][line.slice_index], line.points).all():
+def _check_segment(path: Path, drawn: list[Outlined], mask: Mask, listed: set[int], key: str) -> None:
+    """As many lines on each slice as the mask has there, each at its rim."""
+    counts = Counter(line.slice_index for line in drawn)
+    for index in listed.intersection(np.flatnonzero(voxels_by_slice(mask)).tolist()).union(counts):
+        expect(path, f"lines of {key} on slice {index + 1}", counts[index], len(lines_of(mask[index])))
+    for line in drawn:
+        if not beside(mask[line.slice_index], line.points).all():
             raise ResultUnsound(f"{path.name}: an outline on slice {line.slice_index + 1} is not where its segment is")
