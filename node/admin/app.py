@@ -28,8 +28,8 @@ from node.admin.pages import (
     system,
     users,
 )
-from node.admin.rendering import STATIC, Pages, is_fragment
-from node.admin.security import Guard, NotAllowed, NotSignedIn, Unusable
+from node.admin.rendering import STATIC, Pages, is_by_script, is_fragment
+from node.admin.security import SAFE, Guard, NotAllowed, NotSignedIn, Unusable
 from node.admin.shell import Shell
 from node.admin.window import Window
 from node.errors import ChangedMeanwhile, ConfigurationInvalid, IsocenterError, NotFound, NotPossible
@@ -91,9 +91,10 @@ def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
     def known(request: Request, error: IsocenterError) -> Response:
         status = next(code for kind, code in STATUS if isinstance(error, kind))
         if isinstance(error, NotSignedIn) and not _is_api(request):
-            if is_fragment(request):
-                return Response(status_code=200, headers={"HX-Redirect": "/sign-in"})
-            return RedirectResponse("/sign-in", 303)
+            if not is_by_script(request):
+                return RedirectResponse(door.way_to(request), 303)
+            if request.method in SAFE:  # what is shown is no more for whoever stands before it
+                return Response(status_code=200, headers={"HX-Redirect": door.way_to(request)})
         return _told(request, pages, status, str(error))
 
     @app.exception_handler(OSError)

@@ -91,9 +91,14 @@ class Pages:
         return Markup(self._environment.get_template(template).render({**known, **values}))  # noqa: S704  it was escaped
 
 
+def is_by_script(request: Request) -> bool:
+    """Whether htmx asks: the page stays, with whatever was typed into it, where it is answered an error."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def is_fragment(request: Request) -> bool:
     """Whether htmx asks for a part of a page, to put it in place."""
-    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+    return is_by_script(request) and request.headers.get("HX-Boosted") != "true"
 
 
 def mark_of(text: str) -> str:

@@ -11,6 +11,7 @@ from node.admin.accounts import add_user, change_user
 from node.admin.pages.routes import MOST_FILES
 from node.core.preview import CT_VIEWS, Preview, View
 from node.core.role import Role
+from node.editing import Kind
 from node.errors import NotFound
 from node.service.web import serving_window
 from node.settings import Configuration
@@ -18,7 +19,7 @@ from tests.makers.studies import make_study
 from tests.makers.window import PASSWORD, Opened, opened
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
     from tests.makers.seat import Seat
 
@@ -137,3 +138,62 @@ def test_a_slice_that_cannot_be_shown_is_not_replaced_by_another(served: Served)
     assert seat.page.locator("#picture img").count() == 0
     seat.page.keyboard.press("ArrowDown")
     seat.page.get_by_role("img", name="Slice 4 of 5").wait_for()
+
+
+def fill_in_a_peer(seat: "Seat") -> "Locator":
+    seat.open("/peers")
+    form = seat.page.locator("form[action='/peers/add']")
+    for label, text in (("Name", "mri"), ("AE title", "MRI"), ("Address", "192.0.2.9"), ("Port", "104")):
+        form.get_by_label(label, exact=True).fill(text)
+    seat.until("can be used")
+    return form
+
+
+def test_what_was_typed_outlives_the_session(served: Served) -> None:
+    """Two hours on the telephone, and the form that was nearly done was gone."""
+    seat, page = served.seat, served.seat.page
+    form = fill_in_a_peer(seat)
+    served.window.books.clock.forward(hours=3)
+    form.get_by_label("Port", exact=True).fill("11112")
+
+    again = page.get_by_role("dialog")
+    again.get_by_label("Name").fill("ada")
+    again.get_by_label("Password").fill("wrong")
+    again.get_by_role("button", name="Sign in").click()
+    seat.until("The name or the password is wrong")
+    assert seat.too_wide() == []
+    again.get_by_label("Password").fill(PASSWORD)
+    again.get_by_role("button", name="Sign in").click()
+    again.wait_for(state="hidden")
+    page.get_by_role("button", name="Add", exact=True).click()
+
+    seat.until("Saved; the node takes it up")
+    assert served.window.window.editor.read().peers[-1].port == 11112
+    assert [one for one in seat.complaints if "401" not in one and "403" not in one] == []
+
+
+def test_who_signed_in_in_another_tab_goes_on_in_this_one(served: Served) -> None:
+    seat, page = served.seat, served.seat.page
+    fill_in_a_peer(seat)
+    served.window.books.clock.forward(hours=3)
+    page.context.request.post(seat.url + "/sign-in", form={"name": "ada", "password": PASSWORD})
+    page.get_by_role("button", name="Add", exact=True).click()
+    seat.until("once more")
+    page.get_by_role("button", name="Add", exact=True).click()
+
+    seat.until("Saved; the node takes it up")
+
+
+def test_what_is_refused_is_still_there_to_be_mended(served: Served) -> None:
+    """Two admins change the same peer: the second is told, and has what was typed before the eyes."""
+    seat, page = served.seat, served.seat.page
+    seat.open("/peers")
+    part = page.get_by_role("region", name="pacs PACS")
+    part.get_by_text("Edit", exact=True).click()
+    part.get_by_label("Address", exact=True).fill("192.0.2.77")
+    served.window.window.editor.change(Kind.PEER, "pacs", {"port": 11112})
+    part.get_by_role("button", name="Save").click()
+
+    page.locator("#trouble", has_text="peer pacs was changed by somebody else meanwhile and is not saved").wait_for()
+    assert part.get_by_label("Address", exact=True).input_value() == "192.0.2.77"
+    assert served.window.window.editor.read().peers[0].address == "192.0.2.1"

@@ -10,25 +10,62 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 // What was asked for in vain is said: a page that quietly stays as it was would be taken for the present.
-const trouble = document.getElementById("trouble");
+const trouble = () => document.getElementById("trouble");
 let troubled = null;
+const inside = (text, selector) => new DOMParser().parseFromString(text, "text/html").querySelector(selector);
+const faultIn = (text) => inside(text, ".fault:not([hidden])")?.textContent;
 const say = (event, words) => {
   troubled = event.detail.elt.id || event.detail.elt;
-  trouble.textContent = words;
-  trouble.hidden = false;
+  trouble().textContent = words;
+  trouble().hidden = false;
+  if (event.detail.boosted) trouble().scrollIntoView({ block: "nearest" });
 };
 for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, (event) => {
   say(event, "The node does not answer. What is shown here is how it was; a list that is live asks again by itself.");
 });
-document.addEventListener("htmx:responseError", (event) => {
+document.addEventListener("htmx:responseError", async (event) => {
   const { status, responseText } = event.detail.xhr;
-  const told = new DOMParser().parseFromString(responseText, "text/html").querySelector(".fault")?.textContent;
+  if (status === 401) return again();
+  if (status === 403 && await signedInElsewhere()) {
+    return say(event, "You have signed in anew since this page was loaded. Nothing was done yet: press once more.");
+  }
+  const told = faultIn(responseText);
   const why = status === 413 ? "it is too much at once" : "its log says why";
   say(event, told || `The node did not do this (${status}): ${why}.`);
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   const asked = event.detail.elt.id || event.detail.elt;
-  if (event.detail.successful && asked === troubled) trouble.hidden = true;
+  if (event.detail.successful && asked === troubled) trouble().hidden = true;
+});
+
+// A session that is over begins anew in place: what was typed stays, and is sent when its button is pressed again.
+const again = () => {
+  const dialog = document.getElementById("again");
+  if (!dialog.open) dialog.showModal();
+};
+const taken = (page) => {
+  const token = inside(page, "input[name=csrf]")?.value;
+  if (!token) return false;
+  for (const one of document.querySelectorAll("input[name=csrf]")) one.value = token;
+  document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRF-Token": token }));
+  return true;
+};
+const signedInElsewhere = async () => {
+  const before = document.querySelector("input[name=csrf]")?.value;
+  const page = await fetch("/api").then((answer) => answer.text(), () => "");
+  return taken(page) && document.querySelector("input[name=csrf]").value !== before;
+};
+document.addEventListener("submit", async (event) => {
+  const form = event.target, dialog = form.closest("#again");
+  if (!dialog) return;
+  event.preventDefault();
+  const page = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })
+    .then((answer) => answer.text(), () => "");
+  form.elements.password.value = "";
+  const isIn = taken(page), said = dialog.querySelector(".fault");
+  said.textContent = faultIn(page) || "The node does not answer.";
+  said.hidden = isIn;
+  if (isIn) dialog.close();
 });
 
 // The preview: slices by wheel, keys and slider; the neighbours of the present one are fetched ahead.

@@ -206,3 +206,41 @@ def test_the_only_admin_cannot_be_removed(window: Opened) -> None:
 
 def test_each_start_prints_another_code(window: Opened) -> None:
     assert FirstUser(window.books.ledger).code != window.first_user.code
+
+
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("/studies?outcome=held", "/studies?outcome=held"),
+        ("/", "/"),
+        ("/system/bundle.zip", "/"),  # the page would stay at the door though one is inside
+    ],
+)
+def test_who_signs_in_comes_to_where_they_wanted(window: Opened, path: str, back: str) -> None:
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    client = window.stranger()
+    door = client.get(BASE + path).headers["location"]
+    page = client.get(door).text
+    given = page.partition('name="back" value="')[2].partition('"')[0]
+
+    assert client.post("/sign-in", data={**FIRST, "back": given}).headers["location"] == back
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil.example", "evil", "", "/" + "a" * 250],
+)
+def test_nobody_is_led_elsewhere_by_a_link_to_the_door(window: Opened, back: str) -> None:
+    add_user(window.books.ledger, "ada", PASSWORD, Role.ADMIN, window.window.now())
+    answer = window.stranger().post("/sign-in", data={**FIRST, "back": back})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_a_button_pressed_too_late_leads_back_to_its_page(window: Opened) -> None:
+    """Not to what its page said of an earlier one."""
+    client = window.user().client
+    window.books.clock.forward(hours=3)
+    answer = client.post("/routes/x/move", headers={"Referer": f"{BASE}/routes?done=saved"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?back=/routes")
