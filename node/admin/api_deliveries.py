@@ -1,13 +1,16 @@
-"""Whose study a delivery is of, for programs: as its destination has it, and the results made anew with that."""
+"""Deliveries for programs: listed, compared with what their destination has registered, and corrected by that."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from node.admin.api_places import IfMatch, Name, mark_in
+from node.admin.moments import Moment
 from node.admin.window import Window
 from node.core.identity import Differing
+from node.core.job import DeliveryState
+from node.state.listings import PAGE, OnItsWay, deliveries
 
 
 class Corrected(BaseModel):
@@ -18,6 +21,19 @@ class Corrected(BaseModel):
 
 def add_to(router: APIRouter, window: Window, faults: dict[int | str, dict[str, Any]]) -> None:
     """The routes of this group. faults: how errors are described."""
+
+    @router.get("/api/deliveries", responses=faults)
+    def api_deliveries(
+        state: DeliveryState | None = None,
+        destination: Annotated[Name, Query()] = "",
+        before_at: Moment | None = None,
+        before_id: Annotated[Name, Query()] = "",
+    ) -> list[OnItsWay]:
+        """All deliveries, the newest first, 50 at a time: of one state, or for one destination, where that is asked
+        for. before_at, before_id: created_at and id of the last one seen."""
+        before = (before_at, before_id) if before_at else None
+        with window.ledger.read() as connection:
+            return deliveries(connection, state, destination, before)[:PAGE]
 
     @router.get("/api/deliveries/{key}/registered", responses=faults)
     def api_registered(key: Name, response: Response) -> Differing:

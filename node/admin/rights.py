@@ -59,6 +59,7 @@ RIGHTS: dict[str, Role | Open] = {
     # pages/outbox.py
     "outbox_page": VIEWER,
     "outbox_live": VIEWER,
+    "deliveries_page": VIEWER,
     "pause": OPERATOR,
     "resume": OPERATOR,
     # pages/associations.py, pages/models.py
@@ -119,6 +120,7 @@ RIGHTS: dict[str, Role | Open] = {
     "api_pause": OPERATOR,
     "api_resume": OPERATOR,
     # api_deliveries.py
+    "api_deliveries": VIEWER,
     "api_registered": OPERATOR,
     "api_correct": OPERATOR,
     # api_places.py

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from node.cli import here
+from node.core.job import DeliveryState
 
 if TYPE_CHECKING:
     from node.cli.queries import Query
@@ -126,14 +127,20 @@ def results(job_id: Annotated[str, typer.Argument(help="A job's id.")], as_json:
     here.show(rows, as_json=as_json, empty=f"job {job_id} has no results yet; it is {found.state.value}")
 
 
-def deliveries(limit: Limit = 50, as_json: AsJson = False) -> None:
+def deliveries(
+    limit: Limit = 50,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
+    destination: Annotated[str, typer.Option(metavar="NAME", help="Only those for this destination.")] = "",
+    as_json: AsJson = False,
+) -> None:
     """What was or is to be sent where: state, next try, and what the destination said.
 
-    Example: isocenter deliveries
+    Example: isocenter deliveries --state parked --destination pacs
     """
     from node.cli import queries
 
-    _list(queries.deliveries(limit), as_json, "no delivery yet", _DELIVERY)
+    empty = "no delivery is like that" if state or destination else "no delivery yet"
+    _list(queries.deliveries(limit, state, destination), as_json, empty, _DELIVERY)
 
 
 def associations(

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from node.core.job import DeliveryState
 from node.state import schema
 
 Query = sa.Select[tuple[object, ...]]
@@ -56,13 +57,17 @@ def events(job_id: str) -> Query:
     return query.where(table.c.job_id == job_id).order_by(table.c.id)
 
 
-def deliveries(limit: int) -> Query:
-    """The newest first."""
+def deliveries(limit: int, state: DeliveryState | None = None, destination: str = "") -> Query:
+    """The newest first; those in a state or for a destination alone, where that is asked for."""
     table = schema.delivery
     query = sa.select(
         table.c.id, table.c.state, table.c.destination, table.c.job_id, table.c.run, table.c.attempt, table.c.next_at,
         table.c.message, table.c.changed_at,
     )  # fmt: skip
+    if state:
+        query = query.where(table.c.state == state.value)
+    if destination:
+        query = query.where(table.c.destination == destination)
     return query.order_by(table.c.created_at.desc()).limit(limit)
 
 

@@ -15,7 +15,7 @@ MOST_OPEN = 500
 
 @dataclass(frozen=True)
 class OnItsWay:
-    """A delivery that is not done with, and whose results it carries."""
+    """A delivery, and whose results it carries."""
 
     delivery: DeliveryRow
     study_id: str
@@ -39,16 +39,42 @@ def count_on_their_way(connection: sa.Connection) -> Counted:
 def on_their_way(connection: sa.Connection, most: int = MOST_OPEN) -> list[OnItsWay]:
     """Deliveries that wait, are under way or parked, or whose arrival is not proven yet: the parked first, then the
     longest waiting. most: of each state and destination, so that what one has too much of hides nothing of another."""
-    found = []
+    found: list[OnItsWay] = []
     for state, destination in count_on_their_way(connection):
         delivery, job = schema.delivery, schema.job
         query = sa.select(delivery, job.c.study_id, job.c.route).select_from(delivery.join(job))
         query = query.where(*_open(state), delivery.c.destination == destination)
-        for row in connection.execute(query.order_by(delivery.c.changed_at).limit(most)).mappings():
-            own = {column.name: row[column.name] for column in delivery.columns}
-            own["state"] = state
-            found.append(OnItsWay(DeliveryRow(**own), row["study_id"], row["route"]))
+        rows = connection.execute(query.order_by(delivery.c.changed_at).limit(most)).mappings()
+        found += map(_on_its_way, rows)
     return found
+
+
+def deliveries(
+    connection: sa.Connection,
+    state: DeliveryState | None = None,
+    destination: str = "",
+    before: tuple[datetime, str] | None = None,
+) -> list[OnItsWay]:
+    """One page of all deliveries and one more where there is one, the newest first; only those in a state or for a
+    destination if asked."""
+    delivery, job = schema.delivery, schema.job
+    query = sa.select(delivery, job.c.study_id, job.c.route).select_from(delivery.join(job))
+    if state is not None:
+        query = query.where(delivery.c.state == state.value)
+    if destination:
+        query = query.where(delivery.c.destination == destination)
+    if before:
+        at, identity = before
+        older = sa.and_(delivery.c.created_at == at, delivery.c.id < identity)
+        query = query.where(sa.or_(delivery.c.created_at < at, older))
+    newest = query.order_by(delivery.c.created_at.desc(), delivery.c.id.desc()).limit(PAGE + 1)
+    return [_on_its_way(row) for row in connection.execute(newest).mappings()]
+
+
+def _on_its_way(row: sa.RowMapping) -> OnItsWay:
+    own = {column.name: row[column.name] for column in schema.delivery.columns}
+    own["state"] = DeliveryState(row["state"])
+    return OnItsWay(DeliveryRow(**own), row["study_id"], row["route"])
 
 
 def _open(state: DeliveryState) -> tuple[sa.ColumnElement[bool], ...]:

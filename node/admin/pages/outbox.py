@@ -1,17 +1,18 @@
 """What is on its way to each destination: since when, why, when next; and what is parked until somebody acts."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from node.admin.moments import Moment
 from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages, mark_of
 from node.admin.window import Window
 from node.core.job import DeliveryState
 from node.core.pausable import Pausable
-from node.state.listings import Counted, OnItsWay, count_on_their_way, on_their_way
+from node.state.listings import PAGE, Counted, OnItsWay, count_on_their_way, deliveries, on_their_way
 from node.state.pauses import Paused, paused
 
 SHOWN = 50
@@ -33,11 +34,13 @@ class Line:
 def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     """The routes of this group."""
 
+    def destinations() -> list[str]:
+        return [one.name for one in window.configuration().peers if "destination" in one.roles]
+
     def part(request: Request) -> tuple[str, str]:
         with window.ledger.read() as connection:
             found, counted, pauses = on_their_way(connection, SHOWN), count_on_their_way(connection), paused(connection)
-        configured = [one.name for one in window.configuration().peers if "destination" in one.roles]
-        text = pages.text(request, "_outbox.html", lines=lines_of(configured, found, counted, pauses))
+        text = pages.text(request, "_outbox.html", lines=lines_of(destinations(), found, counted, pauses))
         return text, mark_of(text)
 
     @router.get("/outbox")
@@ -52,6 +55,29 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
         if seen == mark:
             return Response(status_code=204)
         return pages.page(request, "_live.html", path_live="/outbox/live", part=text, mark=mark)
+
+    @router.get("/outbox/all")
+    def deliveries_page(
+        request: Request,
+        state: DeliveryState | Literal[""] = "",
+        destination: Annotated[str, Query(max_length=64)] = "",
+        before_at: Moment | None = None,
+        before_id: Annotated[str, Query(max_length=64)] = "",
+    ) -> Response:
+        """Those that are done with, too; a page at a time."""
+        before = (before_at, before_id) if before_at else None
+        with window.ledger.read() as connection:
+            found = deliveries(connection, state or None, destination, before)
+        return pages.page(
+            request,
+            "deliveries.html",
+            found=found[:PAGE],
+            has_more=len(found) > PAGE,
+            state_wanted=state,
+            destination=destination,
+            states=list(DeliveryState),
+            destinations=list(dict.fromkeys([*destinations(), *filter(None, [destination])])),
+        )
 
     @router.post("/outbox/resend")
     def resend_parked(name: Annotated[str, Form(max_length=64)]) -> Response:

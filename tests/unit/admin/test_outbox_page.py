@@ -1,11 +1,16 @@
-"""The outbox when far too much is in it: nothing of one destination is hidden by what waits for another."""
+"""The outbox when far too much is in it: nothing of one destination hides another's, and every delivery is found."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
+from typer.testing import CliRunner
 
 from node.bench.filled import fill
+from node.cli.app import app
 from node.core.role import Role
 from node.state import schema
 from node.state.listings import on_their_way
@@ -34,7 +39,7 @@ def test_what_is_parked_for_one_is_shown_however_much_is_parked_for_another(crow
         part.partition("</section>")[0] for part in sorted(page.split("<section")[1:], key=len, reverse=True)
     )
 
-    assert "and 650 more that are parked." in pacs
+    assert ">650 more that are parked</a>" in pacs
     assert "other" in other
     assert other.count("answered 0122") == 2
     assert "Nothing waits" not in other
@@ -50,3 +55,54 @@ def test_it_is_found_without_all_that_was_ever_delivered(crowded: Opened) -> Non
     _, plan = plan_of(crowded.books.ledger, on_their_way)
 
     assert [one for one in plan if one.startswith("SCAN") and "USING" not in one] == []
+
+
+def test_every_delivery_is_found_by_state_and_destination_however_old(crowded: Opened) -> None:
+    """The list showed the newest fifty of whatever there was."""
+    viewer = crowded.user(Role.VIEWER)
+    seen, path = [], "/outbox/all?state=parked&destination=pacs"
+    while path:
+        page = viewer.see(path)
+        seen += re.findall(r"#(d\w+)\">", page)
+        hidden = dict(
+            re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.partition('action="/outbox/all">')[2])
+        )
+        path = f"/outbox/all?{urlencode(hidden)}" if "before_at" in hidden else ""
+
+    assert (len(seen), len(set(seen))) == (700, 700)
+    assert viewer.see("/outbox/all?destination=other").count("answered 0122") == 2
+    assert "No delivery is like that" in viewer.see("/outbox/all?state=proven")
+    assert 'href="/outbox/all?state=parked&amp;destination=pacs">650 more' in viewer.see("/outbox")
+
+
+@pytest.mark.parametrize("query", ["state=nonsense", "before_at=nonsense", "destination=" + "x" * 1000])
+def test_a_list_that_there_cannot_be_is_refused_in_words(crowded: Opened, query: str) -> None:
+    answer = crowded.user(Role.VIEWER).client.get(f"/outbox/all?{query}")
+
+    assert (answer.status_code, "this cannot be used" in answer.text) == (422, True)
+
+
+def test_programs_go_through_every_delivery(crowded: Opened) -> None:
+    program = crowded.program(Role.VIEWER)
+    found, asked = [], {"state": "parked"}
+    while page := program.get("/api/deliveries", params=asked).json():
+        found += [one["delivery"]["id"] for one in page]
+        asked |= {"before_at": page[-1]["delivery"]["created_at"], "before_id": page[-1]["delivery"]["id"]}
+
+    assert (len(found), len(set(found))) == (702, 702)
+    assert len(program.get("/api/deliveries?destination=other").json()) == 2
+
+
+def test_the_command_shows_those_that_are_asked_for(crowded: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISOCENTER_HOME", str(crowded.books.home))
+
+    def shown(*arguments: str) -> list[dict[str, object]]:
+        said = CliRunner().invoke(app, ["deliveries", "--json", *arguments])
+        found: list[dict[str, object]] = json.loads(said.stdout)["items"]
+        return found
+
+    assert {one["destination"] for one in shown("--destination", "other", "--state", "parked")} == {"other"}
+    assert {one["state"] for one in shown("--state", "dropped", "--limit", "1000")} == {"dropped"}
+    assert len(shown("--state", "parked", "--limit", "1000")) == 702
+    said = CliRunner().invoke(app, ["deliveries", "--destination", "nowhere"])
+    assert "no delivery is like that" in said.stdout

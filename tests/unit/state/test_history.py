@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from node.cli import queries
-from node.core.job import JobState, Stage
+from node.core.job import DeliveryState, JobState, Stage
 from node.core.outcome import Outcome
 from node.state import counts, listings, outbox, overview, pledges, work
 from node.state.ledger import Ledger
@@ -31,6 +31,10 @@ ASKED: dict[str, Callable[[sa.Connection], object]] = {
     "jobs that ended": lambda connection: work.jobs_ended(connection, [JobState.FAILED], since=AT),
     "open deliveries": outbox.open_deliveries,
     "what is on its way": listings.on_their_way,
+    "all deliveries": listings.deliveries,
+    "older deliveries": lambda connection: listings.deliveries(connection, before=(AT, "d")),
+    "deliveries in a state": lambda connection: listings.deliveries(connection, DeliveryState.PARKED),
+    "deliveries for a destination": lambda connection: listings.deliveries(connection, None, "pacs"),
     "undecided routes": lambda connection: overview.undecided(connection, AT),
 }
 
