@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from ai.contract import ModelCard
 from ai.errors import ModelFailed
@@ -104,6 +103,8 @@ def _found(key: str, places: Rows, score: float | None, prepared: Prepared, card
 
 
 def _scores(values: Rows, head: HeadCard) -> Rows:
+    from scipy.special import expit  # loaded late: cards of networks are read where none is run
+
     found: Rows = expit(values) if head.activation is Activation.SIGMOID else values
     strange = found[(found < 0) | (found > 1)]
     if strange.size:

@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from itertools import chain
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from ai.contract import ModelCard
 from ai.errors import ModelFailed
@@ -71,6 +70,8 @@ def _of_head(parts: list[Part], prepared: Prepared, card: ModelCard, head: HeadC
 
 def activated(said: Values, head: HeadCard) -> Values:
     """said: (channels, …)."""
+    from scipy.special import expit, softmax  # loaded late: cards of networks are read where none is run
+
     match head.activation:
         case Activation.SOFTMAX:
             return np.asarray(softmax(said, axis=0), np.float32)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from ai.contract import ModelCard
 from ai.errors import CardInvalid, ModelRefused
@@ -57,6 +56,8 @@ def open_planned(network: NetworkCard, plan: Plan) -> "nn.Module":
 
 def prepare_as_planned(inputs: Inputs, card: ModelCard, network: NetworkCard, plan: Plan) -> Prepared:
     """The inputs after the card's own chain and then the plan's. Raises ModelRefused for what it cannot take."""
+    from scipy import ndimage  # loaded late: cards of networks are read where none is run
+
     prepared = prepare(inputs, card.prepare)
     placed = {name: _turned(prepared.placed[name], plan) for name in network.inputs}
     if len({one.shape for one in placed.values()}) > 1:

@@ -4,7 +4,6 @@ import itertools
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from ai.errors import ModelRefused
 from ai.preparation.images import Spacing, Values, along, array_of, filtered, image_of, itk
@@ -18,6 +17,8 @@ KERNEL_ERROR = 1e-3
 
 def mean(values: Values, *, radius: Radius) -> Values:
     """The mean of a box around each voxel, along one axis after the other: ITK's takes as long as the box is large."""
+    from scipy import ndimage  # loaded late, as SimpleITK is
+
     box = [2 * one + 1 for one in radius]
     found = ndimage.uniform_filter(values, box, output=np.float64, mode="nearest")  # type: ignore[attr-defined]
     return np.asarray(found, np.float32)

@@ -6,14 +6,28 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK
 
 Array = npt.NDArray[Any]
 Values = npt.NDArray[np.float32]
 Spacing = tuple[float, float, float]
 
-itk: Any = SimpleITK
-"""SimpleITK, which declares no types."""
+
+class _Itk:
+    """SimpleITK, loaded at its first use: whoever reads a card knows every step, and most processes never take one."""
+
+    def __getattr__(self, name: str) -> Any:
+        import SimpleITK
+
+        return getattr(SimpleITK, name)
+
+
+itk: Any = _Itk()
+"""It declares no types."""
+
+
+def import_itk() -> None:
+    """Load it before the first study waits for it."""
+    import SimpleITK  # noqa: F401
 
 
 def image_of(array: Array, spacing_mm: Spacing | None = None) -> Any:

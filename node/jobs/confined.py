@@ -24,8 +24,8 @@ UNCAUGHT = 1
 _CONTEXT = multiprocessing.get_context("forkserver")
 """Processes are forked from one that has imported what they need and has no threads: quick, and safe to fork."""
 
-_PRELOADED = ["node.jobs.inputs", "node.configuration", "node.logs"]
-"""What reading images needs, and what the entry of a worker imports."""
+_PRELOADED = ["node.jobs.inputs", "SimpleITK", "node.configuration", "node.logs"]
+"""What reading images and judging them needs, and what the entry of a worker imports."""
 
 
 def warm_up() -> None:
