@@ -13,9 +13,7 @@ from node.core.job import JobState
 from node.core.reasons import ADVICE
 from node.errors import IsocenterError, ReasonCode
 from node.jobs.catalogue import card_of
-from node.jobs.recorded import result_row
-from node.results.encode import RunIdentity
-from node.results.notice import Cause, Unanalysed, encode_notice
+from node.results.uids import RunIdentity
 from node.settings import Peer
 from node.state import arrivals, outbox, work
 from node.state.artefacts import fresh_folder, make_durable
@@ -25,7 +23,8 @@ from node.state.rows import JobRow, ResultRow
 
 log = structlog.get_logger()
 
-CAUSES = {JobState.REFUSED: Cause.REFUSED, JobState.FAILED: Cause.FAILED}
+ANNOUNCED = (JobState.REFUSED, JobState.FAILED)
+"""How a job ends that has a notice."""
 
 
 def notice_run(run: int) -> int:
@@ -57,7 +56,7 @@ class Notices:
             job = work.get_job(connection, job_id)
             wanting = [one for one in job.destinations if self._is_wanted(one)]
             made_before = outbox.results_of(connection, job.id, notice_run(job.run))
-        if job.state not in CAUSES or not wanting or made_before:
+        if job.state not in ANNOUNCED or not wanting or made_before:
             return
         try:
             rows = self._make(job)
@@ -80,6 +79,10 @@ class Notices:
         return peer is not None and peer.failures
 
     def _make(self, job: JobRow) -> list[ResultRow]:
+        # With all of highdicom, for which most processes that could have to make a notice never have a use.
+        from node.jobs.recorded import result_row
+        from node.results.notice import Cause, Unanalysed, encode_notice
+
         card = card_of(self._models, job.model)
         with self._ledger.read() as connection:
             inputs = work.inputs_of(connection, job.id)
@@ -98,7 +101,7 @@ class Notices:
             card,
             RunIdentity(job_key=job.key, run=job.run, started_at=started_at),
             folder,
-            cause=CAUSES[job.state],
+            cause=Cause(job.state.value),
             reason=f"{job.reason}: {job.message}",
             advice=ADVICE[ReasonCode(job.reason)] if job.reason else "",
             route=job.route,

@@ -21,9 +21,8 @@ from node.core.study import Stack
 from node.errors import NotFound
 from node.jobs.confined import run_confined
 from node.jobs.reading import read_volume
-from node.results.asserted import outlines_of
-from node.results.map_pages import STOPS, coloured, heights_of
-from node.results.pages import detected_masks
+from node.results.colouring import STOPS, coloured, heights_of
+from node.results.outlined import detected_masks, outlines_of
 from node.results.pictures import DETECTION_COLOUR, Window, draw_plane
 from node.results.wording import UNIT_WORDS, measurement_rows
 from node.state import arrivals, work

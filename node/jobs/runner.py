@@ -32,6 +32,10 @@ from node.state.work import Ticket
 log = structlog.get_logger()
 
 NO_ROOM_PAUSE = timedelta(seconds=10)
+GONE = (
+    "are no longer here (purged when their time was over, or lost by the disk): erase the study and have it sent "
+    "again, or restore a backup"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,13 @@ class Assignment:
     findings: Path | None
     folder: Path
     waiting: Waiting = nullcontext
+
+    def volume(self) -> Path:
+        """What was prepared of the images. Raises IsocenterError where it went with them."""
+        assert self.prepared is not None  # noqa: S101  the state machine says so
+        if not self.prepared.exists():
+            raise IsocenterError(f"the images of job {self.job.id} {GONE}")
+        return self.prepared
 
 
 @dataclass(frozen=True)

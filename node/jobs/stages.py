@@ -1,18 +1,15 @@
-"""The three stages of a job: prepare reads and gates, infer predicts, encode makes result objects."""
+"""Two stages of a job: prepare reads and gates, encode makes result objects. Between them lies node.jobs.predicting."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ai.contract import Model
-from ai.exchange import load_findings, load_inputs, save_findings
-from ai.volume import Inputs
+from ai.exchange import load_findings, load_inputs
 from node.core.forms import LABEL_MAP
 from node.core.identity import InstanceUID, SeriesUID, StudyUID
 from node.core.job import Stage
@@ -21,14 +18,14 @@ from node.core.study import InstanceFacts, Stack
 from node.errors import IsocenterError
 from node.jobs.catalogue import card_of
 from node.jobs.confined import run_confined
-from node.jobs.inference import Inference
 from node.jobs.inputs import GRID, GRID_FILE, prepare_inputs
-from node.jobs.printing import begin_job
 from node.jobs.quality import asked_for, in_words, load_quality, remarks
 from node.jobs.recorded import result_row
 from node.jobs.renditions import predecessors_in, profiles_of
-from node.jobs.runner import Assignment, StageWork
-from node.results.encode import Profile, RenditionKind, RunIdentity, encode
+from node.jobs.runner import GONE, Assignment, StageWork
+from node.results.encode import encode
+from node.results.profile import Profile
+from node.results.uids import RenditionKind, RunIdentity
 from node.results.wording import is_negative, present_segments
 from node.settings import Peer, Route
 from node.state import arrivals, corrections, outbox, taken, work
@@ -40,10 +37,6 @@ from node.state.rows import JobRow, ResultRow
 RESULTS_FILE = "results.json"
 CPU_STAGE_TIMEOUT_S = 600.0
 READING_S, READING_S_PER_SLICE = 60.0, 0.25
-GONE = (
-    "are no longer here (purged when their time was over, or lost by the disk): erase the study and have it sent "
-    "again, or restore a backup"
-)
 INCOMPLETE = "The study may be incomplete: images were still arriving when it had to be analysed."
 
 
@@ -53,7 +46,7 @@ def reading_limit_s(inputs: Mapping[str, Stack]) -> float:
 
 
 class Stages:
-    """The stages as the runner calls them, for the processes that do them."""
+    """What a CPU worker does, as the runner calls it."""
 
     def __init__(
         self,
@@ -65,16 +58,15 @@ class Stages:
         decode_memory_mb: int,
         peers: Mapping[str, Peer] | None = None,
         routes: Mapping[str, Route] | None = None,
-        inference: Inference | None = None,
     ) -> None:
         self._ledger, self._queue, self._home = ledger, queue, home
-        self._models, self._inference = models, inference
+        self._models = models
         self._decode_memory_mb = decode_memory_mb
         self._peers: Mapping[str, Peer] = {} if peers is None else peers
         self._routes: Mapping[str, Route] = {} if routes is None else routes
 
     def of_worker(self) -> dict[Stage, StageWork]:
-        """What a CPU worker does."""
+        """What the runner does by it."""
         return {
             Stage.PREPARE: StageWork(
                 self.prepare,
@@ -83,10 +75,6 @@ class Stages:
             ),
             Stage.ENCODE: StageWork(self._encode, lambda _job: CPU_STAGE_TIMEOUT_S, self._deliver, self._forget_volume),
         }
-
-    def of_model(self) -> dict[Stage, StageWork]:
-        """What a model worker does."""
-        return {Stage.INFER: StageWork(self._infer, lambda job: card_of(self._models, job.model).timeout_s)}
 
     def prepare(self, assignment: Assignment) -> None:
         """Read and gate a job's images. Raises Refused and ProcessEnded."""
@@ -111,28 +99,6 @@ class Stages:
         job, quality = assignment.job, load_quality(assignment.folder)
         note(connection, now, "input-quality", in_words(quality), study_id=job.study_id, job_id=job.id)
 
-    def _infer(self, assignment: Assignment) -> None:
-        assert self._inference is not None  # noqa: S101  of_model is only used where there is one
-        inputs = load_inputs(self._prepared(assignment))
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        begin_job(f"{now} job {assignment.job.id}, model {assignment.job.model}")
-        # What a model sets for its thread (how numbers are rounded, in which precision torch computes) ends with it.
-        with ThreadPoolExecutor(1, "predicting") as thread:
-            thread.submit(copy_context().run, self._predict, assignment, inputs).result()
-
-    def _predict(self, assignment: Assignment, inputs: Inputs) -> None:
-        assert self._inference is not None  # noqa: S101  as above
-        with self._inference.predicted(assignment.job.model, inputs, assignment.waiting) as findings:
-            save_findings(findings, assignment.folder)
-
-    @staticmethod
-    def _prepared(assignment: Assignment) -> Path:
-        """What was prepared of the images. Raises IsocenterError where it went with them."""
-        assert assignment.prepared is not None  # noqa: S101  the state machine says so
-        if not assignment.prepared.exists():
-            raise IsocenterError(f"the images of job {assignment.job.id} {GONE}")
-        return assignment.prepared
-
     def _encode(self, assignment: Assignment) -> None:
         with self._ledger.read() as connection:
             takers = [one for one in assignment.job.destinations if taken.is_taken(connection, one, LABEL_MAP)]
@@ -142,7 +108,7 @@ class Stages:
         """Encode a run's findings in each of these profiles. Raises IsocenterError."""
         job = assignment.job
         assert assignment.findings is not None  # noqa: S101
-        prepared = self._prepared(assignment)
+        prepared = assignment.volume()
         grid = GRID.validate_json((prepared / GRID_FILE).read_bytes())
         inputs = self._inputs(job).values()
         _, paths, _ = self._sources(job, [one for one in inputs if one.series_uid == grid.series_uid])

@@ -3,13 +3,13 @@
 from typing import cast
 
 import highdicom as hd
-import numpy as np
 from pydicom.sr.codedict import codes
 
 from ai.contract import Code, DetectionCard
 from ai.findings import Classification, Detection, Shape
 from node.results.coding import concept, site_of
-from node.results.drawn import Outlined, RegionGroup, line_of, regions_of, surface_of
+from node.results.drawn import RegionGroup, line_of, regions_of, surface_of
+from node.results.outlined import outlines_of
 from node.results.profile import Coordinates
 from node.results.stamp import Edition
 from node.results.wording import is_present, shown_score
@@ -63,20 +63,6 @@ def detection_group(number: int, found: Detection, edition: Edition) -> RegionGr
 def is_in_patient(edition: Edition) -> bool:
     """Whether detections are surfaces (SCOORD3D), which a radiograph has no place for."""
     return edition.profile.coordinates is Coordinates.PATIENT and not edition.origin.is_flat
-
-
-def outlines_of(found: Detection) -> list[Outlined]:
-    """Where a detection is drawn, image-relative: the first pixel's centre is 0.5, 0.5 (PS3.3 C.18.6.1.2)."""
-    places = found.points[:, [2, 1]] + 0.5
-    slices = np.round(found.points[:, 0]).astype(int)
-    if found.shape is Shape.BOX:
-        (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom], [left, top]])
-        middle = (slices.min() + slices.max()) // 2
-        crossed = sorted(range(slices.min(), slices.max() + 1), key=lambda index: abs(index - middle))
-        return [Outlined(index, corners) for index in crossed]
-    closed = places if found.shape is Shape.POINT else np.vstack([places, places[:1]])
-    return [Outlined(int(slices[0]), closed)]
 
 
 def undetected_group(card: DetectionCard, edition: Edition) -> hd.sr.MeasurementsAndQualitativeEvaluations:

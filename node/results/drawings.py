@@ -8,9 +8,8 @@ import numpy as np
 from ai.contract import ModelCard
 from ai.findings import Findings
 from ai.masks import voxels_by_slice
-from node.results.asserted import outlines_of
 from node.results.contours import contours_of
-from node.results.drawn import Outlined
+from node.results.outlined import Outlined, outlines_of
 from node.results.pictures import DETECTION_COLOUR, Colour
 from node.results.wording import present_segments, shown_score
 

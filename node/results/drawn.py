@@ -1,7 +1,6 @@
 """What a report draws: coordinates on source images, in the form that viewers show with the numbers beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
@@ -15,6 +14,7 @@ from node.core.study import SourceGrid
 from node.errors import ResultUnsound
 from node.results.origin import Origin, SourceFrame
 from node.results.outline import draw_outline
+from node.results.outlined import Outlined
 
 RegionGroup = (
     hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -27,14 +27,6 @@ a second time, which TID 1411 forbids."""
 
 CENTER = codes.DCM.Center
 """Of a detection that is a point: an extra item of its group, before what defines its region."""
-
-
-@dataclass(frozen=True)
-class Outlined:
-    """A polygon, or one point, on one slice. points: (n, 2) of (column, row), image-relative."""
-
-    slice_index: int
-    points: npt.NDArray[np.float64]
 
 
 def check_inside(outlines: Sequence[Outlined], grid: SourceGrid) -> None:

@@ -15,12 +15,12 @@ from node.core.identity import InstanceUID, Registered
 from node.core.study import SourceGrid
 from node.errors import ResultUnsound
 from node.results import corrected
-from node.results.asserted import outlines_of
 from node.results.catalogue import check_catalogue
 from node.results.checks import check_common, check_page, read_back
 from node.results.drawn import check_inside
 from node.results.further import COMPANIONS, EVIDENCE, Further
 from node.results.origin import read_origin
+from node.results.outlined import outlines_of
 from node.results.overlay import draw_overlay
 from node.results.profile import Predecessor, Profile
 from node.results.report import build_report

@@ -10,8 +10,9 @@ from ai.findings import Findings, Measurement
 from ai.masks import voxels_by_slice
 from node.results.coding import concept, site_of
 from node.results.contours import contours_of
-from node.results.drawn import Outlined, RegionGroup, line_of, outline_of, regions_of
+from node.results.drawn import RegionGroup, line_of, outline_of, regions_of
 from node.results.outline import area
+from node.results.outlined import Outlined
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import rounded

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 from ai.contract import ModelCard
 from ai.findings import Findings, Mask
 from ai.volume import Affine, Volume
-from node.results.asserted import outlines_of
-from node.results.pages import NOT_OUTLINED, detected_masks
+from node.results.outlined import detected_masks, outlines_of
+from node.results.pages import NOT_OUTLINED
 from node.results.pictures import (
     DETECTION_COLOUR,
     Colour,

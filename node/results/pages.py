@@ -1,15 +1,13 @@
 """The pages of a run's summary: the numbers first, then key slices with what was found in them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ai.contract import SegmentCard
-from ai.findings import Detection, Findings, Mask
+from ai.findings import Findings
 from ai.volume import Volume
-from node.results.asserted import outlines_of
 from node.results.origin import Origin, SourceFrame
+from node.results.outlined import detected_masks
 from node.results.pictures import DETECTION_COLOUR, Colour, Window, draw_plane, drawn_masks, opposite, toward
 from node.results.sheet import CAUTION, GROUND, HEIGHT, INK, MARGIN, QUIET, WIDTH, Sheet, font
 from node.results.stamp import Edition
@@ -30,8 +28,6 @@ AXIS_NAMES = ("x", "y", "z")
 COLUMNS = 3
 NOT_OUTLINED = "Nothing is outlined here."
 """Never that nothing was found: a classification may be present, or a number be high, and has no outline."""
-
-POINT_MARK = np.array([[-6.0, -6.0], [6.0, -6.0], [6.0, 6.0], [-6.0, 6.0]])
 
 
 def draw_number_pages(findings: Findings, edition: Edition) -> list[Image.Image]:
@@ -166,20 +162,6 @@ def _draw_sides(draw: ImageDraw.ImageDraw, sides: list[str]) -> None:
         (down, (middle_x, HEAD_PX + PICTURE_PX - 6), "mb"),
     ):
         draw.text(place, letter, font=font(22), fill=INK, anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
-
-
-def detected_masks(detections: Sequence[Detection], index: int, shape: tuple[int, ...]) -> dict[tuple[int, str], Mask]:
-    """The detections that one slice shows, by number and key: the pixels that each encloses, a square round a point."""
-    shown: dict[tuple[int, str], Mask] = {}
-    for number, found in enumerate(detections, 1):
-        for outline in outlines_of(found):
-            if outline.slice_index != index:
-                continue
-            image = Image.new("1", (shape[1], shape[0]))
-            points = outline.points if len(outline.points) > 1 else outline.points + POINT_MARK
-            ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in points], fill=1)
-            shown[number, found.key] = np.array(image, np.bool_)
-    return shown
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, segments: list[tuple[str, Colour]]) -> None:

@@ -17,10 +17,11 @@ from node.errors import ResultUnsound
 from node.results.checks import expect
 from node.results.contours import lines_of
 from node.results.drawings import Drawing, drawings_of
-from node.results.drawn import Outlined, beside
+from node.results.drawn import beside
 from node.results.equipment import NODE
 from node.results.evidence import identified
 from node.results.origin import Origin, SourceFrame
+from node.results.outlined import Outlined
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition, stamp
 from node.results.uids import RenditionKind

@@ -9,10 +9,11 @@ from pydicom.dataset import Dataset
 from ai.contract import Code, SegmentCard
 from ai.findings import Findings, Shape
 from node.errors import ResultUnsound
-from node.results.asserted import NO_UNITS, PROBABILITY, is_in_patient, outlines_of
+from node.results.asserted import NO_UNITS, PROBABILITY, is_in_patient
 from node.results.checks import expect
 from node.results.coding import same_code
 from node.results.drawn import check_outline, region_points, surface_of
+from node.results.outlined import outlines_of
 from node.results.segmentation import mask_of
 from node.results.stamp import Edition
 from node.results.wording import present_segments, rounded, shown_score

@@ -126,8 +126,6 @@ def main(arguments: list[str], log_to: TextIO | None = None) -> None:
 
 
 def _work(configuration: Configuration, role: str, slot: int, line: Line, stop: threading.Event, watch: Watch) -> None:
-    from node.service.working import run_model, run_worker
-
     tables = Tables(configuration)
 
     def take(found: Configuration) -> None:
@@ -147,8 +145,12 @@ def _work(configuration: Configuration, role: str, slot: int, line: Line, stop: 
 
     follow(watch, take, stop)
     if role == "model":
+        from node.service.model_worker import run_model
+
         run_model(configuration, tables, slot, ready, stop, renew, line.check)
     else:
+        from node.service.cpu_worker import run_worker
+
         run_worker(configuration, tables, slot, ready, stop)
 
 

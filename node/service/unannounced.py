@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from node.jobs.notices import CAUSES, notice_run
+from node.jobs.notices import ANNOUNCED, notice_run
 from node.service.reconcile import SETTLED
 from node.state import outbox, work
 from node.state.ledger import Ledger
@@ -35,7 +35,7 @@ class Unannounced:
         with self._ledger.read() as connection:
             ended = [
                 job
-                for job in work.jobs_ended(connection, CAUSES, since=now - self._give_up)
+                for job in work.jobs_ended(connection, ANNOUNCED, since=now - self._give_up)
                 if job.changed_at < now - SETTLED
                 and self._destinations.intersection(job.destinations)
                 and not outbox.results_of(connection, job.id, notice_run(job.run))

@@ -1,21 +1,26 @@
-"""A command waits for nothing that it does not need: help, serve and others start in a moment."""
+"""Nobody waits for what he does not need: which libraries each command and each process of the node does without."""
 
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = ("sqlalchemy", "dbos", "pydicom", "numpy", "highdicom", "fastapi", "torch", "SimpleITK", "pydantic")
+SPARED = {
+    "node.cli.app": HEAVY,
+    "node.service.supervisor": tuple(one for one in HEAVY if one != "pydantic"),
+    "node.intake.listener": ("sqlalchemy", "dbos", "highdicom", "fastapi", "torch", "SimpleITK", "scipy"),
+    "node.service.serving": ("highdicom", "pydicom.sr", "torch", "SimpleITK", "scipy", "matplotlib", "skimage"),
+    "node.service.cpu_worker": ("fastapi", "torch", "SimpleITK", "scipy", "matplotlib", "skimage"),
+    "node.service.model_worker": ("pydicom", "highdicom", "fastapi", "PIL", "torch", "SimpleITK", "scipy", "skimage"),
+}
+"""By module: the commands, and what each process runs. What the supervisor and a receiver do not load, no C-ECHO waits
+for; of the others each loads its own alone, and what filters images at its first use."""
 
 
-def test_the_command_line_loads_no_heavy_library_before_a_command_runs() -> None:
-    program = f"import sys, node.cli.app; print(*(one for one in {HEAVY!r} if one in sys.modules))"
+@pytest.mark.parametrize("module", SPARED)
+def test_nothing_is_loaded_that_is_not_needed(module: str) -> None:
+    program = f"import sys, {module}; print(*(one for one in {SPARED[module]!r} if one in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert loaded.split() == []
-
-
-def test_the_supervisor_loads_neither_database_nor_images() -> None:
-    """It starts and watches the others; what it does not load, no C-ECHO waits for."""
-    program = f"import sys, node.service.supervisor; print(*(one for one in {HEAVY!r} if one in sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-
-    assert set(loaded.split()) <= {"pydantic"}

@@ -21,8 +21,8 @@ from ai.models.lung_ct import MODEL
 from ai.volume import Inputs, Volume
 from node.core.job import Stage
 from node.jobs.inference import Inference
+from node.jobs.predicting import Predicting
 from node.jobs.runner import Assignment
-from node.jobs.stages import Stages
 from tests.makers.ledger import books
 
 UPWARDS = 0x800
@@ -49,7 +49,7 @@ class Setting:
         return Findings(summary=(json.dumps(seen),))
 
 
-def predicted(made: Stages, found: Any, folder: Path) -> str:
+def predicted(made: Predicting, found: Any, folder: Path) -> str:
     folder.mkdir()
     job = SimpleNamespace(id="j1", model="lung-ct")
     made.of_model()[Stage.INFER].do(Assignment(job, found.clock(), folder.parent / "in", None, folder))
@@ -62,7 +62,7 @@ def test_what_a_model_sets_for_its_thread_ends_with_its_prediction(tmp_path: Pat
     save_inputs(Inputs({"ct": Volume(np.zeros((1, 1, 1)), None, None)}, "ct"), tmp_path / "in")
     models = {"lung-ct": Setting()}
     with books(tmp_path) as found, closing(Inference(models, Device())) as inference:
-        made = Stages(found.ledger, found.queue, found.home, models, decode_memory_mb=1, inference=inference)
+        made = Predicting(models, inference)
         first, second = (predicted(made, found, tmp_path / name) for name in ("one", "two"))
 
     assert first == second
@@ -74,8 +74,6 @@ def test_what_is_raised_comes_to_the_runner(tmp_path: Path) -> None:
     model = Setting()
     model.predict = lambda _inputs: sys.exit(3)  # type: ignore[method-assign]
     with books(tmp_path) as found, closing(Inference({"lung-ct": model}, Device())) as inference:
-        made = Stages(
-            found.ledger, found.queue, found.home, {"lung-ct": model}, decode_memory_mb=1, inference=inference
-        )
+        made = Predicting({"lung-ct": model}, inference)
         with pytest.raises(SystemExit):
             predicted(made, found, tmp_path / "one")

@@ -18,6 +18,7 @@ from node.jobs import stages
 from node.jobs.confined import run_confined
 from node.jobs.inference import Inference
 from node.jobs.notices import Notices
+from node.jobs.predicting import Predicting
 from node.jobs.runner import Assignment, Runner, StageWork
 from node.jobs.stages import Stages
 from node.settings import JobsTable, Peer, Route
@@ -208,12 +209,12 @@ def test_a_volume_that_is_gone_is_told_as_such(station: Station, stage: Stage) -
     """A job that failed after it was prepared is retried once its images' time is over."""
     model, found = SimpleNamespace(card=CARD), station.books
     warm = Inference({"m": model}, Device())
-    made = Stages(found.ledger, found.queue, found.home, {"m": model}, decode_memory_mb=MEMORY_MB, inference=warm)
+    made = Stages(found.ledger, found.queue, found.home, {"m": model}, decode_memory_mb=MEMORY_MB)
     job, gone = SimpleNamespace(id="j1", model="m", destinations=()), found.home / "gone"
     assignment = Assignment(job, found.clock(), gone, gone, found.home / "new")
 
     with pytest.raises(IsocenterError, match="the images of job j1 are no longer here"):
-        {**made.of_model(), **made.of_worker()}[stage].do(assignment)
+        {**Predicting({"m": model}, warm).of_model(), **made.of_worker()}[stage].do(assignment)
     warm.close()
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from node.core.job import JobEvent, Priority
 from node.errors import ReasonCode
-from node.jobs.notices import notice_run
+from node.jobs.notices import ANNOUNCED, notice_run
+from node.results.notice import Cause
 from node.service.unannounced import Unannounced
 from node.state import outbox, schema, work
 from node.state.rows import NewJob, ResultRow
@@ -68,3 +69,7 @@ def test_what_is_announced_wanted_by_nobody_or_long_past_is_left_alone(found: Bo
     unannounced(found).look()
 
     assert due(found) == 0
+
+
+def test_every_end_that_has_a_notice_has_words_for_it() -> None:
+    assert {Cause(one.value) for one in ANNOUNCED} == set(Cause)

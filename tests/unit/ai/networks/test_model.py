@@ -371,7 +371,7 @@ def test_a_site_cannot_replace_a_model_that_ships(tmp_path: Path) -> None:
 def test_reading_cards_imports_no_torch(tmp_path: Path) -> None:
     write_bright(tmp_path / "bright")
     program = (
-        "import sys; from pathlib import Path; from ai.registry import find_model; import node.service.working; "
+        "import sys; from pathlib import Path; from ai.registry import find_model; import node.service.model_worker; "
         f"find_model('bright', Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
     )
 
