@@ -1,18 +1,11 @@
-"""Opens the database with the settings that make a commit durable, and brings its tables up to date."""
+"""Opens the database with the settings that make a commit durable, and tells which version its tables are of."""
 
 from importlib.resources import files
-from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from node.errors import LedgerUnusable
 from node.state import postgres
 
 VERSION_TABLE = "iso_alembic_version"
@@ -82,41 +75,26 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(files("node.state") / "migrations"))
-    config.set_main_option("version_table", VERSION_TABLE)
-    return config
-
-
 def is_current(engine: sa.Engine) -> bool:
     """Whether the tables are there, as this version has them."""
-    return revision(engine) == ScriptDirectory.from_config(_alembic()).get_current_head()
+    return revision(engine) == newest()
+
+
+def newest() -> str:
+    """The version of these sources. A migration's file begins with its number: only who makes the tables loads them."""
+    versions = files("node.state") / "migrations" / "versions"
+    return max(one.name for one in versions.iterdir() if one.name[0].isdigit())[:4]
 
 
 def revision(engine: sa.Engine) -> str | None:
     """The version that the tables are of, None where there are none."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+        return revision_in(connection)
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the ledger's tables to this version. Raises LedgerUnusable where a newer version wrote them."""
-    config = _alembic()
-    known = ScriptDirectory.from_config(config)
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        Path(engine.url.database).touch(mode=0o600)
-    with writing(engine).begin() as connection:
-        if engine.dialect.name == "postgresql" and not sa.inspect(connection).has_schema(postgres.SCHEMA):
-            connection.execute(sa.schema.CreateSchema(postgres.SCHEMA))
-        here = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-        if here is not None:
-            try:
-                known.get_revision(here)
-            except CommandError as error:
-                raise LedgerUnusable(
-                    f"the ledger at {engine.url.render_as_string()} is of a newer Isocenter (revision {here}); "
-                    "install that version again, or restore a backup made before the upgrade"
-                ) from error
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+def revision_in(connection: sa.Connection) -> str | None:
+    """As alembic keeps it."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.execute(sa.text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608  a constant
+    return None if found is None else str(found)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from node.errors import LedgerUnusable
 from node.state import postgres, schema
-from node.state.database import is_current, migrate, open_engine, reading, revision, writing
+from node.state.database import is_current, open_engine, reading, revision, writing
 
 MESSAGE_LIMIT = 1000
 FAULT_TOLD_S = 15.0
@@ -54,6 +54,8 @@ class Ledger:
 
     def migrate(self) -> None:
         """Bring the tables to this version. Raises LedgerUnusable."""
+        from node.state.migrating import migrate  # with alembic, for one process of a node: no command needs it
+
         self._check_fit()
         try:
             migrate(self.engine)

@@ -9,10 +9,11 @@ HEAVY = ("sqlalchemy", "dbos", "pydicom", "numpy", "highdicom", "fastapi", "torc
 SPARED = {
     "node.cli.app": HEAVY,
     "node.service.supervisor": tuple(one for one in HEAVY if one != "pydantic"),
+    "node.cli.queries": ("alembic", "dbos", "pydicom", "numpy", "fastapi"),
     "node.intake.listener": ("sqlalchemy", "dbos", "highdicom", "fastapi", "torch", "SimpleITK", "scipy"),
     "node.service.serving": ("highdicom", "pydicom.sr", "torch", "SimpleITK", "scipy", "matplotlib", "skimage"),
-    "node.service.cpu_worker": ("fastapi", "torch", "SimpleITK", "scipy", "matplotlib", "skimage"),
-    "node.service.model_worker": ("pydicom", "highdicom", "fastapi", "PIL", "torch", "SimpleITK", "scipy", "skimage"),
+    "node.service.cpu_worker": ("alembic", "fastapi", "torch", "SimpleITK", "scipy", "matplotlib", "skimage"),
+    "node.service.model_worker": ("alembic", "pydicom", "highdicom", "fastapi", "PIL", "torch", "SimpleITK", "scipy"),
 }
 """By module: the commands, and what each process runs. What the supervisor and a receiver do not load, no C-ECHO waits
 for; of the others each loads its own alone, and what filters images at its first use."""

@@ -15,8 +15,9 @@ from node.core.job import DeliveryState, JobState, Priority, Stage
 from node.jobs.engine import prepare_engine
 from node.state import outbox, postgres, schema, work
 from node.state.bells import Bells
-from node.state.database import _alembic, writing
+from node.state.database import writing
 from node.state.ledger import Ledger
+from node.state.migrating import migrations
 from node.state.queue import Queue
 from tests.makers.ledger import is_live
 from tests.makers.programs import ENDS_WITH_US
@@ -55,7 +56,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         with writing(found.engine).begin() as connection:
             if request.param == "postgresql":
                 connection.execute(sa.schema.CreateSchema(postgres.SCHEMA))
-            config = _alembic()
+            config = migrations()
             config.attributes["connection"] = connection
             command.upgrade(config, "0001")
         prepare_engine(url)
