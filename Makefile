@@ -48,6 +48,7 @@ $(BIN)/python:
 $(VENV)/.core: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing Isocenter into $(VENV) (the first time takes a minute)"
 	@$(PIP) install $(PINNED) --editable .
+	@$(BIN)/python -m compileall -q ai node  # a node's own user may not write here: each start would compile it all
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.core
