@@ -72,8 +72,10 @@ class Line:
         signal.signal(signal.SIGTERM, lambda *_: self._socket.shutdown(socket.SHUT_RD))
 
     def _watch(self) -> None:
-        """The supervisor never writes: the end of the line means that it died, and nobody is left to start us again."""
-        self._socket.recv(1)
+        """The supervisor never writes: the end of the line means that it died, and nobody is left to start us again.
+        Where it had not heard all that was said, the line ends with an error."""
+        with suppress(ConnectionError):
+            self._socket.recv(1)
         self._stop.set()
 
 

@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from node.service.process import Line
 from node.state.ledger import Ledger
 from node.state.owner import take_for
 
@@ -86,3 +88,17 @@ def run(tmp_path: Path, role: str, **more: str) -> subprocess.CompletedProcess[s
             text=True,
             timeout=120,
         )
+
+
+@pytest.mark.parametrize("unheard", [0, 3])
+def test_a_process_ends_with_its_supervisor_whatever_that_had_not_heard(unheard: int) -> None:
+    """Killed while it stood still, it left receivers that held the port, went on taking studies and heard no signal."""
+    supervisors, own = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stop = threading.Event()
+    line = Line(own.detach(), stop)
+    with closing(line._socket):
+        for _ in range(unheard):
+            line.beat()
+        supervisors.close()
+
+        assert stop.wait(10)
