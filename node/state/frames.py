@@ -35,7 +35,7 @@ FRAME_TYPE_GROUPS = (
 def read_frames(header: Attributes) -> tuple[FrameFacts, ...]:
     """Facts of every frame, in order of frame number. Raises Unreadable where the header contradicts itself.
 
-    A frame of a multi-frame image without functional groups has no geometry: its attributes hold for no single frame.
+    A frame of a multi-frame image has no geometry but that of functional groups: attributes hold for no single frame.
     """
     count = header.integer("NumberOfFrames") if header.has_value("NumberOfFrames") else 1
     if count is None or not 1 <= count <= FRAMES:
@@ -47,8 +47,8 @@ def read_frames(header: Attributes) -> tuple[FrameFacts, ...]:
         return (_measured(plain, header),) if count == 1 else (_measured(_without_geometry(plain), header),) * count
     if len(groups) != count:
         raise Unreadable(f"NumberOfFrames is {count}, but functional groups describe {len(groups)} frames", 0x52009230)
-    kept = _kept_dimensions(header)
-    shared = plain if shared_groups is None else _overlaid(plain, _grouped(shared_groups, kept))
+    kept, bare = _kept_dimensions(header), replace(_without_geometry(plain), pixel_spacing_mm=None)
+    shared = bare if shared_groups is None else _overlaid(bare, _grouped(shared_groups, kept))
     return tuple(_measured(_overlaid(shared, _grouped(group, kept)), header) for group in groups)
 
 
@@ -67,11 +67,11 @@ def _plain(header: Attributes) -> FrameFacts:
 
 
 def _measured(facts: FrameFacts, header: Attributes) -> FrameFacts:
-    """Spacing at the detector where there is no other, and no place in a patient, where it does not hold."""
+    """With the image's own spacing, else that at the detector, where a frame has none and no place in a patient."""
     is_placed = facts.position_lps_mm is not None and facts.orientation is not None
     if facts.pixel_spacing_mm is not None or is_placed:
         return facts
-    return replace(facts, pixel_spacing_mm=_spacing(header, "ImagerPixelSpacing"))
+    return replace(facts, pixel_spacing_mm=_spacing(header, "PixelSpacing") or _spacing(header, "ImagerPixelSpacing"))
 
 
 def _without_geometry(facts: FrameFacts) -> FrameFacts:

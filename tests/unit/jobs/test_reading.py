@@ -161,8 +161,9 @@ def test_every_frame_of_a_multi_frame_image_has_its_own_place_and_rescale(tmp_pa
     groups = []
     for z, intercept in ((4.0, 100), (0.0, 200), (2.0, 300)):
         group = Dataset()
-        for keyword in ("PlanePositionSequence", "PlaneOrientationSequence", "PixelValueTransformationSequence"):
-            setattr(group, keyword, Sequence([Dataset()]))
+        for what in ("PlanePosition", "PlaneOrientation", "PixelMeasures", "PixelValueTransformation"):
+            setattr(group, f"{what}Sequence", Sequence([Dataset()]))
+        group.PixelMeasuresSequence[0].PixelSpacing = [0.5, 0.7]
         group.PlanePositionSequence[0].ImagePositionPatient = [0, 0, z]
         group.PlaneOrientationSequence[0].ImageOrientationPatient = list(AXIAL)
         group.PixelValueTransformationSequence[0].RescaleSlope = 1

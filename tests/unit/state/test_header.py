@@ -213,6 +213,17 @@ def test_a_number_of_frames_that_cannot_be_is_unreadable(tmp_path, declared):
     assert caught.value.offending_tag in (0x00280008, 0x52009230)
 
 
+def test_geometry_beside_functional_groups_is_no_frames(tmp_path):
+    """An encoder places results by the groups alone."""
+    ds = enhanced_mr_dataset()
+    ds.ImageOrientationPatient, ds.PixelSpacing = list(AXIAL), [1, 2]
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        delattr(ds.SharedFunctionalGroupsSequence[0], keyword)
+    frames = read_facts(write(tmp_path / "a.dcm", ds)).frames
+    assert [frame.position_lps_mm[2] for frame in frames] == [3.0, 6.0, 3.0, 6.0]
+    assert {(frame.orientation, frame.slice_thickness_mm) for frame in frames} == {(None, None)}
+
+
 def test_frames_without_functional_groups_have_no_geometry_of_their_own(tmp_path):
     frames = read_facts(write(tmp_path / "a.dcm", ct_dataset(NumberOfFrames=3))).frames
     assert [frame.position_lps_mm for frame in frames] == [None, None, None]
