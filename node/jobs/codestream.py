@@ -1,7 +1,8 @@
-"""Reads what a compressed frame says of its own size, before a decoder believes it."""
+"""Reads what a compressed frame says of its own size, or comes to, before a decoder believes its header."""
 
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydicom import uid
 
@@ -44,6 +45,28 @@ def declared_frame(data: bytes, transfer_syntax_uid: str) -> DeclaredFrame | Non
     if not end.endswith(EOI) and not end[:-1].endswith(EOI):  # the byte that makes it even is not 0 from everybody
         raise ValueError("the codestream is truncated: its end marker is missing")
     return _jpeg_2000(data) if transfer_syntax_uid in JPEG_2000 else _jpeg(data)
+
+
+def rle_lengths(data: bytes) -> tuple[int, ...]:
+    """How many bytes each segment of a frame in RLE comes to (PS3.5 annex G). Raises struct.error without a header."""
+    count, *offsets = struct.unpack_from("<16L", data)
+    begins = [*offsets[: min(count, len(offsets))], len(data)]
+    return tuple(_unpacked(data, begin, min(end, len(data))) for begin, end in pairwise(begins))
+
+
+def _unpacked(data: bytes, at: int, end: int) -> int:
+    length = 0
+    while at < end:
+        control = data[at]
+        if control < 128:  # so many bytes and one more, as they are
+            length += min(control + 1, end - at - 1)
+            at += control + 2
+        elif control > 128:  # one byte, again and again
+            length += 257 - control
+            at += 2
+        else:
+            at += 1
+    return length
 
 
 def _jpeg_2000(data: bytes) -> DeclaredFrame:

@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 
 from node.errors import ReasonCode, Refused
-from node.jobs.codestream import JPEG, DeclaredFrame, declared_frame
+from node.jobs.codestream import JPEG, DeclaredFrame, declared_frame, rle_lengths
 from node.state.attributes import Attributes
 from node.state.part10 import Part10, PixelElement, tags_of
 
@@ -29,6 +29,9 @@ FRAME_PIXELS = 1 << 26
 
 JPEG_BITS = 16
 """GDCM ends its process where an image of more is said to be in JPEG."""
+
+RLE_FILLING = 16
+"""Bytes that some writers have at the end of a segment in RLE, beyond the one that makes it even."""
 
 NEAR_AN_END = 3
 """An eighth of the values below 0, or above it, is as far as a compression that is not exact may go astray."""
@@ -195,6 +198,8 @@ def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> It
                 declared = declared_frame(data, file.transfer_syntax_uid)
                 if declared is not None:
                     _check_codestream(declared, file.transfer_syntax_uid, layout)
+                if file.transfer_syntax_uid == uid.RLELossless:
+                    _check_segments(rle_lengths(data), layout)
                 alone = encapsulate([data], has_bot=False)
             except DECODE_ERRORS as error:
                 raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
@@ -252,6 +257,13 @@ def _check_native_length(layout: PixelLayout, pixels: PixelElement) -> None:
             f"{pixels.keyword} holds {pixels.length} bytes where {layout.frames} frames of {layout.rows} x "
             f"{layout.columns} pixels of {layout.bits_allocated} bits need {needed}"
         )
+
+
+def _check_segments(lengths: Sequence[int], layout: PixelLayout) -> None:
+    """Each has a byte of every pixel, and little more. Where one has too few, the decoder says so."""
+    area, most = layout.rows * layout.columns, max(lengths, default=0)
+    if most > area + RLE_FILLING:
+        raise ValueError(f"its segments come to {most} bytes, {layout.rows} x {layout.columns} pixels to {area}")
 
 
 def _check_codestream(declared: DeclaredFrame, transfer_syntax_uid: str, layout: PixelLayout) -> None:

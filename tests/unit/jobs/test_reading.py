@@ -359,8 +359,7 @@ def test_an_extended_offset_table_exchanges_no_frames(tmp_path, offsets, lengths
 
 
 def test_frames_that_are_not_there_are_told_in_words(tmp_path):
-    """An offset table with one place for two frames."""
-    told = two_frames(tmp_path, lambda data: data[:4] + struct.pack("<L", 4) + data[8:12] + data[16:])
+    told = two_frames(tmp_path, lambda data: encapsulate(list(generate_frames(data, number_of_frames=2))[:1]))
 
     assert "holds fewer frames" in str(told)
 
@@ -401,6 +400,14 @@ def test_a_codestream_cut_in_the_middle_is_refused_although_it_has_its_end(tmp_p
 def test_a_codestream_of_another_size_than_the_header_says_is_refused_before_it_is_decoded(tmp_path, syntax):
     told = refused(tmp_path, compressed(syntax, Rows=32), syntax)
     assert "the codestream is 64 x 48 with 1 components, the header says 32 x 48" in str(told)
+
+
+@pytest.mark.parametrize("changes", [{"Rows": 63}, {"Columns": 47}, {"Rows": 48, "Columns": 63}])
+def test_a_frame_in_rle_of_more_pixels_than_the_header_says_is_refused(tmp_path, changes):
+    """It has no header of its own: its first pixels made a picture that was cut off, or slanted."""
+    told = refused(tmp_path, compressed(uid.RLELossless, **changes), uid.RLELossless)
+
+    assert (told.reason, "3072 bytes" in str(told)) == (ReasonCode.UNDECODABLE, True)
 
 
 def test_a_frame_larger_than_any_is_refused_before_it_is_decoded(tmp_path):
