@@ -1,4 +1,4 @@
-"""Watches what a model worker still holds after each prediction."""
+"""Watches what a model worker still holds after each prediction, and what is no longer there as it was."""
 
 import os
 import resource
@@ -7,6 +7,7 @@ from ai.contract import ModelCard
 from ai.device import Device
 from ai.memory import give_back, held_mb
 from node.core.outgrown import crowded, outgrown
+from node.jobs.altered import Altered
 
 
 class Growth:
@@ -17,6 +18,7 @@ class Growth:
         self._settled_mb = 0
         self._seen: set[str] = set()
         self._suspect: ModelCard | None = None
+        self._altered = Altered()
 
     def note(self, card: ModelCard, *, is_done: bool) -> None:
         """A prediction has ended. Another one may be under way, and hold memory that it will give back."""
@@ -24,9 +26,10 @@ class Growth:
             if is_done:
                 self._seen.add(card.name)
                 self._settled_mb = held_mb(self._device)
-            self._suspect = card if _too_many_files() else self._suspect
+            self._suspect = card if self._altered.words() or _too_many_files() else self._suspect
         elif self._why(card):
             self._suspect = card
+        self._altered.look()
 
     @property
     def is_suspected(self) -> bool:
@@ -43,8 +46,10 @@ class Growth:
         return f"after model {card.name} {why}" if why else ""
 
     def _why(self, card: ModelCard) -> str:
-        return _too_many_files() or outgrown(
-            settled_mb=self._settled_mb, held_mb=held_mb(self._device), declared_mb=card.memory_mb
+        return (
+            self._altered.words()
+            or _too_many_files()
+            or outgrown(settled_mb=self._settled_mb, held_mb=held_mb(self._device), declared_mb=card.memory_mb)
         )
 
 

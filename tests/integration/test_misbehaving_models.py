@@ -34,6 +34,7 @@ DOES = {
     "closes": "print('kept to itself'); import sys; sys.stdout.close(); sys.stderr.close(); return Findings()",
     "litters": "import tempfile; tempfile.mkstemp(prefix='litter'); return Findings()",
     "severs": "os.closerange(3, 4096); open('/dev/null'); return Findings()",
+    "alters": "np.mean = max; return Findings()",
     "spins": "__import__('threading').Thread(target=time.sleep, args=(600,)).start(); return Findings()",
 }
 REASONS = {
@@ -86,9 +87,15 @@ def test_each_ends_its_own_job_with_words(ended: tuple[dict[str, object], Runnin
     assert job.message.startswith(REASONS[name])
 
 
-@pytest.mark.parametrize("name", ["babbles", "closes", "litters", "spins", "bright"])
+@pytest.mark.parametrize("name", ["alters", "babbles", "closes", "litters", "spins", "bright"])
 def test_the_others_come_to_their_end(ended: tuple[dict[str, object], RunningNode], name: str) -> None:
     assert ended[0][name].state == JobState.ENCODED.value
+
+
+def test_the_next_job_meets_no_library_that_another_model_altered(ended: tuple[dict[str, object], RunningNode]) -> None:
+    whys = [one["why"] for one in told(ended[1], "model-worker-outgrown")]
+
+    assert "after model alters its process has another numpy.mean than before" in whys
 
 
 def test_what_they_start_does_not_outlive_them(ended: tuple[dict[str, object], RunningNode]) -> None:
