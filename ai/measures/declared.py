@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from ai.contract import InputCard, MeasureCard, MeasurementCard
 from ai.errors import CardInvalid
-from ai.measures.table import Family, feature
+from ai.measures.table import MOST_GREY_LEVELS, Family, feature
 
 
 def feature_cards(measures: Iterable[MeasureCard], inputs: Sequence[InputCard]) -> tuple[MeasurementCard, ...]:
@@ -35,7 +35,9 @@ def _check(measure: MeasureCard) -> None:
     levels, width = measure.grey_levels, measure.grey_level_width
     if texture and (levels is None) == (width is None):
         raise CardInvalid(f"[[measure]]: {texture[0]} needs grey_levels or grey_level_width, one of the two")
-    if (levels is not None and levels < 2) or (width is not None and width <= 0):
-        raise CardInvalid("[[measure]]: grey_levels must be at least 2, grey_level_width above 0")
+    if levels is not None and not 2 <= levels <= MOST_GREY_LEVELS:
+        raise CardInvalid(f"[[measure]]: grey_levels must be from 2 to {MOST_GREY_LEVELS}, found {levels}")
+    if width is not None and width <= 0:
+        raise CardInvalid(f"[[measure]]: grey_level_width must be above 0, found {width:g}")
     if measure.grey_level_start is not None and width is None:
         raise CardInvalid("[[measure]]: grey_level_start is where bins of a grey_level_width begin; give that too")

@@ -7,6 +7,9 @@ from enum import Enum
 from ai.contract import Code
 from ai.errors import CardInvalid
 
+MOST_GREY_LEVELS = 4096
+"""As many as images of 12 bits have; co-occurrence holds a number for every two of them."""
+
 
 class Family(str, Enum):
     """What a feature is computed from."""

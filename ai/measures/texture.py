@@ -7,7 +7,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from ai.errors import ModelFailed
 from ai.measures.region import Region
+from ai.measures.table import MOST_GREY_LEVELS
 
 Levels = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
@@ -29,11 +31,17 @@ class GreyLevels:
     start: float | None = None
 
     def of(self, region: Region) -> Levels:
-        """Grey levels, (slices, rows, columns); 0 outside the segment."""
+        """Grey levels, (slices, rows, columns); 0 outside the segment. Raises ModelFailed where they are too many."""
         inside = region.inside
         if self.width is not None:
             first = inside.min() if self.start is None else self.start
             found = np.floor((inside - first) / self.width).clip(min=0) + 1
+            if found.max() > MOST_GREY_LEVELS:
+                raise ModelFailed(
+                    f"[[measure]]: grey_level_width = {self.width:g} makes {found.max():.0f} grey levels of a segment "
+                    f"whose values reach from {inside.min():g} to {inside.max():g}, more than {MOST_GREY_LEVELS}: "
+                    "give wider bins"
+                )
         else:
             count, extent = self.count or 1, np.ptp(inside)
             shares = (inside - inside.min()) / extent if extent else np.zeros_like(inside)

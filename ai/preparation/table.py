@@ -231,7 +231,7 @@ INTENSITY = (
         "adaptive equalisation (Stark 2000, DOI 10.1109/83.841534) in a window of 2·radius + 1, computed on v mapped "
         "to 0…1; the result is in v's own range",
         (
-            Parameter("radius", Form.COUNTS, "of the window", VOXELS, default=(5, 5, 5), low=0),
+            Parameter("radius", Form.COUNTS, "of the window", VOXELS, default=(5, 5, 5), low=0, high=100),
             Parameter("alpha", Form.NUMBER, "0: classical equalisation, 1: unsharp mask", default=0.3, low=0, high=1),
             Parameter("beta", Form.NUMBER, "0: unsharp mask, 1: none", default=0.3, low=0, high=1),
         ),

@@ -8,7 +8,7 @@ import pydicom.sr._concepts_dict as dictionary
 import pytest
 
 from ai.card import read_card
-from ai.errors import CardInvalid, ModelRefused
+from ai.errors import CardInvalid, ModelFailed, ModelRefused
 from ai.findings import Findings, Mask, Segment
 from ai.measures.measuring import features, measured
 from ai.measures.region import region
@@ -100,6 +100,17 @@ def test_grey_levels_of_a_fixed_width_do_not_depend_on_the_segment() -> None:
 
     assert GreyLevels(width=25, start=-1000).of(found)[found.mask].tolist() == [1, 1, 2, 42]
     assert GreyLevels(count=4).of(found)[found.mask].tolist() == [1, 1, 1, 4]
+
+
+@pytest.mark.parametrize("levels", [GreyLevels(width=0.01), GreyLevels(width=0.2, start=-2000)], ids=str)
+def test_more_grey_levels_than_memory_holds_are_refused_with_their_number(levels: GreyLevels) -> None:
+    """Of 100,000 levels co-occurrence would take 80 GB, and the job ended for want of memory."""
+    mask = np.ones((1, 1, 4), np.bool_)
+    found = region(mask, volume(mask.shape, np.array([[[-1000.0, -980.0, -970.0, 30.0]]])))
+    assert found is not None
+
+    with pytest.raises(ModelFailed, match=r"grey_level_width = 0.\d+ makes \d+ grey levels .* from -1000 to 30, more"):
+        levels.of(found)
 
 
 def test_an_image_without_calibration_is_refused() -> None:
@@ -199,7 +210,9 @@ def test_an_empty_segment_has_no_measurements(tmp_path: Path) -> None:
         ('features = []\n[[measure]]\nsegments = ["t"]\nfeatures = []', "no segment 't'"),
         ('features = ["volumes"]', "no feature is called 'volumes'"),
         ('features = ["glcm-contrast"]', "glcm-contrast needs grey_levels"),
-        ('features = ["glcm-contrast"]\ngrey_levels = 1', "at least 2"),
+        ('features = ["glcm-contrast"]\ngrey_levels = 1', "grey_levels must be from 2 to 4096, found 1"),
+        ('features = ["glcm-contrast"]\ngrey_levels = 200000', "grey_levels must be from 2 to 4096, found 200000"),
+        ('features = ["glcm-contrast"]\ngrey_level_width = 0', "grey_level_width must be above 0, found 0"),
         ('features = ["glcm-contrast"]\ngrey_levels = 8\ngrey_level_start = 0.0', "give that too"),
     ],
 )

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from ai.errors import ModelRefused
+from ai.errors import CardInvalid, ModelRefused
 from ai.preparation.placed import Placed
 from ai.preparation.table import PREPARATION
 from ai.step import Chosen, Form, choose, read_chain
@@ -295,3 +295,9 @@ def test_a_radiograph_of_one_slice_is_filtered_in_its_plane(name: str) -> None:
 def test_images_that_are_the_same_everywhere_are_refused_where_that_has_no_answer(name: str) -> None:
     with pytest.raises(ModelRefused, match="same everywhere"):
         made(name, np.full(SHAPE, 5.0), **({"exponent": 2.0} if name == "gamma" else {}))
+
+
+def test_a_window_that_no_image_has_is_refused_with_its_limit() -> None:
+    """With a radius of a million a study took for ever."""
+    with pytest.raises(CardInvalid, match=r"clahe\): radius must be three whole numbers \(0 to 100\) voxels, found"):
+        choose(PREPARATION, "clahe", radius=(1_000_000, 5, 5))
