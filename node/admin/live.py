@@ -1,9 +1,11 @@
-"""The present as the overview shows it, computed once for all who look."""
+"""The present as pages show it, computed once for all who look; and what the overview shows of it."""
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Generic, TypeVar
 
 from node.admin import concerns
 from node.admin.charts import Chart, chart_of
@@ -17,6 +19,7 @@ from node.state.overview import Journey, finished, journey
 FRESH_S, CHARTS_S = 1.5, 60.0
 """How old what is shown may be: the counts, and the charts, which are over hours and days."""
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,32 @@ class Present:
     charts: tuple[Chart, ...]
 
 
+class Shared(Generic[Seen]):
+    """Looks at most once in so many seconds, however many ask. What it sees must be the same for everybody."""
+
+    def __init__(self, look: Callable[[], Seen], fresh_s: float = FRESH_S) -> None:
+        self._look, self._fresh_s, self._lock = look, fresh_s, threading.Lock()
+        self._last: tuple[float, Seen] | None = None
+
+    def now(self, *, anew: bool = False) -> Seen:
+        """What is, at most that long ago. anew: at this moment, for who has just changed it."""
+        with self._lock:
+            if anew or self._last is None or time.monotonic() - self._last[0] > self._fresh_s:
+                self._last = (time.monotonic(), self._look())
+            return self._last[1]
+
+
 class Live:
-    """Looks at most once in FRESH_S, however many ask."""
+    """What the overview shows."""
 
     def __init__(self, window: Window) -> None:
-        self._window, self._lock = window, threading.Lock()
-        self._present: tuple[float, Present] | None = None
-        self._charts: tuple[float, tuple[Chart, ...]] | None = None
+        self._window = window
+        self._present = Shared(self._look)
+        self._charts = Shared(self._draw, CHARTS_S)
 
     def present(self) -> Present:
         """What is, at most FRESH_S ago."""
-        with self._lock:
-            if self._present is None or time.monotonic() - self._present[0] > FRESH_S:
-                self._present = (time.monotonic(), self._look())
-            return self._present[1]
+        return self._present.now()
 
     def _look(self) -> Present:
         window, now = self._window, self._window.now()
@@ -78,19 +93,17 @@ class Live:
             full_in=full_in,
             total_mb=window.disk.total_mb(),
             gpus=window.gpus.last(),
-            charts=self._drawn(now),
+            charts=self._charts.now(),
         )
 
-    def _drawn(self, now: datetime) -> tuple[Chart, ...]:
-        if self._charts is None or time.monotonic() - self._charts[0] > CHARTS_S:
-            with self._window.ledger.read() as connection:
-                done = finished(connection, now - WEEK)
-            charts = (
-                chart_of("Last 24 hours", turnaround(done, now, HOUR, 24), "%H:%M"),
-                chart_of("Last 7 days", turnaround(done, now, DAY / 4, 28), "%a %H:%M"),
-            )
-            self._charts = (time.monotonic(), charts)
-        return self._charts[1]
+    def _draw(self) -> tuple[Chart, ...]:
+        now = self._window.now()
+        with self._window.ledger.read() as connection:
+            done = finished(connection, now - WEEK)
+        return (
+            chart_of("Last 24 hours", turnaround(done, now, HOUR, 24), "%H:%M"),
+            chart_of("Last 7 days", turnaround(done, now, DAY / 4, 28), "%a %H:%M"),
+        )
 
 
 def stations_of(now: Journey) -> tuple[Station, ...]:

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from node.admin.live import Shared
 from node.admin.moments import Moment
 from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages, mark_of
+from node.admin.security import visitor_of
 from node.admin.window import Window
 from node.core.job import DeliveryState
 from node.core.pausable import Pausable
@@ -33,29 +35,62 @@ class Line:
 
 def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
     """The routes of this group."""
+    _add_looking_to(router, window, pages)
+    _add_all_to(router, window, pages)
 
-    def destinations() -> list[str]:
-        return [one.name for one in window.configuration().peers if "destination" in one.roles]
+    @router.post("/outbox/resend")
+    def resend_parked(name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.operator.resend_parked(name, window.now())
+        return RedirectResponse("/outbox?done=resend-parked", 303)
 
-    def part(request: Request) -> tuple[str, str]:
+    @router.post("/pause")
+    def pause(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.check_pausable(kind, name)
+        window.operator.pause(kind, name, window.now())
+        return RedirectResponse(f"{PAGE_OF[kind]}?done=pause", 303)
+
+    @router.post("/resume")
+    def resume(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
+        window.operator.resume(kind, name, window.now())
+        return RedirectResponse(f"{PAGE_OF[kind]}?done=resume", 303)
+
+
+def _destinations(window: Window) -> list[str]:
+    return [one.name for one in window.configuration().peers if "destination" in one.roles]
+
+
+def _add_looking_to(router: APIRouter, window: Window, pages: Pages) -> None:
+    def look() -> tuple[list[Line], str]:
         with window.ledger.read() as connection:
             found, counted, pauses = on_their_way(connection, SHOWN), count_on_their_way(connection), paused(connection)
-        text = pages.text(request, "_outbox.html", lines=lines_of(destinations(), found, counted, pauses))
-        return text, mark_of(text)
+        lines = lines_of(_destinations(window), found, counted, pauses)
+        return lines, mark_of(repr(lines))
+
+    shared = Shared(look)
+
+    def present(request: Request, *, anew: bool) -> tuple[list[Line], str]:
+        """The lines, and the mark of what this visitor's role is shown of them."""
+        lines, mark = shared.now(anew=anew)
+        return lines, mark_of(mark + visitor_of(request).role.value)
+
+    def part(request: Request, lines: list[Line]) -> str:
+        return pages.text(request, "_outbox.html", lines=lines)
 
     @router.get("/outbox")
     def outbox_page(request: Request, done: str = "") -> Response:
-        text, mark = part(request)
-        return pages.page(request, "outbox.html", part=text, mark=mark, done=DONE.get(done, ""))
+        lines, mark = present(request, anew=True)
+        return pages.page(request, "outbox.html", part=part(request, lines), mark=mark, done=DONE.get(done, ""))
 
     @router.get("/outbox/live")
     def outbox_live(request: Request, seen: str = "") -> Response:
         """The list, or 204 where it is still what the page shows."""
-        text, mark = part(request)
+        lines, mark = present(request, anew=False)
         if seen == mark:
             return Response(status_code=204)
-        return pages.page(request, "_live.html", path_live="/outbox/live", part=text, mark=mark)
+        return pages.page(request, "_live.html", path_live="/outbox/live", part=part(request, lines), mark=mark)
 
+
+def _add_all_to(router: APIRouter, window: Window, pages: Pages) -> None:
     @router.get("/outbox/all")
     def deliveries_page(
         request: Request,
@@ -76,24 +111,8 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
             state_wanted=state,
             destination=destination,
             states=list(DeliveryState),
-            destinations=list(dict.fromkeys([*destinations(), *filter(None, [destination])])),
+            destinations=list(dict.fromkeys([*_destinations(window), *filter(None, [destination])])),
         )
-
-    @router.post("/outbox/resend")
-    def resend_parked(name: Annotated[str, Form(max_length=64)]) -> Response:
-        window.operator.resend_parked(name, window.now())
-        return RedirectResponse("/outbox?done=resend-parked", 303)
-
-    @router.post("/pause")
-    def pause(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
-        window.check_pausable(kind, name)
-        window.operator.pause(kind, name, window.now())
-        return RedirectResponse(f"{PAGE_OF[kind]}?done=pause", 303)
-
-    @router.post("/resume")
-    def resume(kind: Annotated[Pausable, Form()], name: Annotated[str, Form(max_length=64)]) -> Response:
-        window.operator.resume(kind, name, window.now())
-        return RedirectResponse(f"{PAGE_OF[kind]}?done=resume", 303)
 
 
 PAGE_OF = {Pausable.DESTINATION: "/outbox", Pausable.MODEL: "/models", Pausable.ROUTE: "/routes"}

@@ -106,3 +106,27 @@ def test_the_command_shows_those_that_are_asked_for(crowded: Opened, monkeypatch
     assert len(shown("--state", "parked", "--limit", "1000")) == 702
     said = CliRunner().invoke(app, ["deliveries", "--destination", "nowhere"])
     assert "no delivery is like that" in said.stdout
+
+
+def test_who_watches_is_shown_what_changed_and_what_their_role_may_do(crowded: Opened) -> None:
+    """What is looked up is shared among all who watch; buttons and their marks are not."""
+    browsers = [crowded.user(Role.OPERATOR), crowded.user(Role.VIEWER)]
+    browsers[1].client._transport = browsers[0].client._transport  # of one application
+    pages = [one.see("/outbox") for one in browsers]
+    marks = [re.findall(r"seen=(\w+)", page)[0] for page in pages]
+    assert marks[0] != marks[1]
+    assert [
+        one.client.get(f"/outbox/live?seen={mark}").status_code for one, mark in zip(browsers, marks, strict=True)
+    ] == [
+        204,
+        204,
+    ]
+    assert 'action="/deliveries/' in browsers[0].see("/outbox/live")
+    assert 'action="/deliveries/' not in browsers[1].see("/outbox/live")
+
+    key = re.findall(r"/deliveries/(\w+)/drop", pages[0])[0]
+    assert browsers[0].submit(f"/deliveries/{key}/drop", reason="a test", back="outbox").status_code == 303
+    assert f"/deliveries/{key}/drop" not in browsers[0].see("/outbox?done=drop")
+    assert browsers[1].client.get(f"/outbox/live?seen={marks[1]}").status_code == 200
+    plan, _ = plan_of(crowded.books.ledger, lambda _: [one.see("/outbox/live") for one in browsers])
+    assert [one for one in plan if "iso_delivery" in one] == []
