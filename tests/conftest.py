@@ -88,18 +88,11 @@ def postgres() -> "Iterator[Postgres]":
         yield found
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger's file with all tables, to be copied: faster than migrating again."""
-    from tests.makers.ledger import sqlite_with_tables
-
-    return sqlite_with_tables(tmp_path_factory.mktemp("template"))
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real("postgresql"))])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database with the tables of ledger and engine: the test runs once on SQLite and once on PostgreSQL."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres").new_with_tables())
-    shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "ledger.sqlite")
-    return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    from tests.makers.ledger import sqlite_with_tables  # as above
+
+    return f"sqlite:///{sqlite_with_tables(tmp_path)}"

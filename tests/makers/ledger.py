@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from node.core.identity import ClassUID, InstanceUID, Patient, SeriesUID, StudyUID, derived_uid
 from node.core.job import Priority
@@ -118,15 +120,25 @@ def is_live(queue: Queue, workflow_id: str) -> bool:
 
 
 def sqlite_with_tables(folder: Path) -> Path:
-    """An SQLite file that holds ledger and engine."""
+    """An SQLite file that holds the tables of ledger and engine, made where there is none yet."""
     path = folder / "ledger.sqlite"
-    url = f"sqlite:///{path}"
-    with closing(Ledger(url)) as ledger:
-        ledger.migrate()
-        prepare_engine(url)
-        with ledger.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(_tables())
     return path
+
+
+@cache
+def _tables() -> bytes:
+    """Such a file as migrations and engine make it: once, because that takes longer than most tests."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        with closing(Ledger(f"sqlite:///{path}")) as ledger:
+            ledger.migrate()
+            prepare_engine(f"sqlite:///{path}")
+            with ledger.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
 
 
 def ct_slice(

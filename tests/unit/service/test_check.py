@@ -1,7 +1,6 @@
 """Each kind of fault is found where it is, and only there, in one line that says what to do."""
 
 import os
-import shutil
 import socket
 import sys
 import threading
@@ -83,10 +82,9 @@ def place(tmp_path: Path, pacs: StandInPacs) -> Place:
 
 
 @pytest.fixture
-def ledger(place: Place, sqlite_template: Path) -> Iterator[Books]:
+def ledger(place: Place) -> Iterator[Books]:
     """The home's ledger, with one study of one image, a job and a delivery, all well."""
-    shutil.copy(sqlite_template, place.home / "ledger.sqlite")
-    with books(place.home, f"sqlite:///{place.home / 'ledger.sqlite'}") as found:
+    with books(place.home) as found:
         found.clock.at = now()
         found.arrive(ct_slice(1))
         path = place.home / "spool" / "instances" / ct_slice(1).study_uid / f"{ct_slice(1).sop_instance_uid}.dcm"
