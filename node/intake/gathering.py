@@ -94,8 +94,9 @@ class Gathering:
     def _look_at(self, study: StudyRow, opened: Collection[str]) -> datetime | None:
         now = self._clock()
         activity = Activity(
-            first_at=study.first_at if study.completed_at is None else max(study.first_at, study.completed_at),
-            # While the node was down nobody could send: its own silence is not the sender's.
+            # While the node was down nobody could send: its own silence is not the sender's. Nor are the hours by which
+            # somebody set the clock ahead.
+            first_at=max(study.first_at, study.completed_at or study.first_at, self._since),
             last_at=max(study.last_at if study.last_at <= now else self._since, self._since),
             association_open=study.association_id in opened,
             pending=self._is_pending(study.study_uid),

@@ -182,6 +182,27 @@ def test_a_clock_that_is_set_by_an_hour_costs_no_more_than_the_quiet_time_anew(s
     assert not scene.study().incomplete
 
 
+@pytest.mark.parametrize("how", ["clock", "restart"])
+def test_a_night_that_nobody_could_send_in_does_not_cut_a_study_in_two(scene: Scene, how: str) -> None:
+    """Set right by a day, or started again in the morning, the node took the half of it that was there for all."""
+    scene.arrive(1, 2)
+    scene.gathering.look()
+    if how == "clock":
+        scene.books.clock.set_by(days=1)
+    else:
+        scene.books.clock.forward(hours=14)
+        scene = Scene(scene.books, ROUTE)
+    scene.gathering.look()
+    early = scene.jobs()
+    scene.arrive(3)
+    scene.pass_quiet_time()
+    (job,) = scene.jobs()
+
+    assert early == []
+    assert not job.incomplete
+    assert scene.stack(job).slice_count == 3
+
+
 def test_a_study_waits_for_what_its_source_still_holds_up_to_the_cap(scene: Scene) -> None:
     scene.is_lacking = True
     scene.arrive(1, 2, 3)
