@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import numpy.typing as npt
 from pydicom import uid
 from pydicom.encaps import encapsulate, generate_frames
@@ -204,8 +205,13 @@ def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> It
             except DECODE_ERRORS as error:
                 raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
             values = _decoded(file, layout, alone, number)
-            if layout.is_signed and file.transfer_syntax_uid not in LOSSLESS and declared and not declared.is_signed:
-                _check_ends(values, layout)
+            if layout.is_signed and declared is not None and not declared.is_signed:
+                if declared.bits < layout.bits_stored:
+                    values = values.astype(np.int64) & (
+                        (1 << declared.bits) - 1
+                    )  # pydicom takes the highest for a sign
+                elif file.transfer_syntax_uid not in LOSSLESS:
+                    _check_ends(values, layout)
             yield values
 
 

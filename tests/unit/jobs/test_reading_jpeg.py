@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 
 from node.errors import ReasonCode
 from tests.makers.images import ct_dataset
@@ -62,6 +62,24 @@ def test_the_byte_that_makes_a_codestream_even_may_be_any(tmp_path, filling):
     found = read_one(tmp_path, framed(stored, jpeg_lossless(stored, 12) + filling), uid.JPEGLosslessSV1)
 
     assert np.array_equal(found.array[0], stored)
+
+
+@pytest.mark.parametrize("coded_bits", [8, 12, 15])
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLSLossless, uid.JPEG2000Lossless])
+def test_a_codestream_of_fewer_bits_than_are_stored_has_no_sign_in_them(tmp_path, syntax, coded_bits):
+    """3484 in twelve bits is no -612 where sixteen are stored: so DCMTK, GDCM and ITK read it."""
+    stored = np.random.default_rng(1).integers(0, 1 << coded_bits, (64, 48)).astype(np.uint16)
+    if syntax == uid.JPEGLosslessSV1:
+        codestream = jpeg_lossless(stored, coded_bits)
+    else:
+        narrow = stored.astype(np.uint8) if coded_bits == 8 else stored
+        ds = ct_dataset(stored=narrow, BitsStored=coded_bits, HighBit=coded_bits - 1)
+        ds.compress(syntax, narrow, generate_instance_uid=False)
+        (codestream,) = generate_frames(ds.PixelData, number_of_frames=1)
+
+    found = read_one(tmp_path, framed(stored, codestream, PixelRepresentation=1), syntax).array[0]
+
+    assert np.array_equal(found, stored)
 
 
 def nearly(stored: np.ndarray, by: int) -> Dataset:
