@@ -54,7 +54,11 @@ def _build(one: Map, edition: Edition) -> Dataset:
             )
         ],
         voi_lut_transformations=[
-            hd.VOILUTTransformation(window_center=sum(card.shown) / 2, window_width=card.shown[1] - card.shown[0])
+            hd.VOILUTTransformation(
+                window_center=sum(card.shown) / 2,
+                window_width=card.shown[1] - card.shown[0],
+                voi_lut_function=hd.VOILUTFunctionValues.LINEAR_EXACT,  # LINEAR is for whole numbers
+            )
         ],
         content_label=edition.content_label("MAP"),
         content_description=edition.series_description(kind, card.label),

@@ -34,7 +34,7 @@ from tests.unit.results.kinds import (
     make_radiograph,
     make_ultrasound,
 )
-from tests.unit.results.made import RUN, Made, make_enhanced, make_series, put_bytes, put_junk
+from tests.unit.results.made import RUN, Made, encoded, make_enhanced, make_series, put_bytes, put_junk
 
 FURTHER = {one.kind: one for one in (*EVIDENCE, *COMPANIONS)}
 SOURCES = {"series": make_series, "enhanced": make_enhanced, "radiograph": make_radiograph}
@@ -241,6 +241,19 @@ def test_a_map_is_read_by_the_library_as_it_was_found(runs: dict[str, Run]) -> N
     found = volume.match_geometry(hd.Volume(run.made.volume.array, run.made.volume.affine_lps, "PATIENT"))
 
     assert np.allclose(found.array, run.findings.maps[0].values)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 0.5), (-40.0, 160.0)])
+def test_a_map_opens_in_the_values_that_its_card_shows(tmp_path: Path, low: float, high: float) -> None:
+    """LINEAR takes one less than the window's width (PS3.3 C.11.2.1.2.1): of 0 to 1 it shows black and white alone."""
+    made = make_series(tmp_path)
+    card = replace(FULL_CARD, maps=(replace(FULL_CARD.maps[0], shown=(low, high)),))
+    found = encoded(tmp_path / "out", made, full_findings(made), card=card, profile=EVERY_KIND)["map-suspicion"]
+
+    (voi,) = found.SharedFunctionalGroupsSequence[0].FrameVOILUTSequence
+    assert voi.VOILUTFunction == "LINEAR_EXACT"
+    shown = np.array([-0.5, 0.5]) * float(voi.WindowWidth) + float(voi.WindowCenter)
+    assert shown.tolist() == [low, high]
 
 
 @pytest.mark.parametrize("source", ["series", "enhanced"])
