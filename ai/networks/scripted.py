@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ai.errors import CardInvalid
@@ -23,6 +24,9 @@ _FILES = re.compile(rf"\b(?:{'|'.join(REACHING)}|rpc_\w+|PythonOp)\b")
 _OURS = re.compile(rf"""\bops(?:\.(?:{"|".join(NAMESPACES)})\.\w| [:=] )|\(ops\)\.\w+\(|getattr\(ops, "\d+"\)""")
 """Operations that may be called, and a network's own module that is called ops."""
 _OPS = re.compile(r"(?<![\w.])ops\b[\w.]*")
+_BRACKET = re.compile(r"[()\[\]]")
+DEEPEST = 1000
+"""Brackets within each other: torch reads them by recursion, which some ten thousand let run out of stack."""
 _GETATTR = re.compile(r"""\bgetattr\b(?!\([\w.]+, "\w+"\))""")
 
 
@@ -60,6 +64,13 @@ def _check(code: str, where: str) -> None:
         raise CardInvalid(f"{where}: calls {strange.group()!r}, which is not part of torch; it is not opened")
     if "..." in shown or _GETATTR.search(shown) or any(one in _SHOWN.sub("", shown) for one in "\"'\\"):
         raise CardInvalid(f"{where}: is not written as torch writes it, and may hide what it calls; it is not opened")
+    if _depth(shown) > DEEPEST:
+        raise CardInvalid(f"{where}: has brackets more than {DEEPEST} deep in each other, as in no network")
+
+
+def _depth(code: str) -> int:
+    """How many brackets are open at most."""
+    return max(accumulate(1 if one.group() in "([" else -1 for one in _BRACKET.finditer(code)), default=0)
 
 
 def _without_text(found: "re.Match[str]") -> str:

@@ -186,6 +186,33 @@ def test_torchscript_is_judged_whatever_the_case_of_its_files_names() -> None:
         open_scripted(made.getvalue(), "a.ts")
 
 
+def nested(depth: int) -> Callable[[str, bytes], bytes]:
+    """Puts what the network takes into so many brackets."""
+
+    def change(name: str, content: bytes) -> bytes:
+        if not name.endswith(".py") or b"return x" not in content:
+            return content
+        lines = content.decode().splitlines()
+        lines[-1] = f"    return {'(' * depth}x{')' * depth}"
+        return "\n".join([*lines, ""]).encode()
+
+    return change
+
+
+def test_torchscript_that_lets_the_stack_run_out_is_refused() -> None:
+    """It ended the process that opened it (SIGSEGV), five times for each job."""
+
+    class Same(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    made = scripted(Same())
+
+    assert open_scripted(changed(made, nested(900)), "a.ts")(torch.ones(2)).tolist() == [1, 1]
+    with pytest.raises(CardInvalid, match="has brackets more than 1000 deep in each other"):
+        open_scripted(changed(made, nested(100_000)), "a.ts")
+
+
 class Words(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
