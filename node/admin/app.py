@@ -1,6 +1,7 @@
 """The operator's window as one application: pages, API and health, each behind the guard."""
 
 import tempfile
+from http import HTTPStatus
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -116,7 +117,8 @@ def _add_answers_to_errors(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> Response:
-        answer = _told(request, pages, error.status_code, str(error.detail))
+        why = "nothing is at this address" if error.status_code == HTTPStatus.NOT_FOUND else str(error.detail)
+        answer = _told(request, pages, error.status_code, why)
         answer.headers.update(error.headers or {})  # of 405: which methods there are
         return answer
 

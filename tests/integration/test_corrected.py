@@ -114,7 +114,7 @@ def test_the_same_is_done_in_a_browser(parked: tuple[RunningNode, Orthanc]) -> N
         desk.page.get_by_role("link", name="Compare patient and order").click()
         told = desk.until("Right\\^Ana")
         assert desk.faults("correct") == []
-        desk.page.get_by_role("button", name="Make the results anew with what pacs has").click()
+        desk.page.get_by_role("button", name="Make the results anew").click()
         desk.until("are made anew")
         assert "RIGHT-1" in desk.until("accepted")
         assert desk.complaints == []

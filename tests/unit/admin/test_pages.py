@@ -198,3 +198,9 @@ def test_the_bundle_holds_no_patient_and_no_password(window: Opened) -> None:
     assert set(archive.namelist()) >= {"versions.json", "settings.json", "check.json", "selftest.json"}
     for name in archive.namelist():
         assert "SECRET" not in archive.read(name).decode()
+
+
+def test_an_address_where_nothing_is_says_so(window: Opened) -> None:
+    answer = window.user().client.get("/no-such-page")
+
+    assert (answer.status_code, "nothing is at this address" in answer.text) == (404, True)
