@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from httpx import Response
 
 from node.actions import Operator
-from node.admin.accounts import FirstUser, add_user, new_token
+from node.admin.accounts import FirstUser, new_token
 from node.admin.app import window_app
 from node.admin.disk import DiskRecord
 from node.admin.gpus import Gpus
@@ -26,6 +28,8 @@ from node.intake.trial import Tried, tried_on_files, tried_on_study
 from node.jobs.preview import Previews
 from node.service.checkups import CheckUps
 from node.settings import Configuration
+from node.state import accounts
+from node.state.accounts import UserRow
 from node.state.ledger import Ledger
 from tests.makers.ledger import Books, books
 
@@ -48,6 +52,12 @@ FACTS = {"lung-ct": ModelFacts("lung-ct", "1.0", "ab" * 32, (("ct", ("CT",)),))}
 BASE = "http://127.0.0.1"
 
 
+@cache
+def _hashed() -> str:
+    """The password as `add_user` keeps it: argon2 takes as long as most tests, and each sign-in does it again."""
+    return PasswordHasher().hash(PASSWORD)
+
+
 @dataclass(frozen=True)
 class Opened:
     """A window with the ledger that it shows."""
@@ -64,7 +74,8 @@ class Opened:
     def user(self, role: Role = Role.ADMIN, *, sees_names: bool = False) -> "Browser":
         """A browser in which a user of that role is signed in."""
         name = f"{role.value}{'-names' if sees_names else ''}"
-        add_user(self.books.ledger, name, PASSWORD, role, self.window.now(), sees_names=sees_names)
+        with self.books.ledger.write() as connection:
+            accounts.put_user(connection, UserRow(name, _hashed(), role, sees_names, self.window.now()))
         client = self.stranger()
         answer = client.post("/sign-in", data={"name": name, "password": PASSWORD})
         assert answer.status_code == 303, answer.text
