@@ -50,11 +50,12 @@ def configuration() -> "Configuration":
 def ledger() -> "Iterator[Ledger]":
     """The ledger of this home. Raises NotRunning where no node has ever run here, ConfigurationInvalid where one has,
     and its ledger is elsewhere."""
+    from node.state.hold import TENURE
     from node.state.ledger import Ledger
 
     state = configuration().settings.state
     if not state.database_url and not (state.home / "ledger.sqlite").exists():
-        if (state.home / "spool").exists():
+        if (state.home / TENURE).exists():  # written once a node has its ledger, wherever that is
             raise ConfigurationInvalid(
                 f"the ledger of {state.home.absolute()} is not in it: where it is in PostgreSQL, "
                 "set state.database_url (or ISOCENTER_DATABASE_URL) for commands as for the node; else it is lost"

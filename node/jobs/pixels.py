@@ -206,10 +206,8 @@ def _compressed(file: Part10, layout: PixelLayout, numbers: Sequence[int]) -> It
                 raise undecodable(f"frame {number} cannot be decoded: {_in_words(error)}") from error
             values = _decoded(file, layout, alone, number)
             if layout.is_signed and declared is not None and not declared.is_signed:
-                if declared.bits < layout.bits_stored:
-                    values = values.astype(np.int64) & (
-                        (1 << declared.bits) - 1
-                    )  # pydicom takes the highest for a sign
+                if declared.bits < layout.bits_stored:  # of which pydicom takes the highest for a sign
+                    values = values.astype(np.int64) & ((1 << declared.bits) - 1)
                 elif file.transfer_syntax_uid not in LOSSLESS:
                     _check_ends(values, layout)
             yield values
