@@ -99,7 +99,7 @@ class Editor:
         present = next((one for one in _tables(kind, self.read()) if one.name == name), None)
         if present is not None and mark_of_table(present) != seen:
             raise ChangedMeanwhile(
-                f"{kind.value} {name} was changed by somebody else meanwhile and is not saved: load it again"
+                f"{kind.value} {name} was changed by somebody else meanwhile, and nothing was done: load it again"
             )
 
     def _added(self, kind: Kind, values: Values) -> tuple[str, list[str]]:

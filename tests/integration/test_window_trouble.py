@@ -194,6 +194,6 @@ def test_what_is_refused_is_still_there_to_be_mended(served: Served) -> None:
     served.window.window.editor.change(Kind.PEER, "pacs", {"port": 11112})
     part.get_by_role("button", name="Save").click()
 
-    page.locator("#trouble", has_text="peer pacs was changed by somebody else meanwhile and is not saved").wait_for()
+    page.locator("#trouble", has_text="peer pacs was changed by somebody else meanwhile").wait_for()
     assert part.get_by_label("Address", exact=True).input_value() == "192.0.2.77"
     assert served.window.window.editor.read().peers[0].address == "192.0.2.1"

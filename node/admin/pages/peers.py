@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from node.admin.known import unknown_callers
-from node.admin.pages.editing import SAVED, fault_of
+from node.admin.pages.editing import SAVED, Short, fault_of
 from node.admin.pages.peer_form import CALLER, FURTHER_RENDITIONS, GATHERING, PROFILE, REACHED, ROLES, PeerForm
 from node.admin.rendering import Pages
 from node.admin.window import Answer, Window
@@ -72,8 +72,8 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
         return _saved()
 
     @router.post("/peers/{name}/remove")
-    def peer_remove(name: str) -> Response:
-        window.editor.remove(Kind.PEER, name)
+    def peer_remove(name: str, seen: Annotated[Short, Form()] = "") -> Response:
+        window.editor.remove(Kind.PEER, name, seen=seen)
         return _saved()
 
     @router.post("/peers/accept")

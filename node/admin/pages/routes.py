@@ -132,8 +132,8 @@ def add_to(router: APIRouter, window: Window, pages: Pages) -> None:
         return _saved()
 
     @router.post("/routes/{name}/remove")
-    def route_remove(name: str) -> Response:
-        window.editor.remove(Kind.ROUTE, name)
+    def route_remove(name: str, seen: Annotated[Short, Form()] = "") -> Response:
+        window.editor.remove(Kind.ROUTE, name, seen=seen)
         return _saved()
 
     _add_trying_to(router, window, pages)

@@ -13,7 +13,7 @@ from node.admin.sessions import COOKIE, csrf_of
 from node.admin.window import Answer, ClassTaken, Taken
 from node.core.pausable import Pausable
 from node.core.role import Role
-from node.editing import Editor
+from node.editing import Editor, Kind
 from node.errors import ConfigurationInvalid
 from node.intake.callers import keep_ended
 from node.settings import RENDITIONS, Configuration
@@ -493,7 +493,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_undone_by_an_older_form(
 
     assert answer.status_code == 412
     for words in (said, answer.text):
-        assert f"{of} was changed by somebody else meanwhile and is not saved: load it again" in words
+        assert f"{of} was changed by somebody else meanwhile, and nothing was done: load it again" in words
     assert (window.window.config_folder / file).read_text() == kept
     done(browser, edit, **{**form, "seen": seen_on(browser.see(path), of)}, **theirs)
 
@@ -507,3 +507,18 @@ def test_a_comment_that_was_written_by_hand_meanwhile_is_in_nobodys_way(window: 
     done(browser, "/routes/chest/edit", **FORM, seen=seen, when="'MR' in study.modalities")
 
     assert "# a word of the night shift" in file.read_text()
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Kind.PEER, "ct"), (Kind.ROUTE, "off")])
+def test_what_somebody_else_has_changed_meanwhile_is_not_removed(window: Opened, kind: Kind, name: str) -> None:
+    """Who presses Remove means what the page shows."""
+    browser, path = window.user(), f"/{kind.value}s/{name}/remove"
+    form = browser.see(f"/{kind.value}s").partition(f'action="{path}"')[2].partition("</form>")[0]
+    seen = form.partition('name="seen" value="')[2].partition('"')[0]
+    editor = window.window.editor
+    editor.change(kind, name, {"kind": "workstation"} if kind is Kind.PEER else {"priority": "urgent"})
+
+    assert browser.submit(path, seen=seen).status_code == 412
+    assert name in [one.name for one in (*configured(window).peers, *configured(window).routes)]
+    done(browser, path)
+    assert name not in [one.name for one in (*configured(window).peers, *configured(window).routes)]
