@@ -82,6 +82,11 @@ class Operator:
             self._begin_again(connection, job, now, new_run=new_run)
 
     def _begin_again(self, connection: sa.Connection, job: JobRow, now: datetime, *, new_run: bool) -> None:
+        if arrivals.get_study(connection, job.study_id).state is StudyState.PURGED:
+            raise NotPossible(
+                f"the images of job {job.id} were removed when their time was over: "
+                f"`isocenter erase {job.study_id}`, and have the study sent again"
+            )
         ticket = work.put_back(connection, job, new_run=new_run, now=now)
         if ticket is None:
             raise NotPossible(f"job {job.id} has just changed; look at it and try again")

@@ -1,6 +1,6 @@
 """What is done with goes after its time, and nothing else ever does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from node.actions import NotPossible, Operator
+from node.core.identity import Patient, Registered
 from node.core.job import DeliveryState, JobState, StudyState
 from node.errors import NotFound
 from node.state import arrivals, outbox, schema, work
@@ -201,6 +202,26 @@ def test_a_late_image_of_a_purged_study_stays(kept: Kept) -> None:
 
     assert kept.files() == 2
     assert {row.why for row in rows} == {arrivals.ALREADY_PURGED}
+
+
+@pytest.mark.parametrize("act", ["again", "retry", "correct"])
+def test_what_has_no_images_any_more_is_not_begun_again(kept: Kept, act: str) -> None:
+    """It would fail, and the results that there are would be dropped, or told as failed."""
+    operator = Operator(kept.books.ledger, kept.books.queue)
+    kept.put(JobState.FAILED if act == "retry" else JobState.ENCODED, DeliveryState.ACCEPTED)
+    assert kept.after(days=8).studies == 1
+    before = kept.jobs()
+    acts: dict[str, Callable[[], object]] = {
+        "again": lambda: operator.again(kept.first.id, kept.books.clock()),
+        "retry": lambda: operator.retry(kept.first.id, kept.books.clock()),
+        "correct": lambda: operator.correct(kept.delivery, Registered(Patient("P2", ""), "A2"), kept.books.clock()),
+    }
+
+    with pytest.raises(NotPossible, match="have the study sent again"):
+        acts[act]()
+    assert kept.jobs() == before
+    with kept.books.ledger.read() as connection:
+        assert outbox.get_delivery(connection, kept.delivery).state is DeliveryState.ACCEPTED
 
 
 def test_erasing_leaves_nothing(kept: Kept) -> None:
