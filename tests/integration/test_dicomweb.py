@@ -126,7 +126,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     ("secret", "trusts", "state", "words"),
     [
         ("s3cret-Word", True, DeliveryState.ACCEPTED, "4 of 4 objects accepted"),
-        ("wrong-Word", True, DeliveryState.PARKED, "does not know who we are"),
+        ("wrong-Word", True, DeliveryState.WAITING, "does not know who we are"),
         ("s3cret-Word", False, DeliveryState.WAITING, "TLS with pacs failed"),
         ("", True, DeliveryState.WAITING, "The secret for pacs cannot be read"),
     ],
