@@ -24,17 +24,12 @@ class Altered:
     """What the process is like before models predict, and how it differs since."""
 
     def __init__(self) -> None:
-        self._known: dict[str, object] = {}
-        self.look()
-
-    def look(self) -> None:
-        """Take what is there for the first time, as in a library that was just loaded, for what it should be."""
-        for name, value in _present():
-            self._known.setdefault(name, value)
+        self._known = dict(_present())
 
     def words(self) -> str:
-        """What is no longer as it was, in words; empty where nothing is."""
-        altered = sorted(name for name, value in _present() if _differ(self._known.get(name, value), value))
+        """What is no longer as it was, in words; empty where nothing is. What is there for the first time, as in a
+        library that was just loaded, is taken for what it should be."""
+        altered = sorted(name for name, value in _present() if _differ(self._known.setdefault(name, value), value))
         return f"its process has another {', '.join(altered[:3])} than before" if altered else ""
 
 

@@ -29,7 +29,6 @@ class Growth:
             self._suspect = card if self._altered.words() or _too_many_files() else self._suspect
         elif self._why(card):
             self._suspect = card
-        self._altered.look()
 
     @property
     def is_suspected(self) -> bool:
