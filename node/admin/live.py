@@ -1,25 +1,21 @@
-"""The present as pages show it, computed once for all who look; and what the overview shows of it."""
+"""The present as the overview shows it, computed once for all who look."""
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeVar
 
 from node.admin import concerns
 from node.admin.charts import Chart, chart_of
 from node.admin.concerns import Concern
 from node.admin.gpus import Gpu
 from node.admin.health import Health
+from node.admin.shared import Shared
 from node.admin.window import Window
 from node.core.turnaround import turnaround
 from node.state.overview import Journey, finished, journey
 
-FRESH_S, CHARTS_S = 1.5, 60.0
-"""How old what is shown may be: the counts, and the charts, which are over hours and days."""
+CHARTS_S = 60.0
+"""How old charts may be, which are over hours and days."""
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
-Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -46,21 +42,6 @@ class Present:
     total_mb: int
     gpus: tuple[Gpu, ...]
     charts: tuple[Chart, ...]
-
-
-class Shared(Generic[Seen]):
-    """Looks at most once in so many seconds, however many ask. What it sees must be the same for everybody."""
-
-    def __init__(self, look: Callable[[], Seen], fresh_s: float = FRESH_S) -> None:
-        self._look, self._fresh_s, self._lock = look, fresh_s, threading.Lock()
-        self._last: tuple[float, Seen] | None = None
-
-    def now(self, *, anew: bool = False) -> Seen:
-        """What is, at most that long ago. anew: at this moment, for who has just changed it."""
-        with self._lock:
-            if anew or self._last is None or time.monotonic() - self._last[0] > self._fresh_s:
-                self._last = (time.monotonic(), self._look())
-            return self._last[1]
 
 
 class Live:

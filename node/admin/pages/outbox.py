@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from node.admin.live import Shared
 from node.admin.moments import Moment
 from node.admin.pages.steering import DONE
 from node.admin.rendering import Pages, mark_of
 from node.admin.security import visitor_of
+from node.admin.shared import Shared
 from node.admin.window import Window
 from node.core.job import DeliveryState
 from node.core.pausable import Pausable
